@@ -1,0 +1,1 @@
+"""Dockerfile instructions to layers: context, plan, cache, execution."""

@@ -1,0 +1,1 @@
+"""Every command once: an argument parser and a function on the engine."""

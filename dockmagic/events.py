@@ -1,0 +1,121 @@
+"""What the engine reports upwards while it works; every value can be printed, compared and written by hand.
+
+A function that takes long accepts `on_event: Callable[[Event], None]` and never prints. It calls `on_event` from
+whatever thread does the work; the receiver must not block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class StepState(Enum):
+    """Where a build step is."""
+
+    RUNNING = "running"
+    CACHED = "cached"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStep:
+    """A step of a build changed its state. `number` counts from 1; `line` is the Dockerfile's (from 1)."""
+
+    number: int
+    total: int
+    text: str
+    state: StepState
+    line: int
+    duration_s: float = 0.0
+    reason: str = ""  # why it ran, or what it was found by
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutput:
+    """Bytes that the command of a RUN step wrote; `stream` is "stdout" or "stderr"."""
+
+    number: int
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuildWarning:
+    """Something that a builder ought to know; the build goes on."""
+
+    message: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFinished:
+    """The image is stored; `references` are its names, familiar form."""
+
+    image_id: str
+    references: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """A layer's state: "waiting", "downloading", "extracting", "exists" or "complete"; sizes in bytes."""
+
+    digest: str
+    status: str
+    current_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullFinished:
+    """A pull is complete; `updated` is False where the image was here already."""
+
+    reference: str
+    digest: str
+    updated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStarted:
+    """The process runs; `pid` is the host's number of the container's process 1."""
+
+    container_id: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOutput:
+    """Bytes that a container wrote; `stream` is "stdout" or "stderr"."""
+
+    container_id: str
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerExited:
+    """The container's process 1 is gone; `exit_status` is 128+n for signal n."""
+
+    container_id: str
+    exit_status: int
+    oom_killed: bool
+
+
+Event = (
+    BuildStep
+    | BuildOutput
+    | BuildWarning
+    | BuildFinished
+    | PullProgress
+    | PullFinished
+    | ContainerStarted
+    | ContainerOutput
+    | ContainerExited
+)
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Take an event and do nothing."""

@@ -1,0 +1,1 @@
+"""Images at rest: content store, layers, snapshots, registries."""

@@ -1,0 +1,1 @@
+"""IPython magics: parse the line, call a command, show the result."""

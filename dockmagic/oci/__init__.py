@@ -1,0 +1,1 @@
+"""The OCI specifications' nouns as frozen values; pure."""

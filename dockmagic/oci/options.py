@@ -1,0 +1,50 @@
+"""What a user may ask of a container, beyond its image: the meaning of `docker run`'s flags as one value.
+
+Numbers are parsed already: sizes in bytes, CPUs as a fraction of one core's time (1.0 = one core). None means that the
+flag wasn't given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dockmagic.oci.spec import Mount, Rlimit
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of create and run; the names are the flags' own."""
+
+    name: str = ""
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None  # () clears the image's
+    env: tuple[str, ...] = ()  # "NAME=value", in order; a later one wins
+    user: str = ""
+    group_add: tuple[str, ...] = ()
+    workdir: str = ""
+    hostname: str = ""
+    domainname: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    interactive: bool = False
+    remove: bool = False
+    detach: bool = False
+    network: str = "none"  # "none" or "host"
+    read_only: bool = False
+    mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[Mount, ...] = ()
+    shm_size_bytes: int = 64 << 20
+    memory_bytes: int | None = None
+    memory_swap_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+    cpus: float | None = None
+    cpu_shares: int | None = None
+    cpuset_cpus: str = ""
+    pids_limit: int | None = None
+    ulimits: tuple[Rlimit, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    seccomp: str = "default"  # "default" or "unconfined"
+    stop_signal: str = ""
+    stop_timeout_s: int | None = None

@@ -1,0 +1,177 @@
+"""The runtime spec: what a container is, as one value. Source: runtime-spec config.md and config-linux.md.
+
+Field names are the specification's in snake_case; `dockmagic.oci.codec` turns a Spec into the JSON form and back. Three
+fields are ours, since the specification leaves them to a layer above: `Root.overlay`, `User.username` on Linux (looked
+up in the container's own passwd after pivot_root) and `Linux.seccomp_filter` (a compiled filter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount inside the container; `options` are those of mount(8), and "rprivate" and the like."""
+
+    destination: str
+    type: str = ""
+    source: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A root made of layers. `lower` has the topmost first. Without `upper` the root is read-only.
+
+    `volatile`: the upper is thrown away with the container, so nothing of it needs to reach the disk.
+    """
+
+    lower: tuple[str, ...]
+    upper: str = ""
+    work: str = ""
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The root file system: a directory, or an overlay."""
+
+    path: str = ""
+    readonly: bool = False
+    overlay: Overlay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom the process runs as. A `username` ("name", "uid", "name:group" …) replaces the numbers."""
+
+    uid: int = 0
+    gid: int = 0
+    umask: int = 0o022
+    additional_gids: tuple[int, ...] = ()
+    username: str = ""
+    additional_groups: tuple[str, ...] = ()  # names or numbers, looked up like `username`
+
+
+@dataclass(frozen=True, slots=True)
+class Rlimit:
+    """A limit of setrlimit(2): type "RLIMIT_NOFILE", soft and hard value."""
+
+    type: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The five sets of capabilities(7), with names such as "CAP_CHOWN"."""
+
+    bounding: tuple[str, ...] = ()
+    effective: tuple[str, ...] = ()
+    inheritable: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
+    ambient: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The process to start. `env` entries are "NAME=value"."""
+
+    args: tuple[str, ...]
+    cwd: str = "/"
+    env: tuple[str, ...] = ()
+    user: User = field(default_factory=User)
+    terminal: bool = False
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    rlimits: tuple[Rlimit, ...] = ()
+    no_new_privileges: bool = False
+    oom_score_adj: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device node to make: type "c" or "b"."""
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    file_mode: int = 0o666
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRule:
+    """A rule of the device cgroup; `major` or `minor` None is every one; `access` some of "rwm"."""
+
+    allow: bool
+    type: str = "a"
+    major: int | None = None
+    minor: int | None = None
+    access: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Limits in bytes; -1 is "unlimited", None "not set". `swap` is memory plus swap together."""
+
+    limit: int | None = None
+    swap: int | None = None
+    reservation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CPU:
+    """`shares` as on cgroup v1 (2 to 262144); `quota` and `period` in µs."""
+
+    shares: int | None = None
+    quota: int | None = None
+    period: int | None = None
+    cpus: str = ""
+    mems: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits of the container's cgroup; `pids_limit` counts tasks, -1 is "unlimited"."""
+
+    memory: Memory = field(default_factory=Memory)
+    cpu: CPU = field(default_factory=CPU)
+    pids_limit: int | None = None
+    devices: tuple[DeviceRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace: type "pid", "mount", "uts", "ipc", "network", "cgroup" or "user"; new unless `path` names one."""
+
+    type: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Linux:
+    """The part of a spec that is Linux'. `seccomp_filter` is a BPF program in base64, "" for none."""
+
+    namespaces: tuple[Namespace, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    cgroups_path: str = ""
+    devices: tuple[Device, ...] = ()
+    masked_paths: tuple[str, ...] = ()
+    readonly_paths: tuple[str, ...] = ()
+    sysctl: Mapping[str, str] = field(default_factory=dict)
+    seccomp_filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A container, ready to be made."""
+
+    process: Process
+    root: Root
+    hostname: str = ""
+    domainname: str = ""
+    mounts: tuple[Mount, ...] = ()
+    linux: Linux = field(default_factory=Linux)
+    annotations: Mapping[str, str] = field(default_factory=dict)

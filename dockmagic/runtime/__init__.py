@@ -1,0 +1,1 @@
+"""Containers in motion: launcher, monitor, init, cgroups, streams, statistics."""
