@@ -28,7 +28,8 @@ Decoder = Callable[[Any, str], Any]
 def encode(value: Any) -> Any:
     """JSON form of a dataclass, or of a container of them."""
     if dataclasses.is_dataclass(value):
-        encoded = ((key, getattr(value, name), default) for name, key, default in _encode_plan(type(value)))
+        cls: Any = type(value)
+        encoded = ((key, getattr(value, name), default) for name, key, default in _encode_plan(cls))
         return {key: encode(item) for key, item, default in encoded if item != default}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]

@@ -1,4 +1,4 @@
-"""Descriptors and media types. Source: image-spec descriptor.md, media-types.md; Docker's image manifest v2 schema 2."""
+"""Descriptors and media types. Source: image-spec descriptor.md, media-types.md; Docker's manifest v2 schema 2."""
 
 from __future__ import annotations
 

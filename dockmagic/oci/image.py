@@ -16,7 +16,7 @@ from dockmagic.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Healthcheck:
-    """How to test that a container works; times in nanoseconds as in the JSON form. `test` ("NONE",) switches it off."""
+    """How to test that a container works; times in ns as in the JSON form; `test` ("NONE",) is off."""
 
     test: tuple[str, ...]
     interval: int = 0

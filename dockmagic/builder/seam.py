@@ -1,0 +1,29 @@
+"""The seam between the builder and whatever runs a RUN step: one plain value and one function type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.options import RunOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """A command to run on an overlay whose upper directory becomes the layer.
+
+    `lower` has the topmost layer first; `upper` and `work` are empty directories on one file system, owned by the
+    caller, who keeps them after the run. `options` holds the command, its environment, user and directory.
+    """
+
+    config: ImageConfig
+    options: RunOptions
+    lower: tuple[Path, ...]
+    upper: Path
+    work: Path
+
+
+OnOutput = Callable[[str, bytes], None]  # the stream's name, "stdout" or "stderr", and what was written
+StepRunner = Callable[[RunStep, OnOutput], int]  # the exit status; raises StartFailed where nothing could start
