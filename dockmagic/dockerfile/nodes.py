@@ -1,0 +1,79 @@
+"""What the parser makes of a Dockerfile's text: one node an instruction, with the lines it came from.
+
+Knows nothing of what an instruction means. Source: Dockerfile reference, "Format", "Parser directives", "Here-documents".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Heredoc:
+    """A here-document: `content` ends with a newline unless empty, and has lost its leading tabs if `strip_tabs`.
+
+    `expand` is False when the name was quoted; `fd` is the number before `<<`, None without one.
+    """
+
+    name: str
+    content: str
+    expand: bool = True
+    strip_tabs: bool = False
+    fd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a character stood: `line` counts from 1, `column` from 0."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One instruction. `text` is all of it on one line (continuations joined, heredoc bodies left out).
+
+    `flags` are the words `--name[=value]` after the name, `rest` is what follows them. `segments` maps offsets in
+    `text` to the source: (offset of a piece's first character, its position), in rising order.
+    """
+
+    name: str  # in upper case; `text` keeps the spelling
+    text: str
+    flags: tuple[str, ...]
+    rest: str
+    heredocs: tuple[Heredoc, ...]
+    line: int
+    end_line: int
+    segments: tuple[tuple[int, Position], ...] = field(default=(), repr=False, compare=False)
+
+    def position(self, offset: int) -> Position:
+        """Where the character `offset` of `text` stands in the source."""
+        start, found = 0, Position(self.line, 0)
+        for first, position in self.segments:
+            if first > offset:
+                break
+            start, found = first, position
+        return Position(found.line, found.column + offset - start)
+
+
+@dataclass(frozen=True, slots=True)
+class ParseWarning:
+    """Something allowed that is probably a mistake; `rule` is the name that `# check=skip=` takes."""
+
+    rule: str
+    message: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """A parsed Dockerfile; `directives` has lower-case names ("syntax", "escape", "check")."""
+
+    nodes: tuple[Node, ...]
+    escape: str = "\\"
+    directives: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[ParseWarning, ...] = ()
+    source: str = field(default="", repr=False, compare=False)
+    filename: str = "Dockerfile"
