@@ -1,0 +1,188 @@
+"""A container's control group: one directory in each hierarchy, handled as one thing.
+
+`create` and `apply` come before the process; the process puts itself in with `attach_self`. On v1 a process that writes
+"0" to `tasks` moves itself at once, while any other move waits for an RCU grace period of about ten milliseconds; on
+v2 only clone3 with CLONE_INTO_CGROUP and `v2_dirfd` avoids that. Source: cgroups(7), clone3(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final
+
+from dockmagic.oci.spec import Resources
+from dockmagic.runtime.cgroup import control, v1, v2
+from dockmagic.runtime.cgroup.hierarchy import PARENT, Hierarchies, enabled, prepare
+
+UNIFIED: Final = "unified"  # the key of the cgroup2 directory among the controllers of `paths`
+_PAUSE_S: Final = 0.002
+
+
+class Group:
+    """The group `dockmagic/<name>`. Making the object touches nothing; several processes may hold one for a name."""
+
+    def __init__(self, hierarchies: Hierarchies, name: str) -> None:
+        if not name or "/" in name or name in (".", ".."):
+            raise ValueError(f"not the name of a control group: {name!r}")
+        self.hierarchies = hierarchies
+        self.name = name
+        self._v1 = {controller: f"{mount}/{PARENT}/{name}" for controller, mount in hierarchies.v1.items()}
+        self._v2 = f"{hierarchies.v2}/{PARENT}/{name}" if hierarchies.v2 else ""
+        self._directories = tuple(f"{parent}/{name}" for parent in hierarchies.parents)
+
+    def paths(self) -> dict[str, str]:
+        """Directory by v1 controller, and that of the cgroup2 hierarchy under "unified"."""
+        return {**self._v1, UNIFIED: self._v2} if self._v2 else dict(self._v1)
+
+    def create(self) -> None:
+        """Make the directories; those that exist stay as they are. OSError names the directory."""
+        for directory in self._directories:
+            try:
+                Path(directory).mkdir(exist_ok=True)
+            except FileNotFoundError:
+                prepare(self.hierarchies)
+                Path(directory).mkdir(exist_ok=True)
+
+    def exists(self) -> bool:
+        """Whether the group is there in any hierarchy."""
+        return any(Path(directory).is_dir() for directory in self._directories)
+
+    def apply(self, resources: Resources) -> list[str]:
+        """Set the limits; returns what can't be enforced here, as sentences for the user.
+
+        Raises an OSError that names the control file where the kernel refuses a value (EBUSY: more is in use already).
+        """
+        old, new = v1.writes(resources), v2.writes(resources)
+        on_v2 = enabled(self.hierarchies) if new.keys() - self._v1.keys() else frozenset()
+        warnings: list[str] = []
+        for controller in {**new, **old}:
+            if controller in self._v1:
+                warnings += _write_all(self._v1[controller], old[controller])
+            elif controller in on_v2:
+                warnings += _write_all(self._v2, new[controller])
+            elif controller != "devices":
+                warnings.append(f"{controller} limits are not enforced: {self._missing(controller)}")
+        return warnings
+
+    def attach_self(self, *, in_v2: bool = False) -> None:
+        """Move the calling process, which must have one thread only, into the group.
+
+        `in_v2`: it was cloned into the cgroup2 directory. On a hybrid host whose v1 side can do everything, a process
+        that wasn't is left where it is there, since the move would cost ten milliseconds and bring nothing.
+        """
+        for directory in dict.fromkeys(self._v1.values()):
+            control.write(f"{directory}/tasks", "0")
+        if self._v2 and not in_v2 and (not self._v1 or self.hierarchies.must_join_v2):
+            control.write(f"{self._v2}/cgroup.procs", "0")
+
+    def v2_dirfd(self) -> int | None:
+        """A descriptor of the cgroup2 directory for CLONE_INTO_CGROUP, the caller's to close; None without cgroup2."""
+        return os.open(self._v2, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._v2 else None
+
+    def freeze(self) -> None:
+        """Stop every process of the group; returns once they stand still (at most a second is waited)."""
+        self._freeze(frozen=True)
+
+    def thaw(self) -> None:
+        """Let the processes go on."""
+        self._freeze(frozen=False)
+
+    def pids(self) -> list[int]:
+        """Process numbers in the group and in groups below it, as this process's pid namespace sees them."""
+        directory = self._v1.get("freezer") or self._v2 or next(iter(self._v1.values()), "")
+        found: set[int] = set()
+        for path in control.subtree(directory):
+            found.update(int(line) for line in control.read(f"{path}/cgroup.procs").split())
+        return sorted(found - {0})
+
+    def kill(self, timeout_s: float = 2.0) -> bool:
+        """SIGKILL every process, frozen ones too; whether none was left in time. Zombies don't count."""
+        deadline = time.monotonic() + timeout_s
+        if self._v2:
+            with contextlib.suppress(OSError):  # cgroup.kill came with Linux 5.14
+                control.write(f"{self._v2}/cgroup.kill", "1")
+        while pids := self.pids():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                self.thaw()
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE_S)
+        return True
+
+    def oom_kills(self) -> int:
+        """How many of the group's processes the kernel has killed for want of memory."""
+        if "memory" in self._v1:
+            return control.counter(control.read(f"{self._v1['memory']}/memory.oom_control"), "oom_kill")
+        return control.counter(control.read(f"{self._v2}/memory.events"), "oom_kill")
+
+    def remove(self, timeout_s: float = 0.5) -> bool:
+        """Remove the directories and groups made below them; False where one is still busy. Missing is fine."""
+        deadline = time.monotonic() + timeout_s
+        left = self._directories
+        while left := tuple(directory for directory in left if not control.remove_tree(directory)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE_S)
+        return True
+
+    def _freeze(self, *, frozen: bool) -> None:
+        """Set the state where it is kept here: freezer.state on v1, cgroup.freeze on v2."""
+        if "freezer" in self._v1:
+            path = f"{self._v1['freezer']}/freezer.state"
+            wanted = "FROZEN" if frozen else "THAWED"
+            control.write(path, wanted)
+            _await(lambda: control.read(path).strip() == wanted)
+        elif self._v2:
+            control.write(f"{self._v2}/cgroup.freeze", str(int(frozen)))
+            _await(lambda: control.counter(control.read(f"{self._v2}/cgroup.events"), "frozen") == int(frozen))
+        else:
+            raise OSError(errno.ENOTSUP, "this host has no freezer", self.name)
+
+    def _missing(self, controller: str) -> str:
+        """Why a controller's limits can't be set here."""
+        if controller in self.hierarchies.v2_controllers:
+            return f"the {controller} controller can't be enabled in {self.hierarchies.v2}/cgroup.subtree_control"
+        return f"this host offers no writable {controller} controller"
+
+
+def leftovers(hierarchies: Hierarchies, live: Collection[str]) -> list[str]:
+    """Names of our groups that belong to no live container, in any hierarchy."""
+    found: set[str] = set()
+    for parent in hierarchies.parents:
+        found.update(path.rpartition("/")[2] for path in control.children(parent))
+    return sorted(found - set(live))
+
+
+def _write_all(directory: str, entries: v1.Writes) -> list[str]:
+    """Write the entries; one that is refused gets a second try after the others, once.
+
+    Raising a memory limit past memsw needs memsw first, lowering it needs it last; the same holds for quota and period.
+    """
+    refused: v1.Writes = []
+    warnings: list[str] = []
+    for name, text in entries:
+        try:
+            control.write(f"{directory}/{name}", text)
+        except FileNotFoundError:
+            warnings.append(f"{name} is not enforced: this kernel has no such file")
+        except OSError:
+            refused.append((name, text))
+    for name, text in refused:
+        control.write(f"{directory}/{name}", text)
+    return warnings
+
+
+def _await(done: Callable[[], bool], timeout_s: float = 1.0) -> None:
+    """Return when `done` is true, or when the time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not done() and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
