@@ -1,0 +1,104 @@
+"""Calls that make and change processes. Source: clone(2), setns(2), unshare(2), prctl(2), capset(2), keyctl(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from dockmagic.linux.libc import checked, libc
+
+CLONE_PIDFD: Final = 0x1000
+CLONE_NEWNS: Final = 0x20000
+CLONE_NEWCGROUP: Final = 0x2000000
+CLONE_NEWUTS: Final = 0x4000000
+CLONE_NEWIPC: Final = 0x8000000
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
+CLONE_INTO_CGROUP: Final = 0x200000000
+
+PR_SET_PDEATHSIG: Final = 1
+PR_SET_DUMPABLE: Final = 4
+PR_SET_KEEPCAPS: Final = 8
+PR_SET_NAME: Final = 15
+PR_CAPBSET_DROP: Final = 24
+PR_SET_CHILD_SUBREAPER: Final = 36
+PR_SET_NO_NEW_PRIVS: Final = 38
+PR_CAP_AMBIENT: Final = 47
+PR_CAP_AMBIENT_RAISE: Final = 2
+PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+
+_SYS_CLONE3: Final = 435
+_SYS_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
+_KEYCTL_JOIN_SESSION_KEYRING: Final = 1
+_LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid set_tid_size cgroup"
+        ).split()
+    )
+
+
+def clone3(flags: int, exit_signal: int, cgroup: int = 0) -> tuple[int, int]:
+    """Fork into new namespaces: (pid, pidfd) in the parent, (0, -1) in the child.
+
+    The caller must have one thread only: nothing runs Python's or the C library's fork handlers. `cgroup` is a
+    descriptor of a cgroup v2 directory, used with CLONE_INTO_CGROUP.
+    """
+    pidfd = ctypes.c_int(-1)
+    args = _CloneArgs(flags=flags | CLONE_PIDFD, exit_signal=exit_signal, cgroup=cgroup)
+    args.pidfd = ctypes.addressof(pidfd)
+    pid = checked(libc.syscall(_SYS_CLONE3, ctypes.byref(args), ctypes.c_size_t(ctypes.sizeof(args))), "clone3")
+    return pid, pidfd.value
+
+
+def setns(fd: int, nstype: int) -> None:
+    """Join the namespace behind `fd`, or with a pidfd all those of a process that `nstype` names."""
+    checked(libc.setns(fd, nstype), "setns")
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces of these kinds."""
+    checked(libc.unshare(flags), "unshare")
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
+    """Operate on this process."""
+    arguments = (ctypes.c_ulong(argument) for argument in (arg2, arg3, arg4, arg5))
+    return checked(libc.prctl(option, *arguments), "prctl")
+
+
+def set_name(name: str) -> None:
+    """Name this process in ps and top; the kernel keeps 15 bytes."""
+    checked(libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0), "prctl")
+
+
+def capset(effective: Iterable[int], permitted: Iterable[int], inheritable: Iterable[int]) -> None:
+    """Set this process's capabilities, given by number."""
+    header = (ctypes.c_uint32 * 2)(_LINUX_CAPABILITY_VERSION_3, 0)
+    masks = [sum(1 << number for number in numbers) for numbers in (effective, permitted, inheritable)]
+    words = [mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in masks]
+    checked(libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)(*words))), "capset")
+
+
+def join_session_keyring() -> None:
+    """Replace the inherited session keyring by a new one."""
+    checked(libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl")
+
+
+def sethostname(name: str) -> None:
+    """Set the hostname of this UTS namespace."""
+    encoded = name.encode()
+    checked(libc.sethostname(encoded, ctypes.c_size_t(len(encoded))), "sethostname")
+
+
+def setdomainname(name: str) -> None:
+    """Set the NIS domain name of this UTS namespace."""
+    encoded = name.encode()
+    checked(libc.setdomainname(encoded, ctypes.c_size_t(len(encoded))), "setdomainname")

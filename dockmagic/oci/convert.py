@@ -1,0 +1,140 @@
+"""Image config and options to a runtime spec. Source: image-spec conversion.md, and `docker run`'s rules. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import ceil
+
+from dockmagic.errors import InvalidOption
+from dockmagic.oci import defaults
+from dockmagic.oci.image import ContainerConfig
+from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import (
+    CPU,
+    Capabilities,
+    Linux,
+    Memory,
+    Mount,
+    Namespace,
+    Process,
+    Resources,
+    Root,
+    Spec,
+    User,
+)
+
+CPU_PERIOD_US = 100_000
+MINIMUM_MEMORY_BYTES = 6 << 20  # Docker's limit: less doesn't let a process start
+
+
+def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mapping[str, str], hostname: str) -> Spec:
+    """Spec of a container of this image. `etc` maps generated files such as /etc/hosts to their sources on the host.
+
+    Raises InvalidOption where there is no command, or a value can't be met.
+    """
+    return Spec(
+        process=process(config, options, hostname),
+        root=Root(root.path, options.read_only, root.overlay),
+        hostname="" if options.network == "host" and not options.hostname else hostname,
+        domainname=options.domainname,
+        mounts=mounts(options, etc),
+        linux=Linux(
+            namespaces=namespaces(options),
+            resources=resources(options),
+            devices=defaults.DEVICES,
+            masked_paths=defaults.MASKED_PATHS,
+            readonly_paths=defaults.READONLY_PATHS,
+        ),
+    )
+
+
+def process(config: ContainerConfig, options: RunOptions, hostname: str) -> Process:
+    """The process that the options start: command, environment, user, directory, capabilities, limits."""
+    return Process(
+        args=arguments(config, options),
+        cwd=options.workdir or config.working_dir or "/",
+        env=environment(config.env, options.env, hostname),
+        user=User(username=options.user or config.user, additional_groups=options.group_add),
+        capabilities=capabilities(options.cap_add, options.cap_drop),
+        rlimits=options.ulimits,
+        no_new_privileges=options.no_new_privileges,
+    )
+
+
+def arguments(config: ContainerConfig, options: RunOptions) -> tuple[str, ...]:
+    """ENTRYPOINT then CMD; arguments replace CMD, and --entrypoint replaces both (Dockerfile reference)."""
+    entrypoint, command = config.entrypoint or (), config.cmd or ()
+    if options.entrypoint is not None:
+        entrypoint, command = options.entrypoint, ()
+    args = entrypoint + (options.command or command)
+    if not args:
+        raise InvalidOption("no command specified: the image has no CMD or ENTRYPOINT; name a command after the image")
+    return args
+
+
+def environment(image_env: Iterable[str], extra: Iterable[str], hostname: str) -> tuple[str, ...]:
+    """PATH and HOSTNAME by default, then the image's variables, then the user's; each name once, the last value."""
+    merged = {"PATH": defaults.PATH, "HOSTNAME": hostname}
+    for entry in (*image_env, *extra):
+        name, separator, value = entry.partition("=")
+        if separator:
+            merged[name] = value
+        else:
+            merged.pop(name, None)
+    return tuple(f"{name}={value}" for name, value in merged.items())
+
+
+def capabilities(add: Iterable[str], drop: Iterable[str]) -> Capabilities:
+    """The default set with --cap-add and --cap-drop applied: "ALL" starts from everything or nothing, names decide."""
+    added, dropped = set(add), set(drop)
+    base = defaults.ALL_CAPABILITIES if "ALL" in added else () if "ALL" in dropped else defaults.CAPABILITIES
+    names = tuple(sorted((set(base) | added - {"ALL"}) - dropped))
+    return Capabilities(bounding=names, effective=names, permitted=names)
+
+
+def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
+    """The default file systems, the generated files, then what the user mounts; a user's mount wins its place."""
+    chosen = options.tmpfs + options.mounts
+    taken = {mount.destination for mount in chosen}
+    generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
+    fixed = defaults.mounts(options.shm_size_bytes) + generated
+    return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
+
+
+def namespaces(options: RunOptions) -> tuple[Namespace, ...]:
+    """New namespaces of every kind, but the network's where the host's is asked for."""
+    kinds = (kind for kind in defaults.NAMESPACES if not (kind == "network" and options.network == "host"))
+    return tuple(Namespace(kind) for kind in kinds)
+
+
+def resources(options: RunOptions) -> Resources:
+    """Limits from the flags, with Docker's rules for what is left out.
+
+    --memory-swap unset is twice the memory; 0 counts as unset; -1 is unlimited.
+    """
+    return Resources(
+        memory=memory(options),
+        cpu=CPU(
+            shares=options.cpu_shares or None,
+            quota=None if options.cpus is None else ceil(options.cpus * CPU_PERIOD_US),
+            period=None if options.cpus is None else CPU_PERIOD_US,
+            cpus=options.cpuset_cpus,
+        ),
+        pids_limit=options.pids_limit,
+        devices=defaults.DEVICE_RULES,
+    )
+
+
+def memory(options: RunOptions) -> Memory:
+    """Memory limits; raises InvalidOption where they contradict each other or are too small to start anything."""
+    limit, swap = options.memory_bytes or None, options.memory_swap_bytes or None
+    if limit is not None and limit < MINIMUM_MEMORY_BYTES:
+        raise InvalidOption("--memory: the minimum memory limit is 6m; below it no process can start")
+    if swap is not None and limit is None:
+        raise InvalidOption("--memory-swap: set --memory too; swap is limited together with memory")
+    if limit is not None and swap is not None and 0 < swap < limit:
+        raise InvalidOption("--memory-swap: must not be smaller than --memory; it is memory plus swap")
+    reservation = options.memory_reservation_bytes or None
+    if limit is not None and reservation is not None and reservation > limit:
+        raise InvalidOption("--memory-reservation: must not be larger than --memory")
+    return Memory(limit=limit, swap=swap or (None if limit is None else 2 * limit), reservation=reservation)
