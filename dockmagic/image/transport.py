@@ -1,0 +1,189 @@
+"""HTTP towards a registry: the only module that imports requests, and therefore imported where first used.
+
+Knows no images. It decides whom a byte may be sent to: https for everyone, plain http for loopback hosts only, no
+cookies, no ~/.netrc, and an Authorization header never goes to another origin than the one it was made for
+(distribution-spec, "Pulling blobs"). Every failure of requests becomes a RegistryError with status 0.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from types import TracebackType
+from typing import Final, NoReturn
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+
+from dockmagic.errors import RegistryError
+
+CONNECT_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 60.0
+_CHUNK: Final = 1 << 17
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS: Final = 5
+
+
+class Answer:
+    """A response whose body is still on the wire; closed by leaving its `with`."""
+
+    def __init__(self, response: requests.Response, method: str) -> None:
+        self._response = response
+        self.method = method
+        self.url = response.url
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers  # names in any case
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, piece by piece as it arrives; raises RegistryError where it breaks off."""
+        try:
+            yield from self._response.iter_content(_CHUNK)
+        except requests.RequestException as error:
+            _fail(error, self.method, self.url)
+
+    def read(self, limit: int) -> bytes:
+        """The whole body; raises RegistryError where it is longer than `limit` bytes."""
+        body = bytearray()
+        for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit:
+                message = f"{self.method} {self.url}: the answer is longer than the {limit} bytes that are allowed"
+                raise RegistryError(message, method=self.method, url=self.url, status=self.status)
+        return bytes(body)
+
+    def close(self) -> None:
+        """Give the connection back; idempotent."""
+        self._response.close()
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Transport:
+    """A pool of connections; `close` ends them. Proxies and REQUESTS_CA_BUNDLE are taken from the environment."""
+
+    def __init__(self, connect_timeout_s: float = CONNECT_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+        self._timeout = (connect_timeout_s, read_timeout_s)
+        self._session = requests.Session()
+        self._session.auth = _unchanged
+        self._session.verify = ssl.get_default_verify_paths().cafile or True
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The answer to a request, redirects followed. Its status may be any; only a missing answer is an error."""
+        sent = {"User-Agent": "dockmagic", "Accept-Encoding": "identity", **headers}
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = self._send(method, url, sent, form)
+            if response.status_code not in _REDIRECTS or "Location" not in response.headers:
+                return Answer(response, method)
+            response.close()
+            target = urljoin(url, response.headers["Location"])
+            if origin(target) != origin(url):
+                sent.pop("Authorization", None)
+            url = target
+        raise RegistryError(f"{method} {url}: more than {_MOST_REDIRECTS} redirects", method=method, url=url)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._session.close()
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> requests.Response:
+        check_url(url, method)
+        proxies = {"no_proxy": "*"} if is_loopback(urlsplit(url).hostname or "") else None
+        try:
+            return self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=form,
+                stream=True,
+                allow_redirects=False,
+                timeout=self._timeout,
+                proxies=proxies,
+            )
+        except requests.RequestException as error:
+            _fail(error, method, url)
+
+
+def check_url(url: str, method: str = "GET") -> None:
+    """Raise RegistryError unless `url` is https, or http to a loopback host."""
+    parts = _split(url, method)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+        raise RegistryError(
+            f"{method} {url}: refused, since only https is safe to a host other than this one; "
+            "use a registry with TLS, or one on localhost",
+            method=method,
+            url=url,
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine.
+
+    >>> [is_loopback(host) for host in ("localhost", "127.8.9.1", "::1", "10.0.0.1", "127.0.0.1.example")]
+    [True, True, True, False, False]
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """What must stay the same for a secret to be sent: scheme, host, port."""
+    parts = _split(url, "GET")
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _split(url: str, method: str) -> SplitResult:
+    """Parts of a URL, its port checked."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise RegistryError(f"{method} {url}: not a URL ({error})", method=method, url=url) from error
+    return parts
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Authentication that adds nothing: it keeps requests from reading ~/.netrc and credentials in a URL."""
+    return request
+
+
+def _fail(error: requests.RequestException, method: str, url: str) -> NoReturn:
+    """Raise the RegistryError that says what went wrong with the connection, and what to do."""
+    reason = _root_cause(error)
+    host = urlsplit(url).netloc
+    if isinstance(error, requests.exceptions.SSLError):
+        what = f"the identity of {host} can't be verified ({reason}); add its certificate authority to the system's"
+    elif isinstance(error, requests.exceptions.ProxyError):
+        what = f"the proxy to {host} can't be used ({reason}); check HTTPS_PROXY and NO_PROXY"
+    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+        what = f"the connection to {host} broke off ({reason}); try again"
+    elif isinstance(error, requests.ConnectionError | requests.Timeout):
+        what = f"the registry {host} can't be reached ({reason}); check the name, the network and the proxy settings"
+    else:
+        what = f"{host} gave no usable answer ({reason})"
+    raise RegistryError(f"{method} {url}: {what}", method=method, url=url) from error
+
+
+def _root_cause(error: BaseException) -> str:
+    """The words of the first error in the chain: the operating system's, where it has one."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dockmagic.errors import RegistryError
+from dockmagic.image.transport import Transport, check_url, is_loopback, origin
+from tests.unit.image.fake_server import FakeServer, Reply, nobody_listens, serving
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport(connect_timeout_s=2, read_timeout_s=2)
+    yield transport
+    transport.close()
+
+
+def get(transport: Transport, url: str, authorization: str = "") -> tuple[int, bytes]:
+    headers = {"Authorization": authorization} if authorization else {}
+    with transport.request("GET", url, headers) as answer:
+        return answer.status, answer.read(1000)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://r.example/x", "http://localhost:5000", "http://127.9.9.9", "http://[::1]:80/"]
+)
+def test_safe_urls_pass(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://r.example", "http://10.0.0.1", "ftp://localhost", "", "file:///etc/passwd", "https://"]
+)
+def test_others_are_refused_with_the_way_out(url: str) -> None:
+    with pytest.raises(RegistryError, match="only https is safe"):
+        check_url(url)
+
+
+def test_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(RegistryError, match="not a URL"):
+        check_url("https://r.example:99999/")
+
+
+def test_an_origin_includes_the_port() -> None:
+    assert origin("https://A.example/x") == origin("https://a.example:443/y")
+    assert origin("http://localhost:1") != origin("http://localhost:2")
+    assert origin("http://localhost:443") != origin("https://localhost:443")
+    assert not is_loopback("localhost.example")
+
+
+def test_a_redirect_to_the_same_origin_keeps_the_secret(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/a": Reply(307, headers={"Location": "/b"}), "/b": Reply(200, b"here")}
+    assert get(transport, f"{server.url}/a", "Bearer s") == (200, b"here")
+    assert server.requests[1].headers["Authorization"] == "Bearer s"
+
+
+def test_a_redirect_elsewhere_loses_the_secret(server: FakeServer, transport: Transport) -> None:
+    with serving() as other:
+        server.routes = {"/a": Reply(307, headers={"Location": f"{other.url}/b"}), "/c": Reply(200, b"back")}
+        other.routes = {"/b": Reply(302, headers={"Location": f"{server.url}/c"})}
+        assert get(transport, f"{server.url}/a", "Bearer s") == (200, b"back")
+    assert server.requests[0].headers["Authorization"] == "Bearer s"
+    assert "Authorization" not in other.requests[0].headers
+    assert "Authorization" not in server.requests[1].headers
+
+
+def test_a_redirect_to_plain_http_elsewhere_is_refused(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/a": Reply(302, headers={"Location": "http://blobs.example/x"})}
+    with pytest.raises(RegistryError, match=r"http://blobs\.example/x: refused"):
+        get(transport, f"{server.url}/a")
+
+
+def test_redirects_end(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/a": Reply(302, headers={"Location": "/a"})}
+    with pytest.raises(RegistryError, match="more than 5 redirects"):
+        get(transport, f"{server.url}/a")
+
+
+def test_neither_netrc_nor_cookies_nor_proxies_are_used(
+    server: FakeServer, transport: Transport, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path_factory.mktemp("home") / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ann password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    server.routes = {"/a": Reply(200, headers={"Set-Cookie": "session=1"})}
+    get(transport, f"{server.url}/a")
+    get(transport, f"{server.url}/a")
+    for request in server.requests:
+        assert not {"Authorization", "Cookie"} & request.headers.keys()
+
+
+def test_nobody_listening_says_so(transport: Transport) -> None:
+    with nobody_listens() as host:
+        with pytest.raises(RegistryError, match=r"can't be reached \(Connection refused\); check the name") as caught:
+            get(transport, f"http://{host}/a")
+    assert (caught.value.method, caught.value.url, caught.value.status) == ("GET", f"http://{host}/a", 0)
+
+
+def test_silence_has_an_end(server: FakeServer) -> None:
+    transport = Transport(connect_timeout_s=2, read_timeout_s=0.2)
+    server.routes = {"/a": Reply(200, b"short", length=10)}
+    server.keep_open = True
+    with pytest.raises(RegistryError, match="no answer in time"):
+        get(transport, f"{server.url}/a")
+    transport.close()
+
+
+def test_a_body_cut_off_is_noticed(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/a": Reply(200, b"short", length=10)}
+    with pytest.raises(RegistryError, match="broke off"):
+        get(transport, f"{server.url}/a")
+
+
+def test_a_body_too_long_is_not_read(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/a": Reply(200, b"x" * 2000)}
+    with pytest.raises(RegistryError, match="longer than the 1000 bytes"):
+        get(transport, f"{server.url}/a")
