@@ -1,12 +1,14 @@
 """What the parser makes of a Dockerfile's text: one node an instruction, with the lines it came from.
 
-Knows nothing of what an instruction means. Source: Dockerfile reference, "Format", "Parser directives", "Here-documents".
+Knows nothing of what an instruction means. Source: Dockerfile reference, "Format" and "Here-documents".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from dockmagic.errors import DockerfileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Position:
 class Node:
     """One instruction. `text` is all of it on one line (continuations joined, heredoc bodies left out).
 
-    `flags` are the words `--name[=value]` after the name, `rest` is what follows them. `segments` maps offsets in
+    `flags` are the words `--name[=value]` after the name, unquoted; `rest` is what follows them, the end of `text`.
+    `line` to `end_line` includes the here-documents. `comments` stood directly above. `segments` maps offsets in
     `text` to the source: (offset of a piece's first character, its position), in rising order.
     """
 
@@ -46,7 +49,26 @@ class Node:
     heredocs: tuple[Heredoc, ...]
     line: int
     end_line: int
+    comments: tuple[str, ...] = ()
     segments: tuple[tuple[int, Position], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def rest_offset(self) -> int:
+        """Where `rest` begins in `text`."""
+        return len(self.text) - len(self.rest)
+
+    @property
+    def last_line(self) -> int:
+        """The last line of the instruction itself, before its here-documents."""
+        return self.segments[-1][1].line if self.segments else self.line
+
+    def fault(self, message: str, word: str | None = None) -> DockerfileError:
+        """An error about this instruction, with a caret under the first `word` after its name, if it has one."""
+        offset = -1 if word is None else self.text.find(word, len(self.name))
+        if offset < 0:
+            return DockerfileError(message, line=self.line, end_line=self.last_line)
+        position = self.position(offset)
+        return DockerfileError(message, line=position.line, column=position.column)
 
     def position(self, offset: int) -> Position:
         """Where the character `offset` of `text` stands in the source."""
