@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -70,3 +71,8 @@ def chain_id(diff_ids: Sequence[Digest]) -> Digest:
 def next_chain_id(parent: Digest | None, diff_id: Digest) -> Digest:
     """Chain ID of one more layer on top of `parent` (None: on nothing)."""
     return diff_id if parent is None else Digest.of(f"{parent} {diff_id}".encode())
+
+
+def chain_ids(diff_ids: Sequence[Digest]) -> tuple[Digest, ...]:
+    """Names of all stacks that these layers (lowest first) make, from the lowest layer alone to the whole."""
+    return tuple(itertools.accumulate(diff_ids, next_chain_id))

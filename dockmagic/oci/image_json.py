@@ -1,7 +1,7 @@
 """The image config as JSON, read strictly and written always the same.
 
-Source: image-spec config.md, and Docker's image specification for the names in `config` (User, Env, Cmd …). Fields that neither knows are kept in
-`extra`.
+Source: image-spec config.md, and Docker's image specification for the names in `config` (User, Env, Cmd …). Fields
+that neither knows are kept in `extra`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from dockmagic.errors import InvalidManifest
@@ -21,7 +22,6 @@ _CONTAINER_KEYS: Final = frozenset(
     "User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal Healthcheck Shell OnBuild "
     "ArgsEscaped".split()
 )
-# RFC 3339, as Go writes and accepts it
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 
 
@@ -58,6 +58,16 @@ def dump_image_config(config: ImageConfig) -> bytes:
     document["rootfs"] = {"type": "layers", "diff_ids": list(config.diff_ids)}
     document |= _compact(history=[_history_json(entry) for entry in config.history])
     return json.dumps(document | _sorted(config.extra), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parse_time(text: str) -> datetime | None:
+    """The time that an RFC 3339 text says; None for "", and for the year 1, which is Go's "never". Else ValueError."""
+    if not text:
+        return None
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    time = datetime.fromisoformat(text.upper())
+    return None if time.year == 1 else time
 
 
 def _container_config(fields: Fields) -> ContainerConfig:
@@ -151,7 +161,9 @@ def _history_json(entry: History) -> dict[str, Any]:
 
 def _time(fields: Fields, key: str) -> str:
     text = fields.text(key)
-    if text and _TIME.fullmatch(text) is None:
+    try:
+        parse_time(text)
+    except ValueError:
         fields.refuse(key, f"expected a time like 2024-05-01T12:00:00Z, got {text!r}")
     return text
 

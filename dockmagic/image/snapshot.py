@@ -1,0 +1,210 @@
+"""Unpacked layers, one directory for each chain ID, ready to be the lower directories of an overlay mount.
+
+A layer is made in a workspace and renamed to `layers/<chain id>` inside the transaction that writes its row: the row is
+the truth, and a directory without one was left by a crash. Until an image of it is stored, a layer isn't forced to the
+disk; its row names the boot it was made in, and counts as absent after the next. Whoever makes layers holds the store's
+content (`Workspaces.hold` or `new`) until an image or the build cache names them.
+Source: image-spec config.md "Layer ChainID"; Documentation/filesystems/overlayfs.rst.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dockmagic.database import Database
+from dockmagic.errors import DigestMismatch, NotFound, StoreError
+from dockmagic.image import compression, layer, upper
+from dockmagic.image.store import ImageStore
+from dockmagic.image.streams import Source
+from dockmagic.image.workspace import Workspaces, store_errors
+from dockmagic.linux.sync import boot_id
+from dockmagic.oci.descriptor import OCI_LAYER_GZIP, Descriptor
+from dockmagic.oci.digest import Digest, chain_ids, next_chain_id
+
+_CHUNK = 1 << 20
+_FIND: Final = """
+    SELECT * FROM layers WHERE chain_id IN (SELECT value FROM json_each(?)) AND boot_id IN ('', ?)
+"""
+_ADD: Final = """
+    INSERT OR REPLACE INTO layers
+        (chain_id, parent, diff_id, digest, media_type, compressed_size, size_bytes, boot_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An unpacked layer; `descriptor` is of its blob, `size_bytes` that of the files in it."""
+
+    chain_id: Digest
+    parent: Digest | None
+    diff_id: Digest
+    descriptor: Descriptor
+    size_bytes: int
+
+
+class Snapshots:
+    """The directory `layers` of a state root; any number of processes may have one at the same time."""
+
+    def __init__(self, root: Path, database: Database, store: ImageStore, workspaces: Workspaces) -> None:
+        self._directory = root / "layers"
+        self._database = database
+        self._store = store
+        self._workspaces = workspaces
+
+    def path(self, chain_id: Digest) -> Path:
+        """Where the layer's directory is, or would be."""
+        return self._directory / chain_id.hex
+
+    def get(self, chain_id: Digest) -> Layer | None:
+        """The layer of this chain ID, None where it isn't unpacked."""
+        return self._find([chain_id]).get(chain_id)
+
+    def lower(self, diff_ids: Sequence[Digest]) -> tuple[Path, ...]:
+        """Directories of these layers, topmost first as overlay wants them; raises StoreError without one of them."""
+        chains = chain_ids(diff_ids)
+        found = self._find(chains)
+        for chain_id in chains:
+            if chain_id not in found:
+                raise StoreError(f"layer {chain_id.short} is missing from the store; pull or build the image again")
+        return tuple(self.path(chain_id) for chain_id in reversed(chains))
+
+    def prepare(self, parent: Digest | None, directory: Path) -> None:
+        """Make an empty directory for what comes on top of `parent`, with the mode and owner of the root below it."""
+        directory.mkdir()
+        mode, owner = 0o755, (os.geteuid(), os.getegid())
+        if parent is not None:
+            status = self.path(parent).stat()
+            mode, owner = status.st_mode & 0o7777, (status.st_uid, status.st_gid)
+        if owner != (os.geteuid(), os.getegid()):
+            os.chown(directory, *owner)
+        directory.chmod(mode)
+
+    def commit(self, parent: Digest | None, directory: Path) -> Layer:
+        """Turn an overlay's upper directory, not mounted any more, into the layer on top of `parent`; idempotent.
+
+        The directory is moved away unless the layer is here already. Raises StoreError where the disk is full; then
+        nothing is left of the layer.
+        """
+        with self._workspaces.new("commit-") as workspace:
+            with store_errors("store a layer"):
+                size_bytes = upper.clean(directory)
+                descriptor, diff_id = _pack(directory, workspace / "blob")
+            made = Layer(next_chain_id(parent, diff_id), parent, diff_id, descriptor, size_bytes)
+            present = self.get(made.chain_id)
+            if present is not None:
+                return present
+            self._store.adopt(workspace / "blob", descriptor)
+            return self._publish(made, directory, workspace)
+
+    def unpack(self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest) -> Layer:
+        """Unpack a blob into the layer on top of `parent`; idempotent.
+
+        Raises NotFound without the blob or the parent, DigestMismatch unless the blob has this diff ID, InvalidLayer,
+        or StoreError where the disk is full.
+        """
+        chain_id = next_chain_id(parent, diff_id)
+        present = self.get(chain_id)
+        if present is not None:
+            return present
+        if parent is not None and self.get(parent) is None:
+            raise NotFound("layer", parent, "layers have to be unpacked from the lowest up")
+        with self._workspaces.new("unpack-") as workspace:
+            directory = workspace / "layer"
+            with store_errors(f"unpack layer {diff_id.short}"):
+                self.prepare(parent, directory)
+                self._extract(descriptor, diff_id, directory)
+                size_bytes = upper.size(directory)
+            return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
+
+    def _extract(self, descriptor: Descriptor, diff_id: Digest, directory: Path) -> None:
+        """Unpack the blob and check the whole of its tar stream against the diff ID."""
+        path = self._store.blob_path(descriptor.digest)
+        if not path.exists():
+            raise NotFound("blob", descriptor.digest, "pull the image again")
+        with path.open("rb") as blob, compression.open_layer(blob) as plain:
+            stream = _Hashed(plain, diff_id.algorithm)
+            layer.unpack(stream, directory)
+            while stream.read(_CHUNK):  # what comes after the archive's end counts too
+                pass
+        if stream.digest != diff_id:
+            raise DigestMismatch(f"layer {descriptor.digest}", expected=diff_id, actual=stream.digest)
+
+    def _publish(self, made: Layer, directory: Path, workspace: Path) -> Layer:
+        """Give the directory its final name and its row, or find that another process was quicker."""
+        with self._database.transaction() as transaction:
+            present = self.get(made.chain_id)
+            if present is not None:
+                return present
+            target = self.path(made.chain_id)
+            with store_errors("store a layer"):
+                if target.exists():
+                    target.rename(workspace / "left-by-a-crash")
+                directory.rename(target)
+            transaction.execute(_ADD, _row(made))
+        return made
+
+    def _find(self, chains: Sequence[Digest]) -> dict[Digest, Layer]:
+        """Those of the layers that are unpacked."""
+        rows = self._database.query(_FIND, (json.dumps(chains), boot_id()))
+        found = (_layer(row) for row in rows)
+        return {item.chain_id: item for item in found if self.path(item.chain_id).exists()}
+
+
+class _Hashed:
+    """A stream that knows the digest of what was read from it."""
+
+    def __init__(self, source: Source, algorithm: str) -> None:
+        self._source = source
+        self._hash = hashlib.new(algorithm)
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of all bytes so far."""
+        return Digest(f"{self._hash.name}:{self._hash.hexdigest()}")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """What the source gives."""
+        data = self._source.read(size)
+        self._hash.update(data)
+        return data
+
+
+def _pack(directory: Path, blob: Path) -> tuple[Descriptor, Digest]:
+    """Descriptor of the layer archive of this directory, written to `blob`, and its diff ID."""
+    with blob.open("wb") as out:
+        writer = compression.LayerWriter(out)
+        layer.pack(directory, writer)
+        writer.close()
+    return Descriptor(OCI_LAYER_GZIP, writer.digest, writer.size), writer.diff_id
+
+
+def _layer(row: sqlite3.Row) -> Layer:
+    return Layer(
+        chain_id=Digest(row["chain_id"]),
+        parent=Digest(row["parent"]) if row["parent"] else None,
+        diff_id=Digest(row["diff_id"]),
+        descriptor=Descriptor(row["media_type"], Digest(row["digest"]), row["compressed_size"]),
+        size_bytes=row["size_bytes"],
+    )
+
+
+def _row(made: Layer) -> tuple[str | int | None, ...]:
+    blob = made.descriptor
+    return (
+        made.chain_id,
+        made.parent,
+        made.diff_id,
+        blob.digest,
+        blob.media_type,
+        blob.size,
+        made.size_bytes,
+        boot_id(),
+    )

@@ -1,0 +1,222 @@
+"""The image store: images, their names, and what they are made of. Source: image-spec; Docker's `image` commands.
+
+An image is a config and a manifest among the blobs, and rows in the database that name them. Its ID is the digest of
+its config. Layers and blobs belong to whoever names them: images, containers and the build cache; `collect` takes away
+what nobody names any more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from dockmagic.database import Database
+from dockmagic.errors import DigestMismatch, InvalidManifest, InvalidReference, NotFound, StoreError
+from dockmagic.image import garbage, names, removal
+from dockmagic.image.blobs import BlobStore
+from dockmagic.image.workspace import store_errors
+from dockmagic.linux.sync import boot_id, fsync, syncfs
+from dockmagic.oci.descriptor import OCI_CONFIG, Descriptor
+from dockmagic.oci.digest import Digest, chain_ids
+from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.image_json import dump_image_config, parse_image_config, parse_time
+from dockmagic.oci.manifest import Manifest, dump_manifest, parse_manifest
+from dockmagic.oci.reference import Reference
+
+_HINT: Final = "`image ls` shows what is here, `image pull` gets one, and `image bootstrap busybox` makes one"
+_IMAGE: Final = """
+    SELECT manifest_digest, (
+        SELECT coalesce(sum(coalesce(layers.size_bytes, image_layers.size_bytes)), 0)
+        FROM image_layers LEFT JOIN layers USING (chain_id) WHERE image_id = images.id
+    ) AS size_bytes FROM images WHERE id = ?
+"""
+_ADD_IMAGE: Final = """
+    INSERT INTO images (id, manifest_digest, created_ns, added_ns) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET manifest_digest = excluded.manifest_digest
+"""
+_CHAINS: Final = "SELECT chain_id FROM image_layers WHERE image_id = ? ORDER BY position DESC"
+_UNWRITTEN: Final = "SELECT 1 FROM layers WHERE chain_id IN (SELECT value FROM json_each(?)) AND boot_id = ? LIMIT 1"
+_MARK_WRITTEN: Final = """
+    UPDATE layers SET boot_id = '' WHERE chain_id IN (SELECT value FROM json_each(?)) AND boot_id = ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A stored image. `size_bytes` is that of its unpacked layers; `created` is None where the config doesn't say."""
+
+    id: Digest
+    config: ImageConfig
+    manifest: Manifest
+    manifest_digest: Digest
+    references: tuple[Reference, ...]
+    size_bytes: int
+    created: datetime | None
+
+    @property
+    def chain_ids(self) -> tuple[Digest, ...]:
+        """Names of its layers' stacks, lowest first."""
+        return chain_ids(self.config.diff_ids)
+
+
+class ImageStore(BlobStore):
+    """All images of a state root; any number of processes may have one at the same time."""
+
+    def __init__(self, root: Path, database: Database) -> None:
+        super().__init__(root)
+        self._database = database
+
+    def add_image(
+        self,
+        config: ImageConfig,
+        layers: Sequence[Descriptor],
+        *,
+        references: Sequence[Reference] = (),
+        raw_config: bytes | None = None,
+        raw_manifest: bytes | None = None,
+    ) -> Image:
+        """Store an image and give it these names, which its former owners lose; idempotent.
+
+        `layers` (lowest first) are blobs that are here already. A pulled image keeps its config and its manifest byte
+        for byte, since their digests are its names. After this the image survives a loss of power.
+        """
+        with self.workspaces.hold():
+            descriptor = self.put_blob(raw_config or dump_image_config(config), OCI_CONFIG)
+            manifest = _manifest(descriptor, layers, raw_manifest)
+            self._check_layers(config, manifest)
+            manifest_digest = self.put_blob(raw_manifest or dump_manifest(manifest), manifest.media_type).digest
+            self._bring_to_disk(config.diff_ids)
+            with self._database.transaction():
+                if raw_manifest is not None or not self._is_known(descriptor.digest):
+                    self._name_content(descriptor.digest, manifest_digest, config, manifest)
+                for reference in references:
+                    self._name(reference, descriptor.digest)
+            return self._load(descriptor.digest)
+
+    def get(self, name: str) -> Image:
+        """Image of this name: a reference, an ID, or the start of an ID, in this order.
+
+        Raises NotFound, and InvalidReference where several IDs start so.
+        """
+        image = self.find(name)
+        if image is None:
+            raise NotFound("image", name, _HINT)
+        return image
+
+    def find(self, name: str) -> Image | None:
+        """As `get`, but None where there is no such image."""
+        match = names.resolve(self._database, name)
+        return None if match is None else self._load(match.image_id)
+
+    def list_images(self) -> list[Image]:
+        """All images, newest first."""
+        rows = self._database.query("SELECT id FROM images ORDER BY created_ns DESC, added_ns DESC, id")
+        return [self._load(Digest(row["id"])) for row in rows]
+
+    def tag(self, source: str, target: str) -> Reference:
+        """Give the image `source` one more name, which its former owner loses; the name in full."""
+        reference = Reference.parse(target)
+        if reference.digest is not None:
+            raise InvalidReference(f"invalid tag {target!r}: a digest names content, it can't be given; use NAME:TAG")
+        with self._database.transaction():
+            self._name(reference, self._match(source).image_id)
+        return reference
+
+    def remove(self, name: str, force: bool = False, in_use: Collection[Digest] = ()) -> list[str]:
+        """Take a name from an image, or the image away with its last name; what was done, in Docker's words.
+
+        `in_use` are the images that running containers use, which not even `force` deletes; containers that don't run
+        are known from the database. Raises NotFound, or Conflict where Docker would.
+        """
+        with self._database.transaction():
+            match = self._match(name)
+            rows = self._database.query(_CHAINS, (match.image_id,))
+            lines = removal.remove(self._database, match, force, match.image_id in in_use)
+        collected = set(self.collect())
+        return lines + [f"Deleted: {row['chain_id']}" for row in rows if row["chain_id"] in collected]
+
+    def collect(self) -> list[Digest]:
+        """Take away layers and blobs that nobody names, and what crashes left; the chain IDs of the layers.
+
+        Does only the latter while anybody holds the store's content: a build or pull may be about to name something.
+        """
+        self.workspaces.collect()
+        with self.workspaces.alone() as trash:
+            return [] if trash is None else garbage.collect(self._database, self.root, trash)
+
+    def _match(self, name: str) -> names.Match:
+        match = names.resolve(self._database, name)
+        if match is None:
+            raise NotFound("image", name, _HINT)
+        return match
+
+    def _load(self, image_id: Digest) -> Image:
+        """The image of these rows and blobs; raises StoreError where they don't go together any more."""
+        row = self._database.query(_IMAGE, (image_id,))[0]
+        manifest_digest = Digest(row["manifest_digest"])
+        try:
+            config = parse_image_config(self.read_blob(image_id))
+            manifest = parse_manifest(self.read_blob(manifest_digest))
+        except (DigestMismatch, NotFound, InvalidManifest) as error:
+            raise StoreError(f"image {image_id.short} is damaged; remove it and get it again ({error})") from error
+        assert isinstance(manifest, Manifest)
+        references = names.references(self._database, image_id)
+        created = parse_time(config.created)
+        return Image(image_id, config, manifest, manifest_digest, references, row["size_bytes"], created)
+
+    def _is_known(self, image_id: Digest) -> bool:
+        """Whether the image is here with its manifest."""
+        rows = self._database.query("SELECT manifest_digest FROM images WHERE id = ?", (image_id,))
+        return bool(rows) and self.has_blob(Digest(rows[0]["manifest_digest"]))
+
+    def _name_content(self, image_id: Digest, manifest_digest: Digest, config: ImageConfig, manifest: Manifest) -> None:
+        """Write the rows that keep an image's blobs and layers."""
+        created = parse_time(config.created)
+        created_ns = 0 if created is None else int(created.timestamp() * 1e9)
+        chains = zip(chain_ids(config.diff_ids), manifest.layers, strict=True)
+        layers = [(image_id, place, chain, layer.digest, layer.size) for place, (chain, layer) in enumerate(chains)]
+        with self._database.transaction() as transaction:
+            transaction.execute(_ADD_IMAGE, (image_id, manifest_digest, created_ns, time.time_ns()))
+            transaction.executemany("INSERT OR REPLACE INTO image_layers VALUES (?, ?, ?, ?, ?)", layers)
+
+    def _name(self, reference: Reference, image_id: Digest) -> None:
+        with self._database.transaction() as transaction:
+            transaction.execute("INSERT OR REPLACE INTO tags VALUES (?, ?)", (str(reference), image_id))
+
+    def _check_layers(self, config: ImageConfig, manifest: Manifest) -> None:
+        """Raise unless the manifest has a blob, which is here, for each diff ID of the config."""
+        if len(config.diff_ids) != len(manifest.layers):
+            raise InvalidManifest(
+                f"image config: has {len(config.diff_ids)} diff IDs, but the manifest has {len(manifest.layers)} layers"
+            )
+        for layer in manifest.layers:
+            if not self.has_blob(layer.digest):
+                raise NotFound("blob", layer.digest, "a layer has to be stored before its image")
+
+    def _bring_to_disk(self, diff_ids: Sequence[Digest]) -> None:
+        """Make sure that the layers, and the names of the blobs, survive a loss of power."""
+        chains = json.dumps(chain_ids(diff_ids))
+        with store_errors("write an image to the disk"):
+            if self._database.query(_UNWRITTEN, (chains, boot_id())):
+                syncfs(self.root)
+                with self._database.transaction() as transaction:
+                    transaction.execute(_MARK_WRITTEN, (chains, boot_id()))
+            else:
+                fsync(self.root / "blobs" / "sha256")
+
+
+def _manifest(config: Descriptor, layers: Sequence[Descriptor], raw: bytes | None) -> Manifest:
+    """The manifest that was pulled, or a new one."""
+    if raw is None:
+        return Manifest(config, tuple(layers))
+    manifest = parse_manifest(raw)
+    if not isinstance(manifest, Manifest):
+        raise InvalidManifest("manifest: expected an image's, got an index")
+    if manifest.config.digest != config.digest:
+        raise DigestMismatch("image config", expected=manifest.config.digest, actual=config.digest)
+    return manifest

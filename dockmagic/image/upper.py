@@ -1,0 +1,56 @@
+"""An overlay's upper directory on its way to become a layer. Source: Documentation/filesystems/overlayfs.rst."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from dockmagic.errors import InvalidLayer
+from dockmagic.image import overlay
+
+
+def clean(directory: Path) -> int:
+    """Remove the attributes that overlayfs keeps for itself, all but those that say "opaque"; the size as of `size`.
+
+    Raises InvalidLayer for a file whose content is in a layer below: overlay options other than ours made it.
+    """
+    _clean_file(directory)
+    for entry in _walk(directory):
+        _clean_file(Path(entry.path))
+    return size(directory)
+
+
+def size(directory: Path) -> int:
+    """Bytes in the regular files of a directory tree; one with several links counts once."""
+    sizes: dict[int, int] = {}
+    for entry in _walk(directory):
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode):
+            sizes[status.st_ino] = status.st_size
+    return sum(sizes.values())
+
+
+def _clean_file(path: Path) -> None:
+    own = [name for name in os.listxattr(path, follow_symlinks=False) if overlay.is_own_attribute(name)]
+    if not own:
+        return
+    xattrs = {name: os.getxattr(path, name, follow_symlinks=False) for name in own}
+    reason = overlay.incomplete_reason(xattrs)
+    if reason is not None:
+        raise InvalidLayer(f"{path} has {reason}: mount the overlay with redirect_dir=off,metacopy=off")
+    for name, value in xattrs.items():
+        if not overlay.is_opaque({name: value}):
+            os.removexattr(path, name, follow_symlinks=False)
+
+
+def _walk(directory: Path) -> Iterator[os.DirEntry[str]]:
+    """All entries below a directory; symbolic links are not followed."""
+    pending = [os.fspath(directory)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)

@@ -1,0 +1,186 @@
+"""Directories to work in, and the lock that keeps the store's content while somebody works with it.
+
+A workspace lies on the file system of the layers, so that what was made in it can be renamed to its final name. It is
+locked with flock(2) as long as it is used: the kernel drops the lock however its process ends, and `collect` removes
+what nobody holds. A second lock, shared by all who work with the store, keeps a collector from taking away a layer that
+one of them has found but not yet named in the database.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dockmagic.errors import StoreError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HINTS = {
+    errno.ENOSPC: "; free some space (for instance with `system prune`) and try again",
+    errno.EDQUOT: "; the quota is used up",
+    errno.EROFS: "; choose another state root with DOCKMAGIC_ROOT",
+    errno.EACCES: "; choose another state root with DOCKMAGIC_ROOT",
+    errno.EPERM: "; choose another state root with DOCKMAGIC_ROOT",
+}
+
+
+class Workspaces:
+    """The directory `tmp` of a state root. Has no state of its own: any number of processes may have one."""
+
+    def __init__(self, root: Path) -> None:
+        self.directory = root / "tmp"
+        self._kept = root / "layers"
+        with store_errors(f"use the state root {root}"):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def new(self, prefix: str = "") -> Iterator[Path]:
+        """Fresh directory (mode 0700), removed with all that is in it at the end, however that comes.
+
+        Also holds the store's content meanwhile. Not inside a database transaction: it may have to wait.
+        """
+        with self.hold():
+            with store_errors("make a temporary directory"):
+                path, lock = self._create(prefix)
+            try:
+                yield path
+            finally:
+                _discard(path, lock)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """While this is held, by any number, nobody takes layers or blobs out of the store."""
+        fd = os.open(self._kept, _DIRECTORY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def alone(self) -> Iterator[Path | None]:
+        """Workspace to throw things into while nobody else can hold the store's content; None where somebody does.
+
+        The others may go on as soon as the block ends; what was thrown away is removed after that.
+        """
+        fd = os.open(self._kept, _DIRECTORY)
+        try:
+            if not _try_lock(fd):
+                yield None
+                return
+            path, lock = self._create("trash-")
+            try:
+                yield path
+            finally:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+                _discard(path, lock)
+        finally:
+            os.close(fd)
+
+    def collect(self) -> int:
+        """Remove the workspaces that a crash left behind; how many. Those in use stay."""
+        removed = 0
+        with os.scandir(self.directory) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            with suppress(OSError):
+                removed += self._collect_one(self.directory / name)
+        return removed
+
+    def _create(self, prefix: str) -> tuple[Path, int]:
+        """A new directory and the descriptor that locks it."""
+        while True:
+            path = self.directory / f"{prefix}{secrets.token_hex(8)}"
+            path.mkdir(mode=0o700)
+            lock = os.open(path, _DIRECTORY)
+            if _try_lock(lock) and path.exists():
+                return path, lock
+            os.close(lock)  # a collector was quicker than the lock
+
+    def _collect_one(self, path: Path) -> bool:
+        lock = os.open(path, _DIRECTORY)
+        try:
+            if not _try_lock(lock):
+                return False
+            remove_tree(path)
+            return True
+        finally:
+            os.close(lock)
+
+
+@contextmanager
+def store_errors(action: str) -> Iterator[None]:
+    """Turn the OSError of a write to the state root into a StoreError: "cannot `action`: why"."""
+    try:
+        yield
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0, "")
+        raise StoreError(f"cannot {action}: {error.strerror or error}{hint}") from error
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory with all that is in it, whatever its depth and its modes. Does nothing if it isn't there.
+
+    Sub-directories are moved up to the top one by one, so that neither recursion nor long paths are needed. Stops with
+    OSError (EBUSY, EXDEV) at a mount point, whose content belongs to somebody else.
+    """
+    try:
+        top = os.open(directory, _DIRECTORY)
+    except FileNotFoundError:
+        return
+    try:
+        device = os.fstat(top).st_dev
+        pending = _empty(top, top)
+        while pending:
+            name = pending.pop()
+            pending += _empty_child(top, name, device)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    directory.rmdir()
+
+
+def _empty_child(top: int, name: str, device: int) -> list[str]:
+    os.chmod(name, 0o700, dir_fd=top)
+    fd = os.open(name, _DIRECTORY, dir_fd=top)
+    try:
+        if os.fstat(fd).st_dev != device:
+            raise OSError(errno.EXDEV, "a file system is mounted here", name)
+        return _empty(fd, top)
+    finally:
+        os.close(fd)
+
+
+def _empty(fd: int, top: int) -> list[str]:
+    """Remove the files of a directory and move its sub-directories to `top`; their names there."""
+    moved: list[str] = []
+    with os.scandir(fd) as entries:
+        for entry in list(entries):
+            if entry.is_dir(follow_symlinks=False):
+                name = f".{secrets.token_hex(8)}"
+                os.chmod(entry.name, 0o700, dir_fd=fd)  # a move changes "..", which needs the right to write
+                os.rename(entry.name, name, src_dir_fd=fd, dst_dir_fd=top)
+                moved.append(name)
+            else:
+                os.unlink(entry.name, dir_fd=fd)
+    return moved
+
+
+def _discard(path: Path, lock: int) -> None:
+    """Remove a workspace and unlock it; what can't be removed now is collected later."""
+    with suppress(OSError):
+        remove_tree(path)
+    os.close(lock)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
