@@ -55,7 +55,8 @@ def check_name(node: Node) -> None:
     written = node.text[: min(len(node.name), 40)]
     close = difflib.get_close_matches(node.name[:40], NAMES, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"the instructions are {', '.join(NAMES)}"
-    raise DockerfileError(f"unknown instruction: {written} ({hint})", line=node.line, column=node.position(0).column)
+    position = node.position(0)
+    raise DockerfileError(f"unknown instruction: {written} ({hint})", line=position.line, column=position.column)
 
 
 class _Parser:
