@@ -44,6 +44,13 @@ def decode(cls: type[T], data: Any) -> T:
     return typing.cast(T, decoder(data, ""))
 
 
+def prepare(*classes: type) -> None:
+    """Work out now what encoding and decoding these classes takes, so that a process forked later has it."""
+    for cls in classes:
+        _decoder(typing.cast(typing.Hashable, cls))
+        _encode_plan(cls)
+
+
 def camel_case(name: str) -> str:
     """Name as the specifications write it.
 

@@ -1,0 +1,191 @@
+"""The engine's side of the launcher and of the monitors: find them, ask them, wait for their answers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dockmagic.errors import StartFailed, Unsupported
+from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.spec import Spec
+from dockmagic.runtime import protocol
+from dockmagic.runtime.process import exit_status
+from dockmagic.runtime.request import (
+    CONTROL_SOCKET,
+    LAUNCHER_SOCKET,
+    ExecRequest,
+    Record,
+    StartRequest,
+    container_directory,
+)
+
+_GONE: Final = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
+_TRIES: Final = 3
+LAUNCHER_TIMEOUT_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A container or process that runs, and the connection on which its end will be told (the receiver's to close)."""
+
+    connection: socket.socket
+    record: Record
+    warnings: tuple[str, ...]
+
+
+class Client:
+    """Speaks for one engine. Threads may share it."""
+
+    def __init__(self, state_root: Path, run_dir: Path) -> None:
+        self.state_root = str(state_root)
+        self.run_dir = str(run_dir)
+        self._lock = threading.Lock()
+        self._lease: socket.socket | None = None
+
+    def start(self, request: StartRequest, spec: Spec, descriptors: Sequence[int]) -> Started:
+        """Start a container; `descriptors` are those of `request.streams`, and stay the caller's.
+
+        Raises StartFailed with Docker's exit status, Unsupported where no launcher can be had.
+        """
+        spec_file = protocol.memory_file(json.dumps(encode(spec)).encode())
+        try:
+            connection, message = self._ask({"op": "start", "request": encode(request)}, (spec_file, *descriptors))
+        finally:
+            os.close(spec_file)
+        warnings = tuple(message.pop("warnings"))
+        message.pop("event")
+        return Started(connection, decode(Record, message), warnings)
+
+    def execute(self, container_id: str, request: ExecRequest, descriptors: Sequence[int]) -> socket.socket | None:
+        """Start one more process in a running container; None where it doesn't run. Raises StartFailed."""
+        connection = self.control(container_id)
+        if connection is None:
+            return None
+        try:
+            protocol.send(connection, {"op": "exec", "request": encode(request)}, descriptors)
+            _answer(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def control(self, container_id: str) -> socket.socket | None:
+        """Connection to the container's monitor; None where there is none, so that the container doesn't run."""
+        try:
+            return protocol.connect(f"{container_directory(self.run_dir, container_id)}/{CONTROL_SOCKET}")
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise
+
+    def signal(self, container_id: str, number: int) -> bool:
+        """Send a signal to the container's process 1; False where it doesn't run."""
+        connection = self.control(container_id)
+        if connection is None:
+            return False
+        with connection:
+            try:
+                protocol.send(connection, {"op": "signal", "signal": number})
+                return protocol.receive(connection)[0] is not None
+            except OSError:
+                return False
+
+    def wait(self, container_id: str, timeout_s: float | None = None) -> bool:
+        """Return True when the container runs no more, False when the time is up before."""
+        connection = self.control(container_id)
+        if connection is None:
+            return True
+        with connection, contextlib.suppress(OSError):
+            protocol.send(connection, {"op": "wait"})
+            if not select.select([connection], [], [], timeout_s)[0]:
+                return False
+            protocol.receive(connection)
+        return True
+
+    def close(self) -> None:
+        """Give up the lease: the launcher may end when nobody else needs it."""
+        with self._lock:
+            if self._lease is not None:
+                self._lease.close()
+                self._lease = None
+
+    def _ask(self, message: protocol.Message, descriptors: Sequence[int]) -> tuple[socket.socket, protocol.Message]:
+        """Send a request to the launcher, one that ended meanwhile being replaced; its first answer."""
+        for attempt in range(_TRIES):
+            self._hold_lease()
+            connection = None
+            try:
+                connection = protocol.connect(f"{self.run_dir}/{LAUNCHER_SOCKET}")
+                protocol.send(connection, message, descriptors)
+                return connection, _answer(connection)
+            except OSError as error:
+                if connection is not None:
+                    connection.close()
+                if error.errno not in _GONE or attempt == _TRIES - 1:
+                    raise Unsupported("starting containers", f"the launcher does not answer: {error}") from error
+                self.close()
+            except BaseException:
+                if connection is not None:
+                    connection.close()
+                raise
+        raise AssertionError("unreachable")
+
+    def _hold_lease(self) -> None:
+        """Have a launcher, and keep it alive as long as this engine is open."""
+        with self._lock:
+            if self._lease is not None:
+                return
+            path = f"{self.run_dir}/{LAUNCHER_SOCKET}"
+            try:
+                self._lease = protocol.connect(path)
+            except OSError:
+                self._spawn()
+                try:
+                    self._lease = protocol.connect(path)
+                except OSError as error:
+                    raise Unsupported("starting containers", f"the launcher did not start: {error}") from error
+            protocol.send(self._lease, {"op": "hello"})
+
+    def _spawn(self) -> None:
+        """Start a launcher in a session of its own, and wait until it listens."""
+        Path(self.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        ready, end = os.pipe2(os.O_CLOEXEC)
+        package = Path(__file__).resolve().parents[2]
+        code = f"import sys; sys.path.insert(0, {str(package)!r}); from dockmagic.runtime.launcher import main; "
+        code += f"main({self.state_root!r}, {self.run_dir!r}, {end})"
+        with (Path(self.run_dir) / "launcher.log").open("wb") as log:
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                pass_fds=(end,),
+                start_new_session=True,
+            )
+        os.close(end)
+        with open(ready, "rb") as pipe:
+            if not select.select([pipe], [], [], LAUNCHER_TIMEOUT_S)[0]:
+                raise Unsupported("starting containers", f"the launcher is not ready after {LAUNCHER_TIMEOUT_S:.0f} s")
+
+
+def _answer(connection: socket.socket) -> protocol.Message:
+    """The first answer on this connection; raises StartFailed for a failure, ECONNRESET for none."""
+    message, _ = protocol.receive(connection)
+    if message is None:
+        raise OSError(errno.ECONNRESET, "the connection ended without an answer")
+    if message["event"] == "failed":
+        failure = protocol.failure(message)
+        raise StartFailed(failure, exit_status(failure))
+    return message

@@ -1,0 +1,243 @@
+"""The container's process 1, from its birth in new namespaces to the program that it becomes.
+
+It has two halves. `prepare` needs no container: mount namespace reduced to the state root, /dev, /proc and /sys made
+ready, loopback up, cgroup joined. A process can wait behind it, as a sandbox. `start` takes a spec and finishes: root
+file system, pivot_root, mounts, names, and `process.become`.
+
+    "/" of a sandbox (a tmpfs)      state/    the state root, where layers and upper directories are
+                                    stage/    /dev, /proc and /sys, to be moved into the root file system
+                                    rootfs/   where the root file system is put together
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn
+
+from dockmagic.errors import Failure
+from dockmagic.linux import mount as m
+from dockmagic.linux import process as p
+from dockmagic.linux.interfaces import link_up
+from dockmagic.oci.codec import decode
+from dockmagic.oci.spec import Mount, Overlay, Spec
+from dockmagic.runtime import process, protocol, rootfs
+from dockmagic.runtime.cgroup.group import Group
+from dockmagic.runtime.overlay import mount_overlay
+from dockmagic.runtime.stage import Failed, describe, stage
+from dockmagic.runtime.stubs import Stubs, make_stub
+
+STAGE: Final = "/stage"
+ROOTFS: Final = "/rootfs"
+STATE: Final = "/state"
+CONTAINER_MARK: Final = "/.dockerenv"  # programs look for it to tell that they are in a container
+Trees = dict[str, tuple[rootfs.Operation, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sandbox lives: the state root, a directory to mount its own root on, and its cgroup."""
+
+    state_root: str
+    mount_point: str
+    group: Group
+    in_v2: bool  # cloned into the cgroup2 group already
+    own_network: bool
+    own_cgroup: bool
+
+
+def prepare(place: Place, trees: Trees) -> None:
+    """First half; raises Failed."""
+    os.setsid()
+    with stage("cgroup", "join the cgroup"):
+        place.group.attach_self(in_v2=place.in_v2)
+        if place.own_cgroup:
+            p.unshare(p.CLONE_NEWCGROUP)
+    if place.own_network:
+        with stage("network", "switch the loopback interface on"):
+            link_up("lo")
+    with stage("sandbox", "prepare the sandbox's own root"):
+        _leave_the_host(place)
+    for tree, operations in trees.items():
+        make_tree(tree, operations)
+
+
+def _leave_the_host(place: Place) -> None:
+    """Keep nothing of the host's mounts but the state root, so that no other file system is held busy."""
+    m.mount("", "/", "", m.MS_REC | m.MS_PRIVATE)
+    m.mount("tmpfs", place.mount_point, "tmpfs", m.MS_NOSUID | m.MS_NODEV, "mode=700,size=1m")
+    for name in (STATE, STAGE, ROOTFS):
+        os.mkdir(place.mount_point + name)
+    m.mount(place.state_root, place.mount_point + STATE, "", m.MS_BIND | m.MS_REC)
+    os.chdir(place.mount_point)
+    _pivot()
+
+
+def _pivot() -> None:
+    """Make the working directory the root. With the same directory twice the old root lies on top, and is taken off."""
+    m.pivot_root(".", ".")
+    m.umount2(".", m.MNT_DETACH)
+    os.chdir("/")
+
+
+def make_tree(tree: str, operations: Sequence[rootfs.Operation]) -> None:
+    """Make one of the staged trees; raises Failed."""
+    with stage("mounts", f"make {tree}"):
+        for operation in operations:
+            operation.execute(STAGE)
+
+
+def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sync: socket.socket) -> NoReturn:
+    """Second half. `descriptors`: standard input, output, error, then a detached mount for each bind mount in order.
+
+    Reports "ready" with the names that it had to make in the image's tree, waits for "go", and becomes the process.
+    Raises Failed.
+    """
+    binds = iter(descriptors[3:])
+    for tree in reversed(made):
+        if made[tree] != wanted.get(tree):
+            with stage("mounts", f"replace {tree}"):
+                m.umount2(STAGE + tree, m.MNT_DETACH)
+    for tree, operations in wanted.items():
+        if made.get(tree) != operations:
+            make_tree(tree, operations)
+    _mount_root(spec, binds)
+    stubs: Stubs = []
+    with stage("rootfs", "enter the root file system"):
+        for tree in wanted:
+            _move_tree(tree, stubs)
+        os.chdir(ROOTFS)
+        _pivot()
+    _finish_root(spec, binds, stubs)
+    protocol.send(sync, {"event": "ready", "stubs": stubs})
+    if protocol.receive(sync)[0] is None:
+        os._exit(1)
+    with stage("keyring", "join a session keyring"):
+        p.join_session_keyring()
+    filter_program = base64.b64decode(spec.linux.seccomp_filter)
+    process.become(spec.process, filter_program, (descriptors[0], descriptors[1], descriptors[2]))
+
+
+def _mount_root(spec: Spec, binds: Iterator[int]) -> None:
+    """Put the image's tree on ROOTFS: an overlay, or a directory of the host."""
+    if spec.linux.sysctl:
+        _write_sysctls(spec.linux.sysctl)
+    if spec.root.overlay is None:
+        with stage("rootfs", f"mount the root {spec.root.path}"):
+            m.move_mount(next(binds), "", m.AT_FDCWD, ROOTFS, m.MOVE_MOUNT_F_EMPTY_PATH)
+        return
+    with stage("rootfs", "mount the layers"):
+        mount_overlay(spec.root.overlay, ROOTFS)
+
+
+def within(state_root: str, overlay: Overlay) -> Overlay:
+    """The overlay with its directories as the sandbox sees them; raises Failed for one outside the state root."""
+
+    def moved(path: str) -> str:
+        if path and not path.startswith(state_root + "/"):
+            raise Failed(Failure("rootfs", errno.EXDEV, f"{path} is not below the state root {state_root}"))
+        return path and STATE + path.removeprefix(state_root)
+
+    lower = tuple(moved(path) for path in overlay.lower)
+    return Overlay(lower, moved(overlay.upper), moved(overlay.work), overlay.volatile)
+
+
+def _write_sysctls(sysctls: Mapping[str, str]) -> None:
+    """Set kernel parameters of the container's namespaces, through a proc that isn't read-only yet."""
+    with stage("sysctl", "set kernel parameters"):
+        os.mkdir("/sysctl")
+        m.mount("proc", "/sysctl", "proc", 0)
+        for name, value in sysctls.items():
+            with open(f"/sysctl/sys/{name.replace('.', '/')}", "w") as file:
+                file.write(value)
+        m.umount2("/sysctl", m.MNT_DETACH)
+
+
+def _move_tree(tree: str, stubs: Stubs) -> None:
+    """Move a staged tree to its place, which must be a true directory: a link there would lead it elsewhere."""
+    target = ROOTFS + tree
+    try:
+        mode = os.lstat(target).st_mode
+    except FileNotFoundError:
+        make_stub(ROOTFS, tree, directory=True, stubs=stubs)
+        mode = stat.S_IFDIR
+    if not stat.S_ISDIR(mode):
+        reason = f"{tree} of the image is not a directory; a container can't be started on it"
+        raise Failed(Failure("rootfs", errno.ENOTDIR, reason))
+    m.mount(STAGE + tree, target, "", m.MS_MOVE)
+
+
+def _finish_root(spec: Spec, binds: Iterator[int], stubs: Stubs) -> None:
+    """What can only be done inside the root: mounts on the image's own paths, masks, names, write protection."""
+    for mount in rootfs.attached(spec):
+        with stage("mounts", f"mount {mount.destination}"):
+            _attach(mount, next(binds) if rootfs.is_bind(mount) else -1, stubs)
+    with stage("rootfs", "finish the root file system"):
+        if not os.path.lexists(CONTAINER_MARK):
+            make_stub("", CONTAINER_MARK, directory=False, stubs=stubs)
+        for path in (*spec.linux.masked_paths, *spec.linux.readonly_paths):
+            if not rootfs.tree_of(path):
+                (rootfs.Mask if path in spec.linux.masked_paths else rootfs.ReadOnly)(path).execute("")
+        if spec.root.readonly:
+            m.mount("", "/", "", m.MS_BIND | m.MS_REMOUNT | m.MS_RDONLY)
+    with stage("hostname", "set the host name"):
+        if spec.hostname:
+            p.sethostname(spec.hostname)
+        if spec.domainname:
+            p.setdomainname(spec.domainname)
+
+
+def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
+    """Mount on a path of the image, made where it is missing; links in it lead no further than the root."""
+    target = os.path.realpath(mount.destination)
+    directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
+    if not os.path.lexists(target):
+        make_stub("", target, directory=directory, stubs=stubs)
+    flags, data = rootfs.split_options(mount.options)
+    if source < 0:
+        m.mount(mount.source, target, mount.type, flags, data)
+        return
+    m.move_mount(source, "", m.AT_FDCWD, target, m.MOVE_MOUNT_F_EMPTY_PATH)
+    propagation = next((rootfs.PROPAGATION[o] for o in mount.options if o in rootfs.PROPAGATION), rootfs.PRIVATE)
+    m.mount("", target, "", propagation)
+    if flags & m.MS_RDONLY:
+        m.mount_setattr(m.AT_FDCWD, target, m.AT_RECURSIVE, m.MOUNT_ATTR_RDONLY)
+
+
+def run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+    """The whole life of process 1 in Python: prepare, wait for a spec, start; a failure is reported, never raised."""
+    try:
+        p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
+        p.set_name("dockmagic-init")
+        _run(place, trees, sync, cgroups)
+    except Failed as error:
+        protocol.send(sync, protocol.failed(error.failure))
+    except OSError as error:
+        protocol.send(sync, protocol.failed(Failure("init", error.errno or 0, describe(error))))
+    finally:
+        os._exit(1)
+
+
+def _run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+    failure: Failed | None = None
+    try:
+        prepare(place, trees)
+    except Failed as error:  # told to the first who asks for this sandbox
+        failure = error
+    message, descriptors = protocol.receive(sync)
+    if message is None:
+        os._exit(0)
+    if failure is not None:
+        raise failure
+    spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
+    if spec.root.overlay is not None:
+        root = replace(spec.root, overlay=within(place.state_root, spec.root.overlay))
+        spec = replace(spec, root=root)
+    start(spec, trees, rootfs.staged(spec, cgroups), descriptors[1:], sync)

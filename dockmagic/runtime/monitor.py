@@ -1,0 +1,253 @@
+"""The parent of a container's process 1: it starts it, moves its output, answers for it, and cleans up after it.
+
+One process a container, forked from the launcher; it outlives both launcher and engine. Its listening socket
+(`<run dir>/<container>/ctl`) is the container's sign of life: where nobody answers, nothing runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NoReturn
+
+from dockmagic.errors import Failure
+from dockmagic.linux import process as p
+from dockmagic.oci.codec import decode, encode
+from dockmagic.runtime import protocol, request
+from dockmagic.runtime.executions import Execution, execute
+from dockmagic.runtime.process import exit_status
+from dockmagic.runtime.sandbox import Sandbox, Site, make, wait
+from dockmagic.runtime.stage import Failed
+from dockmagic.runtime.starting import Start, start
+from dockmagic.runtime.stdio import Output, Sink
+from dockmagic.runtime.stubs import remove_stubs
+
+
+def main(site: Site, namespaces: Sequence[str], handoff: socket.socket) -> NoReturn:
+    """Make a sandbox, wait for a container to be given to it, and see it through to its end; never returns."""
+    try:
+        p.set_name("dockmagic-mon")
+        sandbox, failure = _make(site, namespaces)
+        message, descriptors = protocol.receive(handoff)
+        handoff.close()
+        if message is not None and sandbox is not None:
+            connection = socket.socket(fileno=descriptors[0])
+            Monitor(site, sandbox, decode(request.StartRequest, message), connection).run(descriptors[1:])
+        elif message is not None and failure is not None:
+            protocol.send(socket.socket(fileno=descriptors[0]), protocol.failed(failure))
+        elif sandbox is not None:
+            sandbox.discard()
+    finally:
+        os._exit(0)
+
+
+def _make(site: Site, namespaces: Sequence[str]) -> tuple[Sandbox | None, Failure | None]:
+    """A sandbox, or why there is none: that is told to the first who wants it."""
+    try:
+        return make(site, namespaces), None
+    except Failed as error:
+        return None, error.failure
+
+
+class Monitor:
+    """One container's watch. `run` does it all; a method `_on_…` answers to what one descriptor has to say."""
+
+    def __init__(self, site: Site, sandbox: Sandbox, asked: request.StartRequest, owner: socket.socket) -> None:
+        self._sandbox = sandbox
+        self._request = asked
+        self._owner = owner
+        self._directory = request.container_directory(site.run_dir, asked.container_id)
+        self._record = request.Record(pid=sandbox.pid, cgroup=sandbox.group.name)
+        self._waiters = [owner]
+        self._executions: list[Execution] = []
+        self._selector = selectors.PollSelector()
+        self._running = True
+
+    def run(self, descriptors: Sequence[int]) -> None:
+        """Start the container, watch it, and leave nothing of it behind."""
+        try:
+            self._begin(start(self._sandbox, self._request, descriptors, self._directory))
+            self._watch()
+            self._finish()
+        except Failed as error:
+            self._give_up(error.failure)
+        self._sandbox.group.remove()
+        for path in self._request.remove:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _begin(self, begun: Start) -> None:
+        """Tell the engine, write it down, and begin to watch."""
+        self._start = begun
+        self._open = list(begun.outputs)
+        self._record = replace(self._record, started_ns=time.time_ns())
+        self._tell(self._owner, {"event": "started", "warnings": begun.warnings, **encode(self._record)})
+        self._write_record()
+        for output in begun.outputs:
+            self._on_readable(output.source, partial(self._on_output, output))
+        self._on_readable(self._sandbox.pidfd, self._on_exit)
+        assert begun.listener is not None
+        self._on_readable(begun.listener, self._on_connection)
+        self._listen_to(self._owner)
+
+    def _watch(self) -> None:
+        """Answer events until the process is gone and all its output has been read."""
+        while self._running or self._open:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def _on_readable(self, source: int | socket.socket, answer: Callable[[], None]) -> None:
+        self._selector.register(source, selectors.EVENT_READ, answer)
+
+    def _listen_to(self, connection: socket.socket) -> None:
+        self._on_readable(connection, partial(self._on_message, connection))
+
+    def _on_exit(self) -> None:
+        """Process 1 is gone, and with it all others: the pid namespace ends with it."""
+        self._selector.unregister(self._sandbox.pidfd)
+        status = self._sandbox.reap()
+        oom_killed = self._sandbox.group.oom_kills() > 0
+        self._record = replace(
+            self._record, pid=0, exit_status=status, oom_killed=oom_killed, finished_ns=time.time_ns()
+        )
+        self._running = False
+
+    def _on_output(self, output: Output) -> None:
+        """Move a chunk on; a reader that lags far behind stops the stream until it has caught up."""
+        if not output.pump():
+            self._selector.unregister(output.source)
+            self._open.remove(output)
+            output.finish()
+            return
+        for sink in output.sinks:
+            if sink.pending and sink.descriptor not in self._selector.get_map():
+                answer = partial(self._on_writable, output, sink)
+                self._selector.register(sink.descriptor, selectors.EVENT_WRITE, answer)
+        if output.congested:
+            self._selector.unregister(output.source)
+
+    def _on_writable(self, output: Output, sink: Sink) -> None:
+        """A reader takes more, or is gone."""
+        alive = sink.flush()
+        if not sink.pending:
+            self._selector.unregister(sink.descriptor)
+        if not alive:
+            output.drop(sink)
+        if output in self._open and not output.congested and output.source not in self._selector.get_map():
+            self._on_readable(output.source, partial(self._on_output, output))
+
+    def _on_connection(self) -> None:
+        assert self._start.listener is not None
+        self._listen_to(self._start.listener.accept()[0])
+
+    def _on_message(self, connection: socket.socket) -> None:
+        """Do what is asked; at the end of a connection forget it, and end what ran in its foreground."""
+        try:
+            message, descriptors = protocol.receive(connection)
+        except OSError:
+            message, descriptors = None, []
+        if message is None:
+            self._hung_up(connection)
+            return
+        try:
+            self._do(connection, message, descriptors)
+        except Failed as error:
+            self._tell(connection, protocol.failed(error.failure))
+
+    def _do(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
+        """Dispatch one request; raises Failed."""
+        match message["op"]:
+            case "wait":
+                self._waiters.append(connection)
+            case "signal":
+                self._signal(connection, message["signal"])
+            case "attach":
+                for output, descriptor in zip(self._start.outputs, descriptors, strict=True):
+                    output.sinks.append(Sink(descriptor))
+                self._waiters.append(connection)
+            case "exec":
+                asked = decode(request.ExecRequest, message["request"])
+                self._execute(asked, descriptors, connection)
+
+    def _signal(self, connection: socket.socket, number: int) -> None:
+        """Send the signal to what this connection started by exec, else to process 1."""
+        own = [execution.pidfd for execution in self._executions if execution.connection is connection]
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal((own or [self._sandbox.pidfd])[0], number)
+        if not own:
+            self._tell(connection, {"event": "signalled"})
+
+    def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
+        execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
+        self._executions.append(execution)
+        self._tell(connection, {"event": "started", "pid": execution.pid})
+        self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
+
+    def _on_execution_end(self, execution: Execution) -> None:
+        self._selector.unregister(execution.pidfd)
+        self._executions.remove(execution)
+        self._tell(execution.connection, {"event": "exited", "exitStatus": wait(execution.pidfd)})
+        os.close(execution.pidfd)
+
+    def _hung_up(self, connection: socket.socket) -> None:
+        """The other side is gone. What ran in its foreground goes too, as with a closed terminal."""
+        self._selector.unregister(connection)
+        if connection in self._waiters:
+            self._waiters.remove(connection)
+        ended = [e.pidfd for e in self._executions if e.connection is connection and e.foreground]
+        if connection is self._owner and self._request.foreground and self._running:
+            ended.append(self._sandbox.pidfd)
+        for pidfd in ended:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        connection.close()
+
+    def _finish(self) -> None:
+        """Write the end down and tell everyone; by then the container's name and directories are free again."""
+        for execution in list(self._executions):
+            self._on_execution_end(execution)
+        overlay = self._start.spec.root.overlay
+        if overlay is not None and overlay.upper and not self._request.remove:
+            remove_stubs(overlay.upper, overlay.lower, self._start.stubs)
+        self._write_record()
+        self._leave_directory()
+        for connection in self._waiters:
+            self._tell(connection, {"event": "exited", **encode(self._record)})
+
+    def _give_up(self, failure: Failure) -> None:
+        """The start failed: end the process, write that down, say so."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._sandbox.pidfd, signal.SIGKILL)
+        self._sandbox.reap()
+        status = exit_status(failure)
+        self._record = replace(self._record, pid=0, exit_status=status, error=failure.reason)
+        self._write_record()
+        self._leave_directory()
+        self._tell(self._owner, protocol.failed(failure))
+
+    def _leave_directory(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _write_record(self) -> None:
+        """Write the container's state down, so that no reader ever sees half of it."""
+        if not self._request.state:
+            return
+        temporary = f"{self._request.state}.new"
+        with contextlib.suppress(OSError):  # a full disk must not end a container
+            with open(temporary, "w") as file:
+                json.dump(encode(self._record), file)
+            os.rename(temporary, self._request.state)
+
+    @staticmethod
+    def _tell(connection: socket.socket, message: protocol.Message) -> None:
+        """Send a message to somebody who may be gone."""
+        with contextlib.suppress(OSError):
+            protocol.send(connection, message)

@@ -1,0 +1,172 @@
+"""From the last steps of a container's making to its program: identity, limits, privileges, execve(2).
+
+Runs in the new process, inside its namespaces and its root, and never returns. Everything it needs was imported
+before: the container's files are not the host's, and nothing of them may be run or read as Python.
+Source: runtime-spec config.md "POSIX process", capabilities(7) "Transformation of capabilities during execve()".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Iterable, Mapping
+from typing import Final, NoReturn
+
+from dockmagic.errors import Failure
+from dockmagic.linux import process as p
+from dockmagic.linux.seccomp import set_filter
+from dockmagic.oci.defaults import ALL_CAPABILITIES
+from dockmagic.oci.spec import Capabilities, Process, Rlimit, User
+from dockmagic.runtime import users
+from dockmagic.runtime.stage import Failed, stage
+
+_NUMBERS: Final = {name: number for number, name in enumerate(ALL_CAPABILITIES)}
+# An interpreter in a script's first line that doesn't exist gives ENOENT too.
+_NOT_FOUND: Final = (errno.ENOENT, errno.ENOTDIR)
+
+
+def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int]) -> NoReturn:
+    """Turn into the process of the spec; raises Failed up to the very execve."""
+    credentials = _credentials(process.user)
+    environment = _environment(process.env, credentials.home)
+    with stage("rlimits", "set resource limits"):
+        _set_rlimits(process.rlimits)
+    _change_directory(process.cwd)
+    with stage("stdio", "give the streams to the user"):
+        _hand_over(stdio, credentials.uid)
+    if not process.no_new_privileges:  # then a filter needs CAP_SYS_ADMIN, which is about to go
+        _filter(seccomp_filter)
+    with stage("user", "take on the user's identity"):
+        _drop_bounding(process.capabilities.bounding)
+        _take_identity(credentials, process.capabilities)
+    if process.no_new_privileges:
+        p.prctl(p.PR_SET_NO_NEW_PRIVS, 1)
+        _filter(seccomp_filter)
+    os.umask(process.user.umask)
+    _restore_signals()
+    p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)  # changing identity has cleared it
+    _execute(process.args, environment)
+
+
+def _credentials(user: User) -> users.Credentials:
+    """Who the process is, by the container's own files."""
+    with stage("user", "read /etc/passwd and /etc/group"):
+        passwd, group = _read("/etc/passwd"), _read("/etc/group")
+    try:
+        return users.resolve(user, passwd, group)
+    except users.UnknownUser as error:
+        raise Failed(Failure("user", errno.EINVAL, str(error))) from error
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def _environment(entries: Iterable[str], home: str) -> dict[str, str]:
+    """The variables, and HOME where the image and the user left it open."""
+    environment = dict(entry.split("=", 1) for entry in entries)
+    if not environment.get("HOME"):
+        environment["HOME"] = home
+    return environment
+
+
+def _set_rlimits(limits: Iterable[Rlimit]) -> None:
+    """Set the limits; raising one above the hard limit takes CAP_SYS_RESOURCE, which not every host has."""
+    for limit in limits:
+        try:
+            resource.setrlimit(getattr(resource, limit.type), (limit.soft, limit.hard))
+        except (ValueError, OSError) as error:
+            name = limit.type.removeprefix("RLIMIT_").lower()
+            hard = resource.getrlimit(getattr(resource, limit.type))[1]
+            reason = f"--ulimit {name}={limit.soft}:{limit.hard}: not allowed here; the host's own limit is {hard}"
+            raise Failed(Failure("rlimits", errno.EPERM, reason)) from error
+
+
+def _change_directory(path: str) -> None:
+    """Enter the working directory, made where it is missing."""
+    with stage("cwd", f"enter the working directory {path}"):
+        try:
+            os.chdir(path)
+        except FileNotFoundError:
+            os.makedirs(path, exist_ok=True)
+            os.chdir(path)
+
+
+def _hand_over(stdio: tuple[int, int, int], uid: int) -> None:
+    """Put the streams at 0, 1 and 2, owned by the user, so that /dev/stdout can be opened."""
+    for number, descriptor in enumerate(stdio):
+        os.dup2(descriptor, number)
+        try:
+            os.fchown(number, uid, -1)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EROFS, errno.EINVAL):
+                raise
+
+
+def _filter(seccomp_filter: bytes) -> None:
+    if seccomp_filter:
+        with stage("seccomp", "load the system call filter"):
+            set_filter(seccomp_filter)
+
+
+def _drop_bounding(keep: Iterable[str]) -> None:
+    """Take every capability out of the bounding set that isn't to be kept; the kernel may know fewer than we."""
+    kept = {_NUMBERS[name] for name in keep}
+    for number in range(len(ALL_CAPABILITIES)):
+        if number not in kept:
+            try:
+                p.prctl(p.PR_CAPBSET_DROP, number)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+
+
+def _take_identity(credentials: users.Credentials, capabilities: Capabilities) -> None:
+    """Change groups, then the user, then capabilities; without ambient ones execve empties those of a non-root user."""
+    os.setgroups(list(dict.fromkeys((credentials.gid, *credentials.groups))))
+    os.setresgid(credentials.gid, credentials.gid, credentials.gid)
+    p.prctl(p.PR_SET_KEEPCAPS, 1)
+    os.setresuid(credentials.uid, credentials.uid, credentials.uid)
+    p.prctl(p.PR_SET_KEEPCAPS, 0)
+    sets = (capabilities.effective, capabilities.permitted, capabilities.inheritable)
+    p.capset(*([_NUMBERS[name] for name in names] for names in sets))
+    p.prctl(p.PR_CAP_AMBIENT, p.PR_CAP_AMBIENT_CLEAR_ALL)
+    for name in capabilities.ambient:
+        p.prctl(p.PR_CAP_AMBIENT, p.PR_CAP_AMBIENT_RAISE, _NUMBERS[name])
+
+
+def _restore_signals() -> None:
+    """Python ignores these two; a program expects the default."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process by the program, searched in the container's own PATH as execvp(3) does."""
+    name = args[0]
+    candidates = [name] if "/" in name else [f"{d or '.'}/{name}" for d in environment.get("PATH", "").split(":")]
+    refused: OSError | None = None
+    for path in candidates:
+        try:
+            os.execve(path, args, environment)
+        except OSError as error:
+            if error.errno not in _NOT_FOUND:
+                refused = refused or error
+    if refused is not None:
+        reason = (refused.strerror or "").lower()
+        raise Failed(Failure("exec", refused.errno or 0, f'exec: "{name}": {reason}'))
+    where = "no such file or directory" if "/" in name else "executable file not found in $PATH"
+    raise Failed(Failure("exec", errno.ENOENT, f'exec: "{name}": {where}'))
+
+
+def exit_status(failure: Failure) -> int:
+    """Docker's status for a failed start: 127 not found, 126 can't be run, 125 anything else."""
+    if failure.stage != "exec":
+        return 125
+    return 127 if failure.errno in _NOT_FOUND else 126

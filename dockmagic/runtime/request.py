@@ -1,0 +1,62 @@
+"""What the engine asks of a monitor, as values that travel in messages."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from dockmagic.oci.spec import Process
+
+STREAMS = ("stdin", "stdout", "stderr")
+LAUNCHER_SOCKET = "launcher"
+CONTROL_SOCKET = "ctl"
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`.
+
+    `foreground`: the container ends with the connection that asked for it. `log` and `state` are files to write, ""
+    for none. `remove`: directories that go when the container has ended.
+    """
+
+    container_id: str
+    namespaces: tuple[str, ...]
+    streams: tuple[str, ...] = ()
+    foreground: bool = False
+    interactive: bool = False
+    log: str = ""
+    state: str = ""
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """Run one more process in the container; descriptors as for StartRequest, without a spec."""
+
+    process: Process
+    streams: tuple[str, ...] = ()
+    foreground: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a monitor writes down of its container; times in ns since the epoch, 0 for "not yet"."""
+
+    pid: int = 0
+    cgroup: str = ""
+    started_ns: int = 0
+    finished_ns: int = 0
+    exit_status: int = 0
+    oom_killed: bool = False
+    error: str = ""
+
+
+def root_key(state_root: str) -> str:
+    """Short name of a state root: part of its run directory's name and of its cgroups' names."""
+    return hashlib.sha256(state_root.encode()).hexdigest()[:8]
+
+
+def container_directory(run_dir: str, container_id: str) -> str:
+    """Where the run-time files of a container are; half of the id keeps a socket's path short enough for the kernel."""
+    return f"{run_dir}/{container_id[:32]}"

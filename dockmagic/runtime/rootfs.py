@@ -1,0 +1,243 @@
+"""A spec's file systems as a list of operations, and their execution.
+
+Three trees hang on nothing in the image: /proc, /dev and /sys. They are *staged*: made beside the root file system,
+where no link of an image can lead astray, often long before the container is known, and moved into place. Everything
+else is *attached* after pivot_root, when every path, whatever links it crosses, ends inside the container.
+
+Source: runtime-spec config.md "Mounts", config-linux.md "Devices", "Masked Paths", "Readonly Paths"; mount(8).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dockmagic.linux import mount as m
+from dockmagic.oci.spec import Mount, Spec
+
+TREES: Final = ("/proc", "/dev", "/sys")
+
+FLAGS: Final = {
+    "ro": m.MS_RDONLY,
+    "rw": 0,
+    "nosuid": m.MS_NOSUID,
+    "nodev": m.MS_NODEV,
+    "noexec": m.MS_NOEXEC,
+    "suid": 0,
+    "dev": 0,
+    "exec": 0,
+    "noatime": m.MS_NOATIME,
+    "nodiratime": m.MS_NODIRATIME,
+    "relatime": m.MS_RELATIME,
+    "strictatime": m.MS_STRICTATIME,
+}
+BIND_OPTIONS: Final = frozenset(("bind", "rbind"))
+PROPAGATION: Final = {
+    "private": m.MS_PRIVATE,
+    "rprivate": m.MS_PRIVATE | m.MS_REC,
+    "slave": m.MS_SLAVE,
+    "rslave": m.MS_SLAVE | m.MS_REC,
+    "shared": m.MS_SHARED,
+    "rshared": m.MS_SHARED | m.MS_REC,
+}
+PRIVATE: Final = m.MS_PRIVATE | m.MS_REC
+_LINKS: Final = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/ptmx": "pts/ptmx",
+    "/dev/core": "/proc/kcore",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """Mount a file system on `target`, which is made where it is missing."""
+
+    target: str
+    type: str
+    source: str
+    flags: int
+    data: str
+
+    def execute(self, base: str) -> None:
+        """Do it below `base`."""
+        path = base + self.target
+        make_directory(path)
+        m.mount(self.source, path, self.type, self.flags, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Make a device node; `mode` has the type of the node in it."""
+
+    target: str
+    mode: int
+    device: int
+
+    def execute(self, base: str) -> None:
+        """Do it below `base`; chmod undoes the umask."""
+        os.mknod(base + self.target, self.mode, self.device)
+        os.chmod(base + self.target, stat.S_IMODE(self.mode))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Make a symbolic link."""
+
+    target: str
+    to: str
+
+    def execute(self, base: str) -> None:
+        """Do it below `base`."""
+        os.symlink(self.to, base + self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Hide a path: an empty read-only directory over a directory, /dev/null over a file; a missing one is fine."""
+
+    target: str
+
+    def execute(self, base: str) -> None:
+        """Do it below `base`."""
+        path = base + self.target
+        try:
+            directory = stat.S_ISDIR(os.stat(path).st_mode)
+        except FileNotFoundError:
+            return
+        if directory:
+            m.mount("tmpfs", path, "tmpfs", m.MS_RDONLY | m.MS_NOSUID | m.MS_NODEV | m.MS_NOEXEC, "size=0k")
+        else:
+            m.mount(base + "/dev/null", path, "", m.MS_BIND)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnly:
+    """Make a path read-only, with all below it; a missing one is fine."""
+
+    target: str
+
+    def execute(self, base: str) -> None:
+        """Do it below `base`; a bind mount takes its flags only in a second call."""
+        path = base + self.target
+        try:
+            m.mount(path, path, "", m.MS_BIND | m.MS_REC)
+        except FileNotFoundError:
+            return
+        flags = m.MS_RDONLY | m.MS_NOSUID | m.MS_NODEV | m.MS_NOEXEC
+        m.mount("", path, "", m.MS_BIND | m.MS_REMOUNT | flags)
+
+
+Operation = FileSystem | Node | Link | Mask | ReadOnly
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupMount:
+    """A hierarchy as the container sees it: `name` is the directory below /sys/fs/cgroup, "" for the whole of it."""
+
+    name: str
+    type: str
+    data: str
+
+
+def staged(spec: Spec, cgroups: Iterable[CgroupMount]) -> dict[str, tuple[Operation, ...]]:
+    """Operations for each of the three trees; /dev comes first, since masks need its null."""
+    operations = list(_staged_operations(spec, tuple(cgroups)))
+    return {tree: tuple(op for op in operations if tree_of(op.target) == tree) for tree in ("/dev", "/proc", "/sys")}
+
+
+def _staged_operations(spec: Spec, cgroups: tuple[CgroupMount, ...]) -> Iterator[Operation]:
+    for mount in spec.mounts:
+        if is_staged(mount):
+            yield from _cgroup_operations(mount, cgroups) if mount.type == "cgroup" else (file_system(mount),)
+    for device in spec.linux.devices:
+        kind = stat.S_IFBLK if device.type == "b" else stat.S_IFCHR
+        yield Node(device.path, kind | device.file_mode, os.makedev(device.major, device.minor))
+    yield from (Link(target, to) for target, to in _LINKS.items())
+    yield from (Mask(path) for path in spec.linux.masked_paths if tree_of(path))
+    yield from (ReadOnly(path) for path in spec.linux.readonly_paths if tree_of(path))
+
+
+def _cgroup_operations(mount: Mount, cgroups: tuple[CgroupMount, ...]) -> Iterator[Operation]:
+    """One mount on a unified host; on a legacy one a directory of mounts, which becomes read-only last."""
+    flags, _ = split_options(mount.options)
+    if any(cgroup.name for cgroup in cgroups):
+        yield FileSystem(mount.destination, "tmpfs", "tmpfs", flags & ~m.MS_RDONLY, "mode=755")
+    for cgroup in cgroups:
+        target = f"{mount.destination}/{cgroup.name}" if cgroup.name else mount.destination
+        yield FileSystem(target, cgroup.type, "cgroup", flags, cgroup.data)
+    if any(cgroup.name for cgroup in cgroups) and flags & m.MS_RDONLY:
+        yield FileSystem(mount.destination, "", "", flags | m.MS_REMOUNT | m.MS_BIND, "")
+
+
+def attached(spec: Spec) -> tuple[Mount, ...]:
+    """Mounts that wait for pivot_root: what the image's own directories carry."""
+    return tuple(mount for mount in spec.mounts if not is_staged(mount))
+
+
+def sources(spec: Spec) -> tuple[Mount, ...]:
+    """What init needs of the host, in the order in which it takes it: the root directory, then each bind mount."""
+    root = () if spec.root.overlay else (Mount("/", "bind", spec.root.path, ("rbind",)),)
+    return root + tuple(mount for mount in attached(spec) if is_bind(mount))
+
+
+def open_source(mount: Mount) -> int:
+    """Descriptor of a detached copy of what the mount shows, taken where the host's paths still mean something."""
+    recursive = m.AT_RECURSIVE if "bind" not in mount.options else 0
+    return m.open_tree(m.AT_FDCWD, mount.source, m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC | recursive)
+
+
+def is_bind(mount: Mount) -> bool:
+    """Whether the mount shows something of the host."""
+    return mount.type == "bind" or bool(BIND_OPTIONS.intersection(mount.options))
+
+
+def is_staged(mount: Mount) -> bool:
+    """Whether the mount is a kernel file system in one of the three trees."""
+    return bool(tree_of(mount.destination)) and not is_bind(mount)
+
+
+def tree_of(path: str) -> str:
+    """The tree that holds `path`, or "".
+
+    >>> tree_of("/proc/sys"), tree_of("/process")
+    ('/proc', '')
+    """
+    return next((tree for tree in TREES if path == tree or path.startswith(tree + "/")), "")
+
+
+def file_system(mount: Mount) -> FileSystem:
+    """The operation that makes this mount."""
+    flags, data = split_options(mount.options)
+    return FileSystem(mount.destination, mount.type, mount.source, flags, data)
+
+
+def split_options(options: Iterable[str]) -> tuple[int, str]:
+    """Flags of mount(2) and the rest as its data.
+
+    >>> split_options(("nosuid", "mode=755", "size=1k"))
+    (2, 'mode=755,size=1k')
+    """
+    flags, data = 0, []
+    for option in options:
+        if option in FLAGS:
+            flags |= FLAGS[option]
+        elif option not in BIND_OPTIONS and option not in PROPAGATION:
+            data.append(option)
+    return flags, ",".join(data)
+
+
+def make_directory(path: str) -> None:
+    """Make a directory and those above it, where they are missing."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        make_directory(os.path.dirname(path))
+        make_directory(path)

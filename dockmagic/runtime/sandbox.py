@@ -1,0 +1,154 @@
+"""A sandbox: a process in new namespaces and a cgroup of its own that waits to become a container's process 1."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dockmagic.errors import Failure
+from dockmagic.linux import process as p
+from dockmagic.oci import defaults
+from dockmagic.oci.spec import Linux, Process, Resources, Root, Spec
+from dockmagic.runtime import init, protocol, rootfs
+from dockmagic.runtime.cgroup.group import Group
+from dockmagic.runtime.cgroup.hierarchy import Hierarchies
+from dockmagic.runtime.request import root_key
+from dockmagic.runtime.stage import Failed, describe
+
+CLONE_FLAGS: Final = {
+    "mount": p.CLONE_NEWNS,
+    "uts": p.CLONE_NEWUTS,
+    "ipc": p.CLONE_NEWIPC,
+    "pid": p.CLONE_NEWPID,
+    "network": p.CLONE_NEWNET,
+    "cgroup": p.CLONE_NEWCGROUP,
+}
+DEFAULT_SHM_BYTES: Final = 64 << 20
+USUAL_RESOURCES: Final = Resources(devices=defaults.DEVICE_RULES)
+"""What the cgroup of a new sandbox has, as nearly every container wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all sandboxes of one state root have in common."""
+
+    state_root: str
+    run_dir: str
+    hierarchies: Hierarchies
+    cgroups: tuple[rootfs.CgroupMount, ...]
+
+    @property
+    def trees(self) -> init.Trees:
+        """The staged trees that a container gets by default."""
+        spec = Spec(
+            Process(()),
+            Root(),
+            mounts=defaults.mounts(DEFAULT_SHM_BYTES),
+            linux=Linux(
+                devices=defaults.DEVICES,
+                masked_paths=defaults.MASKED_PATHS,
+                readonly_paths=defaults.READONLY_PATHS,
+            ),
+        )
+        return rootfs.staged(spec, self.cgroups)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The waiting process, the socket to it, and its cgroup."""
+
+    pid: int
+    pidfd: int
+    sync: socket.socket
+    group: Group
+    namespaces: tuple[str, ...]
+
+    def send(self, spec: int, stdio: Sequence[int], sources: Sequence[int]) -> None:
+        """Hand over a spec's memory file and the descriptors that belong to it."""
+        protocol.send(self.sync, {"event": "start"}, (spec, *stdio, *sources))
+
+    def limit(self, resources: Resources) -> list[str]:
+        """Set the container's limits; what can't be enforced comes back. Raises OSError."""
+        if resources.devices == USUAL_RESOURCES.devices:
+            resources = replace(resources, devices=())
+        return self.group.apply(resources)
+
+    def expect(self) -> protocol.Message | None:
+        """Next message of the process, None at the end; raises Failed where it reports a failure."""
+        message, _ = protocol.receive(self.sync)
+        if message is not None and message["event"] == "failed":
+            raise Failed(protocol.failure(message))
+        return message
+
+    def reap(self) -> int:
+        """Wait for the end of the process; its exit status, 128+n for signal n."""
+        return wait(self.pidfd)
+
+    def discard(self) -> None:
+        """End the process, and remove its cgroup."""
+        signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self.reap()
+        self.group.remove()
+
+
+def wait(pidfd: int) -> int:
+    """Wait for the child behind the descriptor; its exit status, 128+n for signal n."""
+    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    assert result is not None
+    return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
+
+
+def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
+    """A new sandbox with namespaces of these kinds; raises Failed."""
+    kinds = tuple(namespaces)
+    group = Group(site.hierarchies, f"{root_key(site.state_root)}-{secrets.token_hex(8)}")
+    try:
+        group.create()
+        group.apply(USUAL_RESOURCES)
+    except OSError as error:
+        group.remove()
+        raise Failed(Failure("cgroup", error.errno or 0, f"make a cgroup: {describe(error)}")) from error
+    flags = sum(CLONE_FLAGS[kind] for kind in kinds if kind != "cgroup")
+    ours, theirs = protocol.seqpacket_pair()
+
+    def live(in_v2: bool) -> None:
+        ours.close()
+        place = init.Place(
+            site.state_root, f"{site.run_dir}/stage", group, in_v2, "network" in kinds, "cgroup" in kinds
+        )
+        init.run(place, site.trees, theirs, site.cgroups)
+
+    try:
+        pid, pidfd = spawn(flags, group, live)
+    except OSError as error:
+        group.remove()
+        raise Failed(Failure("clone", error.errno or 0, f"make namespaces: {describe(error)}")) from error
+    theirs.close()
+    return Sandbox(pid, pidfd, ours, group, kinds)
+
+
+def spawn(flags: int, group: Group, child: Callable[[bool], None]) -> tuple[int, int]:
+    """Run `child` in a new process with these namespaces, born in the cgroup where the kernel can do that.
+
+    `child` gets whether it was; it must end the process itself. Returns the process's number and its pidfd.
+    """
+    cgroup = group.v2_dirfd()
+    try:
+        if cgroup is None:
+            pid, pidfd = p.clone3(flags, signal.SIGCHLD)
+        else:
+            pid, pidfd = p.clone3(flags | p.CLONE_INTO_CGROUP, signal.SIGCHLD, cgroup)
+    finally:
+        if cgroup is not None:
+            os.close(cgroup)
+    if pid == 0:
+        try:
+            child(cgroup is not None)
+        finally:
+            os._exit(1)
+    return pid, pidfd

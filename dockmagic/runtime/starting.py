@@ -1,0 +1,101 @@
+"""From a waiting sandbox to a running container: hand over the spec, set the limits, wait for execve(2)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dockmagic.errors import Failure
+from dockmagic.oci.codec import decode
+from dockmagic.oci.spec import Spec
+from dockmagic.runtime import protocol, request, rootfs
+from dockmagic.runtime.sandbox import Sandbox
+from dockmagic.runtime.stage import Failed, stage
+from dockmagic.runtime.stdio import Log, Output, Sink
+from dockmagic.runtime.stubs import Stubs
+
+
+@dataclass(slots=True)
+class Start:
+    """A start in progress, and what there is to keep of it."""
+
+    spec: Spec
+    outputs: list[Output]
+    stubs: Stubs = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    listener: socket.socket | None = None
+
+
+def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[int], directory: str) -> Start:
+    """Bring process 1 of the sandbox to its program; raises Failed.
+
+    The process mounts its file systems while limits are set and the control socket is made; it goes on only when both
+    are done.
+    """
+    spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
+    streams = dict(zip(asked.streams, descriptors[1:], strict=True))
+    begun = Start(spec, hand_over(sandbox, asked, spec, descriptors[0], streams))
+    with stage("cgroup", "set limits"):
+        begun.warnings = sandbox.limit(spec.linux.resources)
+    adjust_oom_score(sandbox.pid, spec.process.oom_score_adj)
+    with stage("monitor", "listen for requests"):
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
+    ready = sandbox.expect()
+    if ready is None:
+        raise Failed(Failure("init", 0, f"the process ended while it was being prepared{_oom_hint(sandbox)}"))
+    begun.stubs = ready["stubs"]
+    protocol.send(sandbox.sync, {"event": "go"})
+    sandbox.expect()
+    return begun
+
+
+def _oom_hint(sandbox: Sandbox) -> str:
+    return "; it ran out of memory: raise --memory" if sandbox.group.oom_kills() else ""
+
+
+def hand_over(
+    sandbox: Sandbox, asked: request.StartRequest, spec: Spec, memory_file: int, streams: Mapping[str, int]
+) -> list[Output]:
+    """Send the process its spec, its ends of the streams, and what it shall mount of the host; our ends come back."""
+    sources = open_sources(spec)
+    stdio = [standard_input(streams.get("stdin"), asked)]
+    log = Log(asked.log) if asked.log else None
+    outputs = []
+    for name in ("stdout", "stderr"):
+        source, end = os.pipe2(os.O_CLOEXEC)
+        stdio.append(end)
+        outputs.append(Output(name, source, log, [Sink(streams[name])] if name in streams else []))
+    sandbox.send(memory_file, stdio, sources)
+    for descriptor in (memory_file, *stdio, *sources):
+        os.close(descriptor)
+    return outputs
+
+
+def open_sources(spec: Spec) -> list[int]:
+    """A detached mount for everything of the host that the container shows; raises Failed."""
+    sources = []
+    for mount in rootfs.sources(spec):
+        with stage("mounts", f"open {mount.source} for {mount.destination}"):
+            sources.append(rootfs.open_source(mount))
+    return sources
+
+
+def standard_input(given: int | None, asked: request.StartRequest) -> int:
+    """What the container reads: the given stream, one that stays open where it is interactive, else nothing."""
+    if given is not None:
+        return given
+    if not asked.interactive:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    end, _kept_open_by_this_process = os.pipe2(os.O_CLOEXEC)
+    return end
+
+
+def adjust_oom_score(pid: int, adjustment: int | None) -> None:
+    """Make the kernel kill this process earlier or later when memory runs out; raises Failed."""
+    if adjustment is not None:
+        with stage("oom_score_adj", "set --oom-score-adj"), open(f"/proc/{pid}/oom_score_adj", "w") as file:
+            file.write(str(adjustment))

@@ -1,0 +1,129 @@
+"""A container's output on its way: from a pipe to the log and to everyone who looks on.
+
+The monitor must never block, so a slow reader gets its bytes when it can take them; one that lags far behind makes the
+container wait, as a full pipe would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Final
+
+CHUNK: Final = 64 * 1024
+HIGH_WATER: Final = 1 << 20
+
+
+class Sink:
+    """One reader's pipe, written without blocking; takes ownership of the descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.pending = bytearray()
+        os.set_blocking(descriptor, False)
+
+    def write(self, data: bytes) -> bool:
+        """Send what fits and keep the rest; False when the reader is gone."""
+        self.pending += data
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what is pending, as far as it goes now; False when the reader is gone."""
+        try:
+            while self.pending:
+                del self.pending[: os.write(self.descriptor, self.pending[:CHUNK])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.pending.clear()
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the pipe; the reader sees its end."""
+        os.close(self.descriptor)
+
+
+class Log:
+    """The log of a container: one JSON object a line, with `log`, `stream` and `time` as Docker's json-file has them.
+
+    Bytes that aren't UTF-8 are kept as lone surrogates (Python's surrogateescape), so that they come back unchanged.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = -1
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Append the data, an entry for each line of it; the file is made at the first."""
+        if self._file < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o600)
+        now = timestamp(time.time_ns())
+        lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True) if data else []
+        text = "".join(json.dumps({"log": line, "stream": stream, "time": now}) + "\n" for line in lines)
+        os.write(self._file, text.encode())
+
+    def close(self) -> None:
+        """Close the file, if anything was written."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def timestamp(time_ns: int) -> str:
+    """RFC 3339 with nanoseconds, in UTC.
+
+    >>> timestamp(1_500_000_000_000_000_001)
+    '2017-07-14T02:40:00.000000001Z'
+    """
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09d}Z"
+
+
+class Output:
+    """One output stream of the container: where it comes from and who gets it."""
+
+    def __init__(self, name: str, source: int, log: Log | None, sinks: list[Sink]) -> None:
+        self.name = name
+        self.source = source
+        self.sinks = sinks
+        self._log = log
+        self._incomplete = b""
+
+    @property
+    def congested(self) -> bool:
+        """Whether a reader lags so far behind that the container should wait."""
+        return any(len(sink.pending) > HIGH_WATER for sink in self.sinks)
+
+    def pump(self) -> bool:
+        """Move one chunk on; False at the stream's end."""
+        data = os.read(self.source, CHUNK)
+        if self._log is not None:
+            self._write_log(data)
+        for sink in [sink for sink in self.sinks if not sink.write(data)]:
+            self.drop(sink)
+        return bool(data)
+
+    def _write_log(self, data: bytes) -> None:
+        """Log whole lines; the last piece waits for its end, but not for ever and not beyond the stream's end."""
+        assert self._log is not None
+        text = self._incomplete + data
+        cut = text.rfind(b"\n") + 1 if data and len(text) < CHUNK else len(text)
+        self._incomplete = text[cut:]
+        if text[:cut]:
+            self._log.write(self.name, text[:cut])
+
+    def drop(self, sink: Sink) -> None:
+        """Forget a reader."""
+        self.sinks.remove(sink)
+        sink.close()
+
+    def finish(self) -> None:
+        """Close the source and, once it has got everything, each reader's pipe."""
+        os.close(self.source)
+        for sink in list(self.sinks):
+            os.set_blocking(sink.descriptor, True)
+            sink.flush()
+            self.drop(sink)
