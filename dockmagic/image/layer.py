@@ -1,0 +1,144 @@
+"""Layers: a tar archive as the image-spec has it, and the directory of an overlay that it stands for.
+
+The archive says that something is gone by files named `.wh.…`, the overlay by devices and attributes; this module
+knows both and turns one into the other. Source: image-spec layer.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from tarfile import CHRTYPE
+from typing import Final
+
+from dockmagic.errors import DockmagicError, InvalidLayer, StoreError
+from dockmagic.image import attributes, overlay
+from dockmagic.image.streams import Sink, Source
+from dockmagic.image.tar_header import Entry
+from dockmagic.image.tar_reader import TarReader
+from dockmagic.image.tar_writer import TarWriter
+from dockmagic.image.tree_reader import NO_CONTENT, TreeReader
+from dockmagic.image.tree_writer import TreeWriter, split
+
+_MARK: Final = b".wh."
+_OPAQUE: Final = b".wh..wh..opq"
+_MARK_MODE: Final = 0o600
+_RESERVED: Final = b".wh..wh."  # what else begins so belongs to aufs
+# What the kernel says of a bad archive; anything else is about this machine.
+_ARCHIVE_ERRORS: Final = frozenset(
+    (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EMLINK)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an archive may ask for at most; the defaults stop bombs, no image of use comes near them."""
+
+    max_entries: int = 10_000_000
+    max_bytes: int = 1 << 40  # of all files together, holes included
+
+
+def pack(tree: Path, out: Sink) -> None:
+    """Write the plain tar stream of a layer whose upper directory is `tree`; the same tree gives the same bytes.
+
+    The directory itself has no entry, as in Docker. StoreError where the tree can't be read or `out` can't be written;
+    InvalidLayer where it holds a name that an archive would give another meaning.
+    """
+    writer = TarWriter(out)
+    try:
+        for entry, fd in TreeReader(tree):
+            _add(writer, entry, fd)
+        writer.finish()
+    except OSError as error:
+        raise StoreError(
+            f"can't pack a layer from {tree}: {error.strerror}: {os.fsdecode(error.filename or '')}"
+        ) from error
+
+
+def _add(writer: TarWriter, entry: Entry, fd: int) -> None:
+    """Write a file of the tree as the archive has it."""
+    parent, slash, name = entry.name.rpartition(b"/")
+    if name.startswith(_MARK):
+        raise InvalidLayer(
+            f"{os.fsdecode(entry.name)!r} can't be part of a layer: names that begin with .wh. mean a removal"
+        )
+    if entry.kind == CHRTYPE and entry.major == entry.minor == 0:
+        writer.add(Entry(parent + slash + _MARK + name, mode=_MARK_MODE), NO_CONTENT)
+        return
+    opaque = False
+    if entry.xattrs:
+        elsewhere = overlay.incomplete_reason(entry.xattrs)
+        if elsewhere is not None:
+            raise StoreError(
+                f"{os.fsdecode(entry.name)!r} has {elsewhere}: mount the overlay without redirects and metacopy"
+            )
+        opaque = overlay.is_opaque(entry.xattrs)
+        entry.xattrs = attributes.carried(entry.xattrs)
+    if entry.name:
+        writer.add(entry, fd)
+    if opaque:
+        writer.add(Entry(entry.name + b"/" + _OPAQUE if entry.name else _OPAQUE, mode=_MARK_MODE), NO_CONTENT)
+
+
+def unpack(source: Source, directory: Path, *, limits: Limits = Limits()) -> None:
+    """Make the tree of a layer in an empty directory from its plain tar stream, which is read to its end.
+
+    Names are below the directory even if they begin with a slash, as in Docker; a name that leads out of it is an
+    InvalidLayer, as is anything else that a layer must not hold. StoreError where this machine is what refuses. After
+    an error the directory holds a part of the tree and is of no use.
+    """
+    reader = TarReader(source)
+    entries = size = 0
+    with TreeWriter(directory) as tree:
+        for entry in reader:
+            entries += 1
+            size += entry.size
+            if entries > limits.max_entries or size > limits.max_bytes:
+                raise InvalidLayer(f"the layer holds more than {limits.max_entries} files or {limits.max_bytes} bytes")
+            try:
+                _place(tree, entry, reader)
+            except (OSError, ValueError) as error:
+                raise _refusal(entry, error) from error
+        tree.finish()
+
+
+def _place(tree: TreeWriter, entry: Entry, reader: TarReader) -> None:
+    """Make what an entry stands for: a file, or the absence of one."""
+    parts = split(entry.name)
+    for name in entry.xattrs:
+        if name.startswith("trusted.overlay."):
+            raise ValueError(f"the attribute {name} would pass for the overlay's own")
+    if _MARK in entry.name and any(part.startswith(_MARK) for part in parts):
+        _mark(tree, parts)
+    else:
+        tree.create(entry, parts, reader.copy)
+
+
+def _mark(tree: TreeWriter, parts: list[bytes]) -> None:
+    """Do what a name with a mark in it says."""
+    *parents, name = parts
+    if name == _OPAQUE and not any(part.startswith(_MARK) for part in parents):
+        tree.opaque(parents)
+    elif any(part.startswith(_RESERVED) for part in parts):
+        return
+    elif any(part.startswith(_MARK) for part in parents):
+        raise ValueError("a directory's name can't begin with .wh.")
+    else:
+        hidden = name.removeprefix(_MARK)
+        if hidden in (b"", b".", b".."):
+            raise ValueError("it is a whiteout of no file")
+        tree.whiteout([*parents, hidden])
+
+
+def _refusal(entry: Entry, error: OSError | ValueError) -> DockmagicError:
+    """The error that names the entry, and says who is to blame: the archive or this machine."""
+    name = os.fsdecode(entry.name)
+    if isinstance(error, ValueError):
+        return InvalidLayer(f"the layer's entry {name!r} is refused: {error}")
+    why = error.strerror or str(error)
+    if error.errno in _ARCHIVE_ERRORS:
+        return InvalidLayer(f"the layer's entry {name!r} can't be unpacked: {why}")
+    hint = "; unpacking layers needs root" if error.errno == errno.EPERM else ""
+    return StoreError(f"can't unpack {name!r} of a layer: {why}{hint}")

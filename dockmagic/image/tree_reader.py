@@ -1,0 +1,108 @@
+"""Files of a directory as an archive's entries, in an order that depends on their names only.
+
+A directory comes before what is in it, its files before its subdirectories, either sorted by the bytes of their names.
+No symlink is followed. Sockets are left out: no archive can hold them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, REGTYPE, SYMTYPE
+from typing import Final
+
+from dockmagic.image import overlay
+from dockmagic.image.attributes import read_xattrs
+from dockmagic.image.tar_header import Entry
+from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
+
+NO_CONTENT: Final = -1
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS: Final = {
+    stat.S_IFREG: REGTYPE,
+    stat.S_IFLNK: SYMTYPE,
+    stat.S_IFCHR: CHRTYPE,
+    stat.S_IFBLK: BLKTYPE,
+    stat.S_IFIFO: FIFOTYPE,
+    stat.S_IFDIR: DIRTYPE,
+}
+
+
+class TreeReader:
+    """Iterate to get each entry with a descriptor of its content (NO_CONTENT where it has none), good until the next.
+
+    The first entry is the root's own and has an empty name; every entry has all of its extended attributes. A second
+    name of a file is a hard link to the first.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._links: dict[tuple[int, int], bytes] = {}
+
+    def __iter__(self) -> Iterator[tuple[Entry, int]]:
+        """All files, once; OSError where one can't be read."""
+        root_fd = os.open(self._root, _DIRECTORY)
+        waiting = [b""]
+        try:
+            while waiting:
+                path = waiting.pop()
+                fd = openat2(root_fd, path or b".", _DIRECTORY, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
+                try:
+                    yield _entry(path, os.fstat(fd), read_xattrs(fd)), NO_CONTENT
+                    prefix = path + b"/" if path else b""
+                    files, directories = _names(fd)
+                    for name in files:
+                        yield from self._file(fd, name, prefix + name)
+                    waiting.extend(prefix + name for name in reversed(directories))
+                finally:
+                    os.close(fd)
+        finally:
+            os.close(root_fd)
+
+    def _file(self, directory_fd: int, name: bytes, path: bytes) -> Iterator[tuple[Entry, int]]:
+        """The entry of one file; nothing for a socket."""
+        status = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+        if status.st_nlink > 1 and not overlay.is_whiteout(status):  # the kernel links all whiteouts together
+            first = self._links.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                yield replace(_entry(path, status, {}), kind=LNKTYPE, linkname=first, size=0, stored=0), NO_CONTENT
+                return
+        if stat.S_ISREG(status.st_mode):
+            fd = os.open(name, _FILE, dir_fd=directory_fd)
+            try:
+                yield _entry(path, os.fstat(fd), read_xattrs(fd)), fd
+            finally:
+                os.close(fd)
+        elif not stat.S_ISSOCK(status.st_mode):
+            entry = _entry(path, status, read_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name)))
+            if entry.kind == SYMTYPE:
+                entry.linkname = os.fsencode(os.readlink(name, dir_fd=directory_fd))
+            yield entry, NO_CONTENT
+
+
+def _names(directory_fd: int) -> tuple[list[bytes], list[bytes]]:
+    """Names in an open directory: those of files and those of subdirectories, each sorted."""
+    files: list[bytes] = []
+    directories: list[bytes] = []
+    with os.scandir(directory_fd) as listing:
+        for item in listing:
+            (directories if item.is_dir(follow_symlinks=False) else files).append(os.fsencode(item.name))
+    return sorted(files), sorted(directories)
+
+
+def _entry(path: bytes, status: os.stat_result, xattrs: Mapping[str, bytes]) -> Entry:
+    """The entry that the result of stat(2) describes."""
+    kind = _KINDS[stat.S_IFMT(status.st_mode)]
+    size = status.st_size if kind == REGTYPE else 0
+    entry = Entry(
+        path, kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, size, status.st_mtime_ns, stored=size
+    )
+    entry.xattrs = xattrs
+    if kind in (CHRTYPE, BLKTYPE):
+        entry.major, entry.minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    return entry
