@@ -18,7 +18,7 @@ DEFAULT_REGISTRY: Final = "docker.io"
 DEFAULT_TAG: Final = "latest"
 OFFICIAL: Final = "library/"
 
-_ALIASES: Final = {"index.docker.io": DEFAULT_REGISTRY, "registry-1.docker.io": DEFAULT_REGISTRY}
+_ALIASES: Final = (DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io")
 _MAXIMUM_NAME = 255
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
@@ -55,9 +55,9 @@ class Reference:
         _check_repository(text, registry, repository)
         if tag is not None:
             _check_tag(text, tag)
-        registry = _ALIASES.get(registry.lower(), registry)
-        if registry == DEFAULT_REGISTRY and "/" not in repository:
-            repository = OFFICIAL + repository
+        if registry.lower() in _ALIASES:
+            registry = DEFAULT_REGISTRY
+            repository = repository if "/" in repository else OFFICIAL + repository
         if at:
             return cls(registry, repository, digest=_digest(text, digest_text))
         return cls(registry, repository, default_tag if tag is None else tag)
@@ -74,15 +74,19 @@ class Reference:
 
     @property
     def familiar(self) -> str:
-        """The short form that Docker shows: "busybox:latest"."""
-        if self.registry != DEFAULT_REGISTRY:
-            return str(self)
-        return self._join(self.repository.removeprefix(OFFICIAL))
+        """The short form that Docker shows: "busybox:latest"; it means the same reference."""
+        return self._join(self.familiar_name)
 
     @property
     def familiar_name(self) -> str:
         """The short form without tag and digest: "busybox"."""
-        return self.repository.removeprefix(OFFICIAL) if self.registry == DEFAULT_REGISTRY else self.name
+        if self.registry != DEFAULT_REGISTRY:
+            return self.name
+        short = self.repository.removeprefix(OFFICIAL)
+        if "/" not in short:
+            return short
+        is_ambiguous = _split_registry(self.repository)[0] != DEFAULT_REGISTRY
+        return self.name if is_ambiguous else self.repository
 
     def __str__(self) -> str:
         return self._join(self.name)
