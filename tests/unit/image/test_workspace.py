@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from dockmagic.errors import StoreError
+from dockmagic.image.workspace import Workspaces, remove_tree, store_errors
+
+# Makes a workspace with a file in it, says so, and waits to be killed.
+VICTIM = """
+import sys
+from pathlib import Path
+from dockmagic.image.workspace import Workspaces
+with Workspaces(Path(sys.argv[1])).new("victim-") as path:
+    (path / "file").write_text("x")
+    print(path, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def workspaces(tmp_path: Path) -> Workspaces:
+    return Workspaces(tmp_path / "root")
+
+
+def names(workspaces: Workspaces) -> list[str]:
+    return [path.name for path in workspaces.directory.iterdir()]
+
+
+def test_fresh_private_and_gone_afterwards(workspaces: Workspaces) -> None:
+    with workspaces.new("build-") as one, workspaces.new("build-") as other:
+        assert one != other
+        assert one.name.startswith("build-")
+        assert one.stat().st_mode & 0o777 == 0o700
+        (one / "sub").mkdir()
+        (one / "sub" / "file").write_text("x")
+    assert names(workspaces) == []
+
+
+def test_gone_after_an_interruption(workspaces: Workspaces) -> None:
+    with pytest.raises(KeyboardInterrupt), workspaces.new():
+        raise KeyboardInterrupt
+    assert names(workspaces) == []
+
+
+def test_content_may_be_moved_away(workspaces: Workspaces, tmp_path: Path) -> None:
+    with workspaces.new() as path:
+        path.rename(tmp_path / "kept")
+    assert (tmp_path / "kept").is_dir()
+
+
+def test_collect_leaves_what_is_in_use(workspaces: Workspaces) -> None:
+    with workspaces.new() as path:
+        assert workspaces.collect() == 0
+        assert path.exists()
+
+
+def test_collect_takes_what_a_killed_process_left(workspaces: Workspaces, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", VICTIM, str(tmp_path / "root")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        left = Path(victim.stdout.readline().strip())
+        assert workspaces.collect() == 0
+        victim.kill()
+    assert (left / "file").exists()
+    assert workspaces.collect() == 1
+    assert names(workspaces) == []
+
+
+def test_collect_ignores_stray_files(workspaces: Workspaces) -> None:
+    (workspaces.directory / "file").write_text("")
+    assert workspaces.collect() == 0
+
+
+def test_alone_only_while_nobody_holds(workspaces: Workspaces) -> None:
+    with workspaces.hold(), workspaces.hold(), workspaces.alone() as trash:
+        assert trash is None
+    with workspaces.new(), workspaces.alone() as trash:
+        assert trash is None
+    with workspaces.alone() as trash:
+        assert trash is not None
+        (trash / "thing").mkdir()
+    assert names(workspaces) == []
+
+
+def test_holders_wait_for_who_is_alone(workspaces: Workspaces) -> None:
+    done = threading.Event()
+
+    def hold() -> None:
+        with workspaces.hold():
+            done.set()
+
+    holder = threading.Thread(target=hold)
+    with workspaces.alone():
+        holder.start()
+        assert not done.wait(0.1)
+    holder.join(10)
+    assert done.is_set()
+
+
+def test_deep_trees_are_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    fd = os.open(top, os.O_RDONLY)
+    for _ in range(3000):  # far beyond PATH_MAX and the recursion limit
+        os.mkdir("directory", dir_fd=fd)
+        inner = os.open("directory", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    remove_tree(top)
+    assert not top.exists()
+
+
+def test_modes_and_links_dont_matter(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o500)
+    (tmp_path / "top" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "top" / "a" / "b" / "file").write_text("x")
+    (tmp_path / "top" / "a" / "link").symlink_to(outside)
+    (tmp_path / "top" / "a" / "dangling").symlink_to("nowhere")
+    (tmp_path / "top" / "a" / "b").chmod(0o000)
+    (tmp_path / "top" / "a").chmod(0o555)
+    remove_tree(tmp_path / "top")
+    assert not (tmp_path / "top").exists()
+    assert outside.stat().st_mode & 0o777 == 0o500
+
+
+def test_removing_what_is_not_there(tmp_path: Path) -> None:
+    remove_tree(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.ENOSPC, "cannot do it: No space left on device; free some space"),
+        (errno.EROFS, "cannot do it: Read-only file system; choose another state root"),
+        (errno.EIO, "cannot do it: Input/output error"),
+    ],
+)
+def test_errors_say_what_to_do(number: int, says: str) -> None:
+    with pytest.raises(StoreError, match=says), store_errors("do it"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_root_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("")
+    with pytest.raises(StoreError, match="cannot use the state root"):
+        Workspaces(tmp_path / "root")
