@@ -1,0 +1,189 @@
+"""What the actions do to the files: each makes an upper directory over the layers so far and commits it as a layer.
+
+A workspace holds whatever is in the making, and takes it away however the action ends.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dockmagic.builder import owner
+from dockmagic.builder.attributes import Owner
+from dockmagic.builder.content import FileHashes, content_digest
+from dockmagic.builder.files import CopyRules, copy
+from dockmagic.builder.seam import OnOutput, RunStep, StepRunner
+from dockmagic.builder.sources import Origin, Source, find_sources
+from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
+from dockmagic.builder.tree import Tree
+from dockmagic.builder.upper import Upper
+from dockmagic.errors import BuildError, RunFailed, StartFailed, StoreError
+from dockmagic.image.snapshot import Layer, Snapshots
+from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.digest import Digest, chain_ids
+from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import Mount
+
+_TAIL_LINES: Final = 20
+_TAIL_BYTES: Final = 1 << 16
+_SCRIPTS: Final = "/dev/pipes"  # where BuildKit shows a here-document that is a script
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The store's parts that actions need, and the layers (by diff ID, lowest first) that they stand on."""
+
+    snapshots: Snapshots
+    workspaces: Workspaces
+    image: ImageConfig
+
+    @property
+    def parent(self) -> Digest | None:
+        """Chain ID of the layers so far."""
+        chains = chain_ids(self.image.diff_ids)
+        return chains[-1] if chains else None
+
+    @property
+    def lower(self) -> tuple[Path, ...]:
+        """Their directories, topmost first."""
+        return self.snapshots.lower(self.image.diff_ids)
+
+    @contextmanager
+    def upper(self) -> Iterator[Path]:
+        """An empty upper directory in a workspace of its own, removed at the end unless it was committed."""
+        with self.workspaces.new("build-") as workspace:
+            directory = workspace / "upper"
+            self.snapshots.prepare(self.parent, directory)
+            yield directory
+
+    def commit(self, upper: Path) -> Layer:
+        """The upper directory as a layer."""
+        return self.snapshots.commit(self.parent, upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new layer; `certain` unless what it was made from changed meanwhile, so that its key may not fit it."""
+
+    layer: Layer
+    certain: bool = True
+
+
+def run(action: RunAction, shop: Workshop, run_step: StepRunner, on_output: OnOutput) -> Made:
+    """The layer that the command makes; raises RunFailed for a status other than 0, BuildError if it can't start."""
+    tail = _Tail()
+
+    def keep(stream: str, data: bytes) -> None:
+        tail.add(data)
+        on_output(stream, data)
+
+    with shop.upper() as upper:
+        work = upper.with_name("work")
+        work.mkdir()
+        options = _run_options(action, upper.with_name("script"))
+        try:
+            status = run_step(RunStep(shop.image, options, shop.lower, upper, work), keep)
+        except StartFailed as error:
+            raise BuildError(f"process {_quoted(options)} could not start: {error}") from error
+        if status:
+            message = f"process {_quoted(options)} did not complete successfully: exit code: {status}"
+            raise RunFailed(message, step="", exit_status=status, output=tail.text())
+        return Made(shop.commit(upper))
+
+
+def read_sources(action: CopyAction, origin: Origin, hashes: FileHashes) -> tuple[list[Source], str]:
+    """What the action's sources are, and the digest of all that; raises BuildError for one that isn't there."""
+    with _readable_errors(action):
+        sources = find_sources(origin, action.sources)
+        return sources, content_digest(sources, hashes, root_owned=origin.root_owned)
+
+
+def copy_files(action: CopyAction, sources: Sequence[Source], root_owned: bool, shop: Workshop) -> Made:
+    """The layer with the copies; raises BuildError where the rules of COPY or the system forbid it."""
+    with shop.upper() as directory, _readable_errors(action):
+        upper = Upper(directory, shop.lower)
+        rules = CopyRules(
+            destination=action.destination,
+            owner=None if action.chown is None else owner.owner_of(action.chown, upper.tree),
+            mode=None if action.chmod is None else owner.mode_of(action.chmod),
+            root_owned=root_owned,
+            unpack=action.unpack,
+        )
+        certain = copy(sources, action.heredocs, upper, rules)
+        return Made(shop.commit(directory), certain)
+
+
+def make_directory(action: MakeDirectory, shop: Workshop) -> Made:
+    """The layer with a directory that wasn't there."""
+    with shop.upper() as directory:
+        upper = Upper(directory, shop.lower)
+        user = owner.owner_of(action.user, upper.tree) if action.user else Owner()
+        upper.make_directories(upper.tree.resolve(action.path).path, user)
+        return Made(shop.commit(directory))
+
+
+def is_directory(path: str, shop: Workshop) -> bool:
+    """Whether there is a directory at this path of the image; raises BuildError if it is something else."""
+    found = Tree(shop.lower).lookup(path)
+    if found is not None and not found.is_dir:
+        raise BuildError(f"WORKDIR {path} isn't a directory in the image; choose another one")
+    return found is not None
+
+
+def _run_options(action: RunAction, script: Path) -> RunOptions:
+    command, mounts = action.argv, tuple[Mount, ...]()
+    if action.script is not None:
+        script.write_text(action.script, encoding="utf-8", errors="surrogateescape")
+        script.chmod(0o755)
+        place = f"{_SCRIPTS}/{action.script_name}"
+        command, mounts = (place,), (Mount(place, "bind", str(script), ("bind", "ro")),)
+    return RunOptions(
+        command=command,
+        entrypoint=(),
+        env=(*action.hidden_env, *action.env),
+        user=action.user,
+        workdir=action.workdir,
+        network=action.network,
+        mounts=mounts,
+    )
+
+
+def _quoted(options: RunOptions) -> str:
+    return f'"{" ".join(options.command)}"'
+
+
+class _Tail:
+    """The last lines of an output of any length."""
+
+    def __init__(self) -> None:
+        self._parts: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        """More output."""
+        self._parts.append(data)
+        self._size += len(data)
+        while self._size - len(self._parts[0]) > _TAIL_BYTES:
+            self._size -= len(self._parts.popleft())
+
+    def text(self) -> str:
+        """The last lines, as far as they are kept."""
+        return "\n".join(b"".join(self._parts).decode("utf-8", "replace").splitlines()[-_TAIL_LINES:])
+
+
+@contextmanager
+def _readable_errors(action: CopyAction) -> Iterator[None]:
+    """Turn what the system refuses into an error that says what it was about."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"no space left to copy to {action.destination}; free some and build again") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise BuildError(f"cannot copy to {action.destination}: {error.strerror}{where}") from error

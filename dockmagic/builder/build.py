@@ -1,0 +1,45 @@
+"""A Dockerfile's text to a stored image: parse, plan, execute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockmagic.builder.context import Context
+from dockmagic.builder.execute import BuildOptions, Parts, execute
+from dockmagic.builder.plan import plan
+from dockmagic.builder.progress import Progress
+from dockmagic.dockerfile.parser import parse
+from dockmagic.dockerfile.stages import stages
+from dockmagic.errors import DockerfileError
+from dockmagic.events import BuildFinished, OnEvent, ignore
+from dockmagic.image.store import Image
+
+
+def build_dockerfile(
+    text: str,
+    context: Path | None,
+    options: BuildOptions,
+    parts: Parts,
+    *,
+    on_event: OnEvent = ignore,
+    filename: str = "Dockerfile",
+    dockerfile: Path | None = None,
+) -> Image:
+    """The image that the text describes, stored under the options' tags; what happens is reported meanwhile.
+
+    `context` None is a build without a context. `dockerfile` is where the text is from, if from a file: it decides
+    which .dockerignore applies. Raises DockerfileError, BuildError and RunFailed, whose messages show the lines at
+    fault; NotFound for a target that isn't there; and what `parts.pull_base` raises.
+    """
+    try:
+        parsed = parse(text, filename)
+        build_plan = plan(stages(parsed), options.args)
+    except DockerfileError as error:
+        error.locate(text, filename)
+        raise
+    progress = Progress(build_plan.total, on_event, text, filename)
+    if build_plan.unused:
+        progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
+    image = execute(build_plan, Context(context, dockerfile), options, parts, progress)
+    on_event(BuildFinished(image.id, tuple(tag.familiar for tag in options.tags)))
+    return image

@@ -1,0 +1,66 @@
+"""The build cache: which layer an action has made before. Kept in the state root, shared by all who build there.
+
+A key stands for everything that the action reads, so a layer found by it is the one that the action would make. It is
+only trusted while the layer is there. Source: Dockerfile reference, "Impact on build caching".
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from dockmagic.database import Database
+from dockmagic.image.snapshot import Layer, Snapshots
+from dockmagic.oci.digest import Digest
+from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.image_json import dump_image_config, parse_image_config
+
+_RECORD = """
+    INSERT INTO build_cache (key, parent_key, chain_id, diff_id, description, created_ns, used_ns)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+    ON CONFLICT (key) DO UPDATE SET chain_id = ?3, diff_id = ?4, description = ?5, created_ns = ?6, used_ns = ?6
+"""
+_RECORD_IMAGE = """
+    INSERT OR REPLACE INTO build_cache (key, config, description, created_ns, used_ns) VALUES (?1, ?2, 'image', ?3, ?3)
+"""
+
+
+class BuildCache:
+    """The table `build_cache`; `parent_key` in it is the chain ID that the layer lies on."""
+
+    def __init__(self, database: Database, snapshots: Snapshots) -> None:
+        self._database = database
+        self._snapshots = snapshots
+
+    def find(self, key: str, parent: Digest | None) -> Layer | None:
+        """The layer that this key stands for, on top of `parent`; None where there is none (any more)."""
+        rows = self._database.query("SELECT chain_id FROM build_cache WHERE key = ?", (key,))
+        layer = self._snapshots.get(Digest(rows[0]["chain_id"])) if rows else None
+        if layer is None or layer.parent != parent:
+            return None
+        with self._database.transaction() as transaction:
+            transaction.execute("UPDATE build_cache SET used_ns = ? WHERE key = ?", (time.time_ns(), key))
+        return layer
+
+    def record(self, key: str, layer: Layer, description: str) -> None:
+        """Let later builds find the layer by this key; the newest one counts."""
+        values = (key, layer.parent, layer.chain_id, layer.diff_id, description, time.time_ns())
+        with self._database.transaction() as transaction:
+            transaction.execute(_RECORD, values)
+
+    def find_image(self, image: ImageConfig) -> ImageConfig | None:
+        """The config recorded before that differs from this one at most in its times; None where there is none."""
+        rows = self._database.query("SELECT config FROM build_cache WHERE key = ?", (_image_key(image),))
+        return parse_image_config(rows[0]["config"].encode()) if rows else None
+
+    def record_image(self, image: ImageConfig) -> None:
+        """Let later builds with the same result, times apart, be this image."""
+        values = (_image_key(image), dump_image_config(image).decode(), time.time_ns())
+        with self._database.transaction() as transaction:
+            transaction.execute(_RECORD_IMAGE, values)
+
+
+def _image_key(image: ImageConfig) -> str:
+    """Digest of all of a config but its times."""
+    history = tuple(replace(line, created="") for line in image.history)
+    return Digest.of(dump_image_config(replace(image, created="", history=history)))

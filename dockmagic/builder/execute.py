@@ -1,0 +1,244 @@
+"""Carry out a plan: stage after stage, step after step, each from the cache or made anew; then store the image.
+
+An interrupt at any point leaves nothing behind but the layers of the steps that were done, which the cache has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from dockmagic.builder import actions
+from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.content import FileHashes
+from dockmagic.builder.context import Context
+from dockmagic.builder.plan import BuildArgs, Plan, StagePlan
+from dockmagic.builder.progress import Progress
+from dockmagic.builder.seam import StepRunner
+from dockmagic.builder.sources import Origin
+from dockmagic.builder.steps import (
+    CopyAction,
+    MakeDirectory,
+    RunAction,
+    Scope,
+    StageState,
+    Step,
+    begin,
+    key,
+    next_step,
+)
+from dockmagic.builder.tree import Tree
+from dockmagic.builder.triggers import triggered
+from dockmagic.dockerfile import instructions as df
+from dockmagic.errors import DockerfileError, InvalidReference
+from dockmagic.events import StepState
+from dockmagic.image.snapshot import Layer, Snapshots
+from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.descriptor import Descriptor
+from dockmagic.oci.image import ContainerConfig, History, ImageConfig
+from dockmagic.oci.reference import Reference
+
+_COMMENT = "buildkit.dockerfile.v0"  # in the history of everything built by these rules
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a build works with. `pull_base` gets an image that isn't here; it raises where that can't be."""
+
+    store: ImageStore
+    snapshots: Snapshots
+    workspaces: Workspaces
+    cache: BuildCache
+    run_step: StepRunner
+    pull_base: Callable[[Reference], Image]
+    hashes: FileHashes = field(default_factory=FileHashes)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What a build is asked for: the flags of `docker build`. `network` is RUN's, "none" or "host"."""
+
+    args: BuildArgs = field(default_factory=BuildArgs)
+    tags: tuple[Reference, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    network: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a stage is: the config, with its diff IDs, and the layers' blobs, lowest first."""
+
+    state: StageState
+    layers: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a step came to: its layer, if it has one, and how that was got."""
+
+    layer: Layer | None
+    how: StepState
+    reason: str
+
+
+def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> Image:
+    """The image of the plan's last stage, stored under the tags.
+
+    Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
+    """
+    return _Build(plan, context, options, parts, progress).run()
+
+
+class _Build:
+    """One build: the stages that are done, and what they were made with."""
+
+    def __init__(self, plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> None:
+        self._plan = plan
+        self._context = context
+        self._options = options
+        self._parts = parts
+        self._progress = progress
+        self._done: dict[int, Standing] = {}
+
+    def run(self) -> Image:
+        with self._parts.workspaces.hold():
+            for stage_plan in self._plan.stages:
+                self._done[stage_plan.stage.index] = self._stage(stage_plan)
+            return self._store(self._done[self._plan.stages[-1].stage.index])
+
+    def _stage(self, stage_plan: StagePlan) -> Standing:
+        from_, options = stage_plan.stage.from_, self._options
+        with self._progress.step(from_) as report:
+            standing, how = self._begin(stage_plan)
+            triggers, standing = triggered(standing.state, from_, self._plan.escape), _without_triggers(standing)
+            report(how, "")
+        self._progress.expect(len(triggers))
+        scope = Scope(options.args, self._plan.global_args, stage_plan.origins, options.network, self._plan.escape)
+        for instruction in (*triggers, *stage_plan.stage.instructions):
+            standing = self._step(standing, instruction, scope)
+        return standing
+
+    def _begin(self, stage_plan: StagePlan) -> tuple[Standing, StepState]:
+        """Where the stage starts, and whether that was here already."""
+        base = stage_plan.base
+        if isinstance(base, int):
+            former = self._done[base]
+            return Standing(begin(former.state.image, former.state.args), former.layers), StepState.CACHED
+        if base is None:
+            platform = self._options.args.platform
+            image = ImageConfig(
+                platform.architecture, platform.os, ContainerConfig(working_dir="/"), variant=platform.variant
+            )
+            return Standing(begin(image, {}), ()), StepState.CACHED
+        found, how = self._image(base, stage_plan.stage.from_)
+        return Standing(begin(found.config, {}), found.manifest.layers), how
+
+    def _image(self, name: str, instruction: df.Instruction) -> tuple[Image, StepState]:
+        """An image by its name, pulled if it isn't here."""
+        try:
+            found = self._parts.store.find(name)
+            if found is not None:
+                return found, StepState.CACHED
+            return self._parts.pull_base(Reference.parse(name)), StepState.DONE
+        except InvalidReference as error:
+            raise DockerfileError(str(error), line=instruction.line, end_line=instruction.end_line) from error
+
+    def _step(self, standing: Standing, instruction: df.Instruction, scope: Scope) -> Standing:
+        with self._progress.step(instruction) as report:
+            step = next_step(standing.state, instruction, scope)
+            outcome = self._perform(step, standing)
+            report(outcome.how, outcome.reason)
+        return _after(step, standing, outcome.layer)
+
+    def _perform(self, step: Step, standing: Standing) -> _Outcome:
+        shop = actions.Workshop(self._parts.snapshots, self._parts.workspaces, standing.state.image)
+        match step.action:
+            case None:
+                return _Outcome(None, StepState.DONE, "changes no files")
+            case MakeDirectory(path=path) as action:
+                if actions.is_directory(path, shop):
+                    return _Outcome(None, StepState.DONE, "the directory is there")
+                return self._cached(action, shop, "", partial(actions.make_directory, action, shop))
+            case RunAction() as action:
+                make = partial(actions.run, action, shop, self._parts.run_step, self._progress.output)
+                return self._cached(action, shop, "", make)
+            case CopyAction() as action:
+                return self._copy(action, step, shop)
+
+    def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop) -> _Outcome:
+        origin = self._origin(action, step)
+        sources, content = actions.read_sources(action, origin, self._parts.hashes)
+        if not sources and not action.heredocs:
+            self._progress.warn(f"nothing matches {' '.join(action.sources)}, so nothing was copied", step.instruction)
+        make = partial(actions.copy_files, action, sources, origin.root_owned, shop)
+        return self._cached(action, shop, content, make)
+
+    def _origin(self, action: CopyAction, step: Step) -> Origin:
+        """Where the files come from: the context, a stage or an image."""
+        if action.origin is None:
+            return self._context.origin if action.sources else Origin(Tree(()), "here-documents")
+        if isinstance(action.origin, int):
+            stage = next(plan.stage for plan in self._plan.stages if plan.stage.index == action.origin)
+            image, what = self._done[action.origin].state.image, f"the stage {stage.name}"
+        else:
+            image, what = self._image(action.origin, step.instruction)[0].config, f"the image {action.origin}"
+        return Origin(Tree(self._parts.snapshots.lower(image.diff_ids)), what)
+
+    def _cached(
+        self,
+        action: RunAction | CopyAction | MakeDirectory,
+        shop: actions.Workshop,
+        content: str,
+        make: Callable[[], actions.Made],
+    ) -> _Outcome:
+        """The action's layer from the cache, else made and, if it is certain, kept for the next time."""
+        step_key = key(shop.parent, action, content)
+        found = None if self._options.no_cache else self._parts.cache.find(step_key, shop.parent)
+        if found is not None:
+            return _Outcome(found, StepState.CACHED, f"layer {found.chain_id.short}")
+        made = make()
+        if made.certain:
+            self._parts.cache.record(step_key, made.layer, type(action).__name__)
+        reason = "--no-cache" if self._options.no_cache else "not in the cache"
+        changed = "" if made.certain else "; a file changed while it was copied, so it won't be cached"
+        return _Outcome(made.layer, StepState.DONE, reason + changed)
+
+    def _store(self, standing: Standing) -> Image:
+        """Store the image; one that differs from an earlier one in nothing but times is that one."""
+        image = standing.state.image
+        config = replace(image.config, labels={**image.config.labels, **self._options.labels})
+        wanted = replace(image, config=config, created=_now())
+        known = None if self._options.no_cache else self._parts.cache.find_image(wanted)
+        if known is None:
+            self._parts.cache.record_image(wanted)
+        return self._parts.store.add_image(known or wanted, standing.layers, references=self._options.tags)
+
+
+def _after(step: Step, standing: Standing, layer: Layer | None) -> Standing:
+    """The stage after a step: its layer added, and its line in the history."""
+    image, layers = step.after.image, standing.layers
+    if layer is not None:
+        image = replace(image, diff_ids=(*image.diff_ids, layer.diff_id))
+        layers = (*layers, layer.descriptor)
+    if step.created_by:
+        line = History(_now(), step.created_by, comment=_COMMENT, empty_layer=layer is None)
+        image = replace(image, history=(*image.history, line))
+    return Standing(replace(step.after, image=image), layers)
+
+
+def _without_triggers(standing: Standing) -> Standing:
+    """The same, once its ONBUILD triggers are known: an image hands them on only once."""
+    image = standing.state.image
+    image = replace(image, config=replace(image.config, on_build=()))
+    return replace(standing, state=replace(standing.state, image=image))
+
+
+def _now() -> str:
+    """The time in RFC 3339, to the nanosecond."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"

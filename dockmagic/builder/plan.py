@@ -1,0 +1,206 @@
+"""Which stages a build needs, in which order, and what each one starts and copies from. Pure.
+
+    Program + target + build arguments  ->  Plan: stages in build order, the target last
+
+A stage's `needs` are edges of a graph: stages that don't need each other could be built at the same time. Source:
+Dockerfile reference, "FROM", "ARG", "COPY --from"; BuildKit for what counts as a stage's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from dockmagic.builder.supported import refuse_unsupported
+from dockmagic.dockerfile import instructions as df
+from dockmagic.dockerfile.substitute import expand_instruction
+from dockmagic.errors import DockerfileError, NotFound, one_of
+from dockmagic.oci.descriptor import Platform
+
+Origin = int | str | None  # a stage's index, an image's reference, or nothing (scratch; the build context)
+
+PROXY_ARGS = frozenset(
+    name
+    for plain in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+    for name in (plain, plain.upper())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildArgs:
+    """What `--build-arg` gave, and the platform that everything is for."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform = field(default_factory=lambda: Platform("linux", "amd64"))
+    target: str = ""
+
+    def proxies(self) -> dict[str, str]:
+        """The predefined proxy arguments among them: known to RUN without ARG, and no part of any cache key."""
+        return {name: value for name, value in self.given.items() if name in PROXY_ARGS}
+
+    def automatic(self) -> dict[str, str]:
+        """The arguments that describe the platform; build and target are the same here."""
+        platform = self.platform
+        described = {
+            "PLATFORM": "/".join(filter(None, (platform.os, platform.architecture, platform.variant))),
+            "OS": platform.os,
+            "ARCH": platform.architecture,
+            "VARIANT": platform.variant,
+        }
+        values = {f"{side}{name}": value for side in ("TARGET", "BUILD") for name, value in described.items()}
+        return {**values, "TARGETSTAGE": self.target or "default"}
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """A stage to build: `base` is what it starts from, `origins` what each COPY --from in it names."""
+
+    stage: df.Stage
+    base: Origin
+    origins: Mapping[str, Origin]
+
+    @property
+    def needs(self) -> frozenset[int]:
+        """Indexes of the stages that have to be there first."""
+        return frozenset(origin for origin in (self.base, *self.origins.values()) if isinstance(origin, int))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages in an order in which each can be built, the target last; `unused` are build arguments nobody declared."""
+
+    stages: tuple[StagePlan, ...]
+    global_args: Mapping[str, str]
+    unused: tuple[str, ...]
+    escape: str = "\\"
+
+    @property
+    def total(self) -> int:
+        """How many steps there are: every instruction is one."""
+        return sum(1 + len(plan.stage.instructions) for plan in self.stages)
+
+
+def plan(program: df.Program, args: BuildArgs) -> Plan:
+    """The stages that the target needs; with no target, the last stage is it.
+
+    Raises DockerfileError for what can't be built, NotFound for a target that isn't there.
+    """
+    target = _target(program, args.target)
+    global_args = _global_args(program, args)
+    needed = _needed(program, target, global_args, args.platform)
+    for stage_plan in needed:
+        for instruction in (stage_plan.stage.from_, *stage_plan.stage.instructions):
+            refuse_unsupported(instruction)
+    return Plan(needed, global_args, _unused(program, args), program.escape)
+
+
+def _target(program: df.Program, name: str) -> df.Stage:
+    if not program.stages:
+        raise DockerfileError("there is no FROM; begin with one, such as FROM busybox", line=1)
+    stage = program.stage(name) if name else program.stages[-1]
+    if stage is None:
+        names = one_of([stage.name for stage in program.stages])
+        raise NotFound("build stage", name, f"the target can be {names}")
+    return stage
+
+
+def _global_args(program: df.Program, args: BuildArgs) -> dict[str, str]:
+    """Values of the ARGs before the first FROM, and the automatic ones."""
+    values = args.automatic()
+    for instruction in program.global_args:
+        for name, value in declared(instruction, values, args.given, program.escape):
+            if value is not None:
+                values[name] = value
+    return values
+
+
+def declared(
+    instruction: df.Arg, environment: Mapping[str, str], given: Mapping[str, str], escape: str
+) -> list[tuple[str, str | None]]:
+    """What an ARG sets: the given value, else the default with `environment` put in, else None; in order."""
+    known, values = dict(environment), list[tuple[str, str | None]]()
+    for name, default in instruction.pairs:
+        value = given.get(name)
+        if value is None and default is not None:
+            single = expand_instruction(replace(instruction, pairs=((name, default),)), known, escape)
+            value = single.pairs[0][1]
+        if value is not None:
+            known[name] = value
+        values.append((name, value))
+    return values
+
+
+def _needed(
+    program: df.Program, target: df.Stage, global_args: Mapping[str, str], platform: Platform
+) -> tuple[StagePlan, ...]:
+    """Plans of the target and all it needs, in the file's order, which puts a stage behind what it needs."""
+    plans: dict[int, StagePlan] = {}
+    waiting = [target.index]
+    while waiting:
+        index = waiting.pop()
+        if index not in plans:
+            plans[index] = _stage_plan(program, program.stages[index], global_args, platform)
+            waiting.extend(plans[index].needs)
+    return tuple(plans[index] for index in sorted(plans))
+
+
+def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, str], platform: Platform) -> StagePlan:
+    from_ = expand_instruction(stage.from_, global_args, program.escape)
+    if not from_.image.strip():
+        raise _error(from_, "the image's name is empty after its variables were expanded; give the ARG a default")
+    _check_platform(from_, platform)
+    origins = {
+        instruction.from_: _copy_origin(program, stage, instruction, instruction.from_)
+        for instruction in stage.instructions
+        if isinstance(instruction, df.Copy) and instruction.from_ is not None
+    }
+    return StagePlan(stage, _base(program, stage, from_), origins)
+
+
+def _base(program: df.Program, stage: df.Stage, from_: df.From) -> Origin:
+    earlier = _earlier_stage(program, stage, from_.image)
+    if earlier is not None:
+        return earlier.index
+    return None if from_.image == "scratch" else from_.image
+
+
+def _copy_origin(program: df.Program, stage: df.Stage, instruction: df.Copy, name: str) -> Origin:
+    """What `--from=name` means inside this stage: an earlier stage by name or number, else an image."""
+    if "$" in name:
+        raise _error(instruction, "--from takes no variables; name a stage FROM ${…} AS name, and copy from that")
+    found = program.stages[int(name)] if name.isdecimal() and int(name) < len(program.stages) else None
+    found = found or _earlier_stage(program, stage, name) or program.stage(name)
+    if found is None and name.isdecimal():
+        raise _error(instruction, f"--from={name}: there are only {len(program.stages)} stages, counted from 0")
+    if found is not None and found.index >= stage.index:
+        what = "this stage itself" if found.index == stage.index else "a later stage"
+        raise _error(instruction, f"--from={name} is {what}; only stages before this one can be copied from")
+    return name if found is None else found.index
+
+
+def _earlier_stage(program: df.Program, stage: df.Stage, name: str) -> df.Stage | None:
+    named = [other for other in program.stages[: stage.index] if other.from_.name == name.lower()]
+    return named[-1] if named else None
+
+
+def _check_platform(from_: df.From, platform: Platform) -> None:
+    """Raise DockerfileError unless the stage is for the platform of this machine."""
+    if from_.platform is None:
+        return
+    pair = f"{platform.os}/{platform.architecture}"
+    spellings = {platform.os, platform.architecture, pair, f"{pair}/{platform.variant}"}
+    if from_.platform not in spellings:
+        raise _error(from_, f"--platform={from_.platform} isn't supported yet; this machine builds {pair}")
+
+
+def _unused(program: df.Program, args: BuildArgs) -> tuple[str, ...]:
+    """Build arguments that no ARG anywhere declares, sorted."""
+    arg_instructions = [*program.global_args]
+    for stage in program.stages:
+        arg_instructions += [instruction for instruction in stage.instructions if isinstance(instruction, df.Arg)]
+    names = {name for instruction in arg_instructions for name, _ in instruction.pairs}
+    return tuple(sorted(set(args.given) - names - PROXY_ARGS))
+
+
+def _error(instruction: df.Instruction, message: str) -> DockerfileError:
+    return DockerfileError(message, line=instruction.line, end_line=instruction.end_line)

@@ -1,0 +1,161 @@
+"""What a COPY or ADD names, found in the build context, a stage or an image: names and wildcards to files.
+
+    "src/*.py" in an Origin  ->  [Source(name, items)], the files below each source included
+
+Nothing outside the origin is ever reached: ".." stops at its root, and symbolic links are followed inside it. A
+source that is a link is followed, links below a source are copied. Source: Dockerfile reference, "COPY"; BuildKit.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from dockmagic.builder import paths
+from dockmagic.builder.tree import Found, Resolved, Tree
+from dockmagic.dockerfile.ignore import IgnoreFile
+from dockmagic.dockerfile.pattern import PathPattern
+from dockmagic.errors import BuildError, DockerfileError
+
+_WILD = "*?["
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where sources are looked for. `what` is for messages; with `root_owned` all files count as root's."""
+
+    tree: Tree
+    what: str
+    ignore: IgnoreFile = field(default_factory=IgnoreFile)
+    root_owned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something to copy; `below` is its path inside the source, "" for the source itself."""
+
+    below: str
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source and all in it, a directory before its contents; `name` is what it is called in a directory."""
+
+    name: str
+    items: tuple[Item, ...]
+
+    @property
+    def is_dir(self) -> bool:
+        """Whether its contents are copied rather than itself."""
+        return self.items[0].found.is_dir
+
+
+def find_sources(origin: Origin, names: Sequence[str]) -> list[Source]:
+    """Everything that the names stand for, in order; a wildcard that matches nothing adds nothing.
+
+    Raises BuildError for a name that isn't there.
+    """
+    return [source for name in names for source in _find(origin, name)]
+
+
+def is_wild(text: str) -> bool:
+    """Whether a name is a pattern: it has *, ? or [ without a backslash before it.
+
+    >>> is_wild("a*"), is_wild(r"a\\*")
+    (True, False)
+    """
+    escaped = False
+    for char in text:
+        if not escaped and char in _WILD:
+            return True
+        escaped = char == "\\" and not escaped
+    return False
+
+
+def _find(origin: Origin, name: str) -> Iterator[Source]:
+    path = paths.relative(name)
+    if is_wild(path):
+        for match in _matches(origin, path):
+            yield _source(origin, match, name)
+    else:
+        yield _source(origin, path, name)
+
+
+def _matches(origin: Origin, pattern: str) -> list[str]:
+    """Paths that match; the wild part of the pattern goes through no links."""
+    parts = pattern.split("/")
+    wild_from = next(index for index, part in enumerate(parts) if is_wild(part))
+    fixed = origin.tree.resolve("/".join(parts[:wild_from])).path
+    candidates = [fixed]
+    for part in parts[wild_from:]:
+        wanted = _pattern(part)
+        candidates = [
+            paths.join(directory, name)
+            for directory in candidates
+            for name in _names(origin.tree, directory)
+            if wanted.matches(name)
+        ]
+    return [path for path in candidates if _included(origin, path)]
+
+
+def _pattern(text: str) -> PathPattern:
+    try:
+        return PathPattern(text)
+    except DockerfileError as error:
+        raise BuildError(error.message) from error
+
+
+def _names(tree: Tree, path: str) -> list[str]:
+    found = tree.find(path)
+    return tree.names(path) if found is not None and found.is_dir else []
+
+
+def _source(origin: Origin, path: str, written: str) -> Source:
+    resolved = origin.tree.resolve(path)
+    found = origin.tree.find(resolved.path)
+    items = tuple(_walk(origin, found)) if found is not None else ()
+    if not items or (path != resolved.path and not _included(origin, path)):
+        raise BuildError(_not_found(origin, written, path, resolved))
+    return Source(paths.name(path), items)
+
+
+def _walk(origin: Origin, top: Found) -> Iterator[Item]:
+    """The included part of a source; a directory that is excluded itself is there if something in it is."""
+    waiting: list[tuple[Found, tuple[Found, ...]]] = [(top, ())]
+    shown: set[str] = set()
+    while waiting:
+        found, excluded_above = waiting.pop()
+        included = _included(origin, found.path) and not stat.S_ISSOCK(found.status.st_mode)
+        if included:
+            new = [each for each in (*excluded_above, found) if each.path not in shown]
+            shown.update(each.path for each in new)
+            yield from (Item(each.path[len(top.path) :].lstrip("/"), each) for each in new)
+        elif not found.is_dir or not origin.ignore.may_include_below(found.path):
+            continue
+        above = () if included else (*excluded_above, found)
+        waiting += [(child, above) for child in reversed(_children(origin.tree, found))]
+
+
+def _children(tree: Tree, found: Found) -> list[Found]:
+    names = tree.names(found.path) if found.is_dir else []
+    children = (tree.find(paths.join(found.path, name)) for name in names)
+    return [child for child in children if child is not None]
+
+
+def _included(origin: Origin, path: str) -> bool:
+    return not path or not origin.ignore.excludes(path)
+
+
+def _not_found(origin: Origin, written: str, path: str, resolved: Resolved) -> str:
+    """The message for a source that isn't there: what it is, and the likely reason."""
+    message = f'"{written}" not found in {origin.what}'
+    exists = origin.tree.find(resolved.path) is not None
+    if exists:
+        return f"{message}: it is excluded by .dockerignore; take it out there, or add a line !{path}"
+    if paths.climbs_out(written):
+        return f'{message}: a path can\'t leave it, so this looks for "{path}" inside; choose a context that has it'
+    if resolved.escaped:
+        return f"{message}: a symbolic link on the way leads out of it; copy the file itself into it"
+    return f"{message}; names are relative to its root"

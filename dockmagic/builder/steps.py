@@ -1,0 +1,198 @@
+"""One instruction after another: what it does to the files, what it makes of the config, and its cache key. Pure.
+
+    StageState + instruction  ->  Step(action, history's words, StageState after it)
+
+Only an action makes a layer. Its key covers what the action reads: the files it stands on, by chain ID, and its own
+arguments. So ENV, LABEL or CMD make a later step run again only where that step uses them, and ARG at its first use.
+Source: Dockerfile reference, "Impact on build caching"; BuildKit for the history's words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dockmagic.builder import metadata, paths
+from dockmagic.builder.plan import BuildArgs, Origin, declared
+from dockmagic.dockerfile import instructions as df
+from dockmagic.dockerfile.nodes import Heredoc
+from dockmagic.dockerfile.substitute import expand_instruction
+from dockmagic.oci.digest import Digest
+from dockmagic.oci.image import ImageConfig
+
+_KEY_VERSION: Final = 1  # to be raised when the same action comes to make other files
+
+
+@dataclass(frozen=True, slots=True)
+class RunAction:
+    """Run a command. `env` is sorted "NAME=value"; `hidden_env` isn't part of the key. `script` is a file to run."""
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...]
+    user: str
+    workdir: str
+    network: str
+    script: str | None = None
+    script_name: str = ""
+    hidden_env: tuple[str, ...] = field(default=(), metadata={"key": False})
+
+
+@dataclass(frozen=True, slots=True)
+class CopyAction:
+    """Copy files. `destination` is absolute, with "/" at its end if it has to be a directory."""
+
+    sources: tuple[str, ...]
+    destination: str
+    chown: str | None
+    chmod: str | None
+    heredocs: tuple[Heredoc, ...]
+    unpack: bool
+    origin: Origin = field(default=None, metadata={"key": False})  # the content's digest stands for it
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory:
+    """Make a directory unless it is there, and its parents, owned by `user`."""
+
+    path: str
+    user: str
+
+
+Action = RunAction | CopyAction | MakeDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """Where a stage is: the config so far, and the build arguments in scope (None: declared without a value)."""
+
+    image: ImageConfig
+    args: Mapping[str, str | None] = field(default_factory=dict)
+    cmd_set: bool = False
+
+    def environment(self) -> dict[str, str]:
+        """The variables that words are expanded with and that commands see; ENV wins over ARG."""
+        args = {name: value for name, value in self.args.items() if value is not None}
+        return {**args, **self.image.config.env_map()}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an instruction comes to. `created_by` "" leaves no history."""
+
+    instruction: df.Instruction
+    action: Action | None
+    created_by: str
+    after: StageState
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is the same for every step of a stage."""
+
+    args: BuildArgs
+    global_args: Mapping[str, str]
+    origins: Mapping[str, Origin]
+    network: str = "none"
+    escape: str = "\\"
+
+
+def begin(image: ImageConfig, inherited: Mapping[str, str | None]) -> StageState:
+    """The state after FROM. There is always a PATH; ARGs of the stage that this one starts from are in scope."""
+    env = image.config.env
+    if "PATH" not in image.config.env_map():
+        env = (*env, f"PATH={metadata.DEFAULT_PATH}")
+    return StageState(replace(image, config=replace(image.config, env=env)), dict(inherited))
+
+
+def next_step(state: StageState, instruction: df.Instruction, scope: Scope) -> Step:
+    """What `instruction` comes to in this state; raises DockerfileError for a variable or value it can't use."""
+    if isinstance(instruction, df.Arg):
+        return _arg(state, instruction, scope)
+    expanded = expand_instruction(instruction, state.environment(), scope.escape)
+    image = metadata.changed(state.image, expanded, cmd_set=state.cmd_set)
+    after = replace(state, image=image, cmd_set=state.cmd_set or isinstance(expanded, df.Cmd))
+    match expanded:
+        case df.Run():
+            action = _run_action(state, expanded, scope)
+            return Step(expanded, action, f"RUN {_run_words(state, action)} # buildkit", after)
+        case df.Copy() | df.Add():
+            return Step(expanded, _copy_action(state, expanded, scope), f"{_copy_words(expanded)} # buildkit", after)
+        case df.Workdir() if image.config.working_dir != "/":
+            make = MakeDirectory(image.config.working_dir, state.image.config.user)
+            return Step(expanded, make, metadata.created_by(expanded, image.config), after)
+    return Step(expanded, None, metadata.created_by(expanded, image.config), after)
+
+
+def key(parent: Digest | None, action: Action, content: str = "") -> str:
+    """Cache key of an action on the layers with chain ID `parent`; `content` is the digest of what it copies."""
+    fields = (f for f in dataclasses.fields(action) if f.metadata.get("key", True))
+    recipe = {f.name: _plain(getattr(action, f.name)) for f in fields}
+    whole = [_KEY_VERSION, parent, type(action).__name__, recipe, content]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value
+
+
+def _arg(state: StageState, instruction: df.Arg, scope: Scope) -> Step:
+    """ARG: a value given or by default, else the one before the first FROM, else what the name had in this stage."""
+    fallback = {**state.args, **scope.global_args}
+    values = [
+        (name, fallback.get(name) if value is None else value)
+        for name, value in declared(instruction, state.environment(), scope.args.given, scope.escape)
+    ]
+    after = replace(state, args={**state.args, **dict(values)})
+    expanded = replace(instruction, pairs=tuple(values))
+    return Step(expanded, None, metadata.created_by(expanded, state.image.config), after)
+
+
+def _run_action(state: StageState, instruction: df.Run, scope: Scope) -> RunAction:
+    config, environment = state.image.config, state.environment()
+    proxies = {name: value for name, value in scope.args.proxies().items() if name not in environment}
+    return RunAction(
+        argv=metadata.argv(config, instruction.command),
+        env=tuple(sorted(f"{name}={value}" for name, value in environment.items())),
+        user=config.user,
+        workdir=config.working_dir or "/",
+        network=scope.network if instruction.network in (None, "default") else instruction.network,
+        script=instruction.script,
+        script_name=instruction.heredocs[0].name if instruction.script is not None else "",
+        hidden_env=tuple(sorted(f"{name}={value}" for name, value in proxies.items())),
+    )
+
+
+def _run_words(state: StageState, action: RunAction) -> str:
+    """The command, after the arguments in scope as "|2 A=1 B=2" where there are any."""
+    environment = state.environment()
+    args = [f"{name}={environment.get(name, '')}" for name in state.args]
+    return " ".join([*([f"|{len(args)}", *args] if args else []), *action.argv])
+
+
+def _copy_action(state: StageState, instruction: df.Copy | df.Add, scope: Scope) -> CopyAction:
+    from_ = instruction.from_ if isinstance(instruction, df.Copy) else None
+    return CopyAction(
+        sources=instruction.sources,
+        destination=paths.destination(state.image.config.working_dir, instruction.destination),
+        chown=instruction.chown,
+        chmod=instruction.chmod,
+        heredocs=instruction.heredocs,
+        unpack=isinstance(instruction, df.Add) and instruction.unpack is not False,
+        origin=None if from_ is None else scope.origins[from_],
+    )
+
+
+def _copy_words(instruction: df.Copy | df.Add) -> str:
+    """COPY or ADD as the history shows it: owner and mode, then the words as they were expanded."""
+    flags = [f"--chown={instruction.chown}"] if instruction.chown else []
+    flags += [f"--chmod={instruction.chmod}"] if instruction.chmod else []
+    documents = [f"<<{heredoc.name}" for heredoc in instruction.heredocs]
+    return " ".join([instruction.keyword, *flags, *instruction.sources, *documents, instruction.destination])

@@ -1,0 +1,134 @@
+"""A state root with a base image, and builds in it whose commands a function plays instead of a container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dockmagic.builder.build import build_dockerfile
+from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.execute import BuildOptions, Parts
+from dockmagic.builder.plan import BuildArgs
+from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.builder.tree import Tree
+from dockmagic.database import Database
+from dockmagic.errors import NotFound
+from dockmagic.events import BuildStep, Event, StepState
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.image import ContainerConfig, History, ImageConfig
+from dockmagic.oci.reference import Reference
+
+Command = Callable[[RunStep, OnOutput], int]
+
+
+class Lab:
+    """Builds Dockerfiles; `runs` are the steps that a command was started for, `events` those of the last build."""
+
+    def __init__(self, root: Path, command: Command | None = None) -> None:
+        database = Database(root / "state.db")
+        self.store = ImageStore(root, database)
+        self.workspaces = Workspaces(root)
+        self.snapshots = Snapshots(root, database, self.store, self.workspaces)
+        self.database = database
+        self.command: Command = command or (lambda step, output: 0)
+        self.runs: list[RunStep] = []
+        self.events: list[Event] = []
+        self.pulled: list[Reference] = []
+        self.root = root
+        self.parts = Parts(
+            store=self.store,
+            snapshots=self.snapshots,
+            workspaces=self.workspaces,
+            cache=BuildCache(database, self.snapshots),
+            run_step=self._run,
+            pull_base=self._pull,
+        )
+
+    def base(self, name: str, files: Mapping[str, str], config: ContainerConfig | None = None) -> Image:
+        """Store an image with these files (a path with "/" at its end is a directory, "-> x" makes a link)."""
+        with self.workspaces.new() as workspace:
+            directory = workspace / "upper"
+            self.snapshots.prepare(None, directory)
+            fill(directory, files)
+            layer = self.snapshots.commit(None, directory)
+        image = ImageConfig(
+            "amd64",
+            "linux",
+            config or ContainerConfig(),
+            (layer.diff_id,),
+            (History("2024-01-01T00:00:00Z", "base"),),
+            "2024-01-01T00:00:00Z",
+        )
+        return self.store.add_image(image, [layer.descriptor], references=[Reference.parse(name)])
+
+    def build(
+        self,
+        text: str,
+        context: Path | None = None,
+        *,
+        args: Mapping[str, str] | None = None,
+        target: str = "",
+        no_cache: bool = False,
+        tag: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> Image:
+        """Build the text."""
+        self.events.clear()
+        self.runs.clear()
+        options = BuildOptions(
+            args=BuildArgs(args or {}, target=target),
+            tags=(Reference.parse(tag),) if tag else (),
+            labels=labels or {},
+            no_cache=no_cache,
+        )
+        return build_dockerfile(text, context, options, self.parts, on_event=self.events.append)
+
+    def tree(self, image: Image) -> Tree:
+        """The image's files."""
+        return Tree(self.snapshots.lower(image.config.diff_ids))
+
+    def read(self, image: Image, path: str) -> str:
+        """Text of a file in the image."""
+        found = self.tree(image).lookup(path)
+        assert found is not None, f"there is no {path}"
+        return found.location.read_text()
+
+    def listing(self, image: Image) -> list[str]:
+        """All paths in the image, sorted; directories end with "/"."""
+        return [found.path + "/" * found.is_dir for found in self.tree(image).walk("") if found.path]
+
+    def ended(self) -> list[StepState]:
+        """How the steps of the last build ended, in order."""
+        return [event.state for event in self.steps()]
+
+    def steps(self) -> list[BuildStep]:
+        """The last event of each step of the last build."""
+        ends = [event for event in self.events if isinstance(event, BuildStep)]
+        return [event for event in ends if event.state is not StepState.RUNNING]
+
+    def left(self) -> list[Path]:
+        """What is left in the directory for work in progress."""
+        return list(self.workspaces.directory.iterdir())
+
+    def _run(self, step: RunStep, output: OnOutput) -> int:
+        self.runs.append(step)
+        return self.command(step, output)
+
+    def _pull(self, reference: Reference) -> Image:
+        self.pulled.append(reference)
+        raise NotFound("image", reference.familiar)
+
+
+def fill(directory: Path, files: Mapping[str, str]) -> None:
+    """Make files below a directory: a path with "/" at its end is a directory, content "-> x" a link to x."""
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir(exist_ok=True)
+        elif content.startswith("-> "):
+            path.symlink_to(content.removeprefix("-> "))
+        else:
+            path.write_text(content)
