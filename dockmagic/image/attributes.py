@@ -23,11 +23,18 @@ Owner = tuple[int, int]  # uid, gid
 
 
 def read_xattrs(file: int | bytes) -> dict[str, bytes]:
-    """Extended attributes of an open file, or of a path whose last part isn't followed."""
+    """Extended attributes of an open file, or of a path whose last part isn't followed.
+
+    None where the file system has no such thing.
+    """
     follow = isinstance(file, int)
-    return {
-        name: os.getxattr(file, name, follow_symlinks=follow) for name in os.listxattr(file, follow_symlinks=follow)
-    }
+    try:
+        names = os.listxattr(file, follow_symlinks=follow)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return {}
+    return {name: os.getxattr(file, name, follow_symlinks=follow) for name in names}
 
 
 def carried(xattrs: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -19,11 +19,11 @@ from dockmagic.image import attributes, overlay
 from dockmagic.image.tar_header import Entry
 from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 
-_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STRICT: Final = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS
 _INSIDE: Final = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _NOT_THERE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
-_MAX_OPEN: Final = 256
+_MAX_OPEN: Final = 128
 _MAX_DEPTH: Final = 255  # whoever walks the tree later can keep a descriptor a level
 
 
@@ -42,7 +42,7 @@ class Directories:
     """The directories below a root, opened once; a Directory is good until the next `trim`."""
 
     def __init__(self, root: Path) -> None:
-        self._root = Directory(os.open(root, _FLAGS), b"")
+        self._root = Directory(os.open(root, _DIRECTORY), b"")
         self._root_path = _path_of(self._root.fd)
         self._open = {b"": self._root}
         self._entries: dict[bytes, Entry] = {}
@@ -64,7 +64,7 @@ class Directories:
             if status is not None:
                 self.remove(parent, name)
             os.mkdir(name, 0o700, dir_fd=parent.fd)
-        directory = self._keep(parent.child(name), os.open(name, _FLAGS, dir_fd=parent.fd))
+        directory = self._keep(parent.child(name), os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent.fd))
         if status is not None and overlay.is_whiteout(status):
             overlay.make_opaque(directory.fd)
         self._entries[directory.path] = entry
@@ -101,7 +101,7 @@ class Directories:
         self._close_all_but_root()
         for path in sorted(self._entries, reverse=True):
             try:
-                fd = openat2(self._root.fd, path or b".", _FLAGS, resolve=_STRICT)
+                fd = _open_below(self._root.fd, path or b".", _STRICT)
             except OSError as error:
                 if error.errno in _NOT_THERE:
                     continue  # a later entry replaced it
@@ -126,7 +126,7 @@ class Directories:
         """Open a directory that isn't open yet: in one step where no symlink is in the way, else part by part."""
         self._check_depth(path)
         try:
-            return self._keep(path, openat2(self._root.fd, path, _FLAGS, resolve=_STRICT))
+            return self._keep(path, _open_below(self._root.fd, path, _STRICT))
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
@@ -138,7 +138,7 @@ class Directories:
         status = self.status(parent, name)
         if status is None or overlay.is_whiteout(status):
             return self.make(parent, name, Entry(name, DIRTYPE, 0o755))
-        fd = openat2(self._root.fd, parent.child(name), _FLAGS & ~os.O_NOFOLLOW, resolve=_INSIDE)
+        fd = _open_below(self._root.fd, parent.child(name), _INSIDE)
         real = _path_of(fd)[len(self._root_path) :].lstrip(b"/")
         return self._keep(path, fd, real)
 
@@ -154,6 +154,15 @@ class Directories:
     def _check_depth(self, path: bytes) -> None:
         if path.count(b"/") >= _MAX_DEPTH:
             raise ValueError(f"directories nested more than {_MAX_DEPTH} deep aren't supported")
+
+
+def _open_below(root_fd: int, path: bytes, resolve: int) -> int:
+    """Descriptor of a directory; tried again where a rename somewhere on the machine made the kernel unsure."""
+    while True:
+        try:
+            return openat2(root_fd, path, _DIRECTORY, resolve=resolve)
+        except BlockingIOError:
+            continue
 
 
 def _path_of(fd: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tarfile import CHRTYPE
@@ -19,7 +20,7 @@ from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tar_header import Entry
 from dockmagic.image.tar_reader import TarReader
 from dockmagic.image.tar_writer import TarWriter
-from dockmagic.image.tree_reader import NO_CONTENT, TreeReader
+from dockmagic.image.tree_reader import NO_CONTENT, read_tree
 from dockmagic.image.tree_writer import TreeWriter, split
 
 _MARK: Final = b".wh."
@@ -44,42 +45,45 @@ def pack(tree: Path, out: Sink) -> None:
     """Write the plain tar stream of a layer whose upper directory is `tree`; the same tree gives the same bytes.
 
     The directory itself has no entry, as in Docker. StoreError where the tree can't be read or `out` can't be written;
-    InvalidLayer where it holds a name that an archive would give another meaning.
+    InvalidLayer where it holds a name that would mean something else in an archive.
     """
     writer = TarWriter(out)
     try:
-        for entry, fd in TreeReader(tree):
-            _add(writer, entry, fd)
+        with closing(read_tree(tree)) as files:
+            for entry, fd in files:
+                _add(writer, entry, fd)
         writer.finish()
     except OSError as error:
-        raise StoreError(
-            f"can't pack a layer from {tree}: {error.strerror}: {os.fsdecode(error.filename or '')}"
-        ) from error
+        where = "" if error.filename is None else f": {os.fsdecode(error.filename)!r}"
+        raise StoreError(f"can't pack the layer in {tree}: {error.strerror}{where}") from error
 
 
 def _add(writer: TarWriter, entry: Entry, fd: int) -> None:
     """Write a file of the tree as the archive has it."""
     parent, slash, name = entry.name.rpartition(b"/")
     if name.startswith(_MARK):
-        raise InvalidLayer(
-            f"{os.fsdecode(entry.name)!r} can't be part of a layer: names that begin with .wh. mean a removal"
-        )
+        raise InvalidLayer(f"{os.fsdecode(entry.name)!r} can't be in a layer: names beginning with .wh. mean a removal")
     if entry.kind == CHRTYPE and entry.major == entry.minor == 0:
         writer.add(Entry(parent + slash + _MARK + name, mode=_MARK_MODE), NO_CONTENT)
         return
-    opaque = False
+    hides = overlay.is_opaque(entry.xattrs)
     if entry.xattrs:
-        elsewhere = overlay.incomplete_reason(entry.xattrs)
-        if elsewhere is not None:
-            raise StoreError(
-                f"{os.fsdecode(entry.name)!r} has {elsewhere}: mount the overlay without redirects and metacopy"
-            )
-        opaque = overlay.is_opaque(entry.xattrs)
+        _check_complete(entry)
         entry.xattrs = attributes.carried(entry.xattrs)
     if entry.name:
         writer.add(entry, fd)
-    if opaque:
+    if hides:
         writer.add(Entry(entry.name + b"/" + _OPAQUE if entry.name else _OPAQUE, mode=_MARK_MODE), NO_CONTENT)
+
+
+def _check_complete(entry: Entry) -> None:
+    """Raise StoreError for a file that is in part in another layer."""
+    elsewhere = overlay.elsewhere(entry.xattrs)
+    if elsewhere is not None:
+        raise StoreError(
+            f"{os.fsdecode(entry.name)!r} isn't complete in its layer ({elsewhere}); "
+            "mount overlays with redirect_dir=off and metacopy=off"
+        )
 
 
 def unpack(source: Source, directory: Path, *, limits: Limits = Limits()) -> None:
@@ -89,19 +93,25 @@ def unpack(source: Source, directory: Path, *, limits: Limits = Limits()) -> Non
     InvalidLayer, as is anything else that a layer must not hold. StoreError where this machine is what refuses. After
     an error the directory holds a part of the tree and is of no use.
     """
-    reader = TarReader(source)
-    entries = size = 0
-    with TreeWriter(directory) as tree:
-        for entry in reader:
-            entries += 1
-            size += entry.size
-            if entries > limits.max_entries or size > limits.max_bytes:
-                raise InvalidLayer(f"the layer holds more than {limits.max_entries} files or {limits.max_bytes} bytes")
-            try:
-                _place(tree, entry, reader)
-            except (OSError, ValueError) as error:
-                raise _refusal(entry, error) from error
-        tree.finish()
+    try:
+        with TreeWriter(directory) as tree:
+            _place_all(tree, TarReader(source), limits)
+            tree.finish()
+    except OSError as error:
+        raise StoreError(f"can't unpack a layer into {directory}: {error.strerror or error}") from error
+
+
+def _place_all(tree: TreeWriter, reader: TarReader, limits: Limits) -> None:
+    """Make what all entries stand for, as long as they keep to the limits."""
+    size_bytes = 0
+    for count, entry in enumerate(reader, 1):
+        size_bytes += entry.size
+        if count > limits.max_entries or size_bytes > limits.max_bytes:
+            raise InvalidLayer(f"the layer holds more than {limits.max_entries} files or {limits.max_bytes} bytes")
+        try:
+            _place(tree, entry, reader)
+        except (OSError, ValueError) as error:
+            raise _refusal(entry, error) from error
 
 
 def _place(tree: TreeWriter, entry: Entry, reader: TarReader) -> None:
@@ -137,8 +147,7 @@ def _refusal(entry: Entry, error: OSError | ValueError) -> DockmagicError:
     name = os.fsdecode(entry.name)
     if isinstance(error, ValueError):
         return InvalidLayer(f"the layer's entry {name!r} is refused: {error}")
-    why = error.strerror or str(error)
     if error.errno in _ARCHIVE_ERRORS:
-        return InvalidLayer(f"the layer's entry {name!r} can't be unpacked: {why}")
-    hint = "; unpacking layers needs root" if error.errno == errno.EPERM else ""
-    return StoreError(f"can't unpack {name!r} of a layer: {why}{hint}")
+        return InvalidLayer(f"the layer's entry {name!r} can't be unpacked: {error.strerror}")
+    hint = "; it takes root to give files to others and to make devices" if error.errno == errno.EPERM else ""
+    return StoreError(f"can't unpack {name!r} of a layer: {error.strerror or error}{hint}")

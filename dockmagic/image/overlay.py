@@ -16,7 +16,7 @@ WHITEOUT_DEVICE: Final = os.makedev(0, 0)
 
 _PRIVILEGED: Final = "trusted.overlay."
 _UNPRIVILEGED: Final = "user.overlay."
-_INCOMPLETE: Final = ("redirect", "metacopy")
+_ELSEWHERE: Final = ("redirect", "metacopy")
 
 
 def is_whiteout(status: os.stat_result) -> bool:
@@ -34,9 +34,9 @@ def is_opaque(xattrs: Mapping[str, bytes]) -> bool:
     return xattrs.get(OPAQUE) == b"y" or xattrs.get(_UNPRIVILEGED + "opaque") == b"y"
 
 
-def incomplete_reason(xattrs: Mapping[str, bytes]) -> str | None:
-    """The attribute that says that a file's content or name is in another layer, None for a file that is all here."""
-    names = (prefix + end for prefix in (_PRIVILEGED, _UNPRIVILEGED) for end in _INCOMPLETE)
+def elsewhere(xattrs: Mapping[str, bytes]) -> str | None:
+    """The attribute that says that a file's content or name is in another layer, None where the file is all here."""
+    names = (prefix + end for prefix in (_PRIVILEGED, _UNPRIVILEGED) for end in _ELSEWHERE)
     return next((name for name in names if name in xattrs), None)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from dockmagic.image.tar_header import BLOCK, Entry, number
 
 _MAX_MAP_BYTES: Final = 1 << 20  # of a map that stands in the data, as in Go's archive/tar
+_MAX_INT64: Final = (1 << 63) - 1
 _PAIR: Final = 24  # bytes of an offset and a length in the old format
 _IN_HEADER: Final = (386, 4)  # where the old format's pairs begin, and how many there are
 _IN_EXTENSION: Final = (0, 21)
@@ -102,6 +103,6 @@ def _apply(entry: Entry, pairs: list[tuple[int, int]]) -> None:
         if offset < end or length < 0:
             raise ValueError("the parts of the sparse file overlap or aren't in order")
         end = offset + length
-    if end > entry.size or sum(length for _, length in pairs) != entry.stored:
+    if not end <= entry.size <= _MAX_INT64 or sum(length for _, length in pairs) != entry.stored:
         raise ValueError("the map of the sparse file doesn't fit its size")
     entry.segments = tuple((offset, length) for offset, length in pairs if length)

@@ -5,6 +5,7 @@ Sources: tar(5); POSIX pax, "ustar Interchange Format" and "pax Header Block"; G
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ NS: Final = 1_000_000_000
 
 _FIELDS: Final = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
 _CHECKSUM: Final = slice(148, 156)
+_NUMBERS_AT: Final = 100
+_USUAL_NUMBERS: Final = re.compile(rb"([0-7]{7})\0" * 3 + rb"([0-7]{11})\0" * 2)  # as nearly all writers have them
 _USTAR: Final = b"ustar\0"
 _MAX_ID: Final = 0o7777777
 _MAX_SIZE: Final = 0o77777777777
@@ -49,20 +52,17 @@ class Entry:
 
 def decode(block: bytes) -> Entry:
     """The entry in a header block, without what extended headers say; ValueError where the block is no header."""
-    (name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, *_, major, minor, prefix, _) = _FIELDS.unpack(
-        block
-    )
+    name, *fields, checksum, kind, linkname, magic, _, _, _, _, _, prefix, _ = _FIELDS.unpack(block)
     _check_sum(block, number(checksum))
     name = name.partition(b"\0")[0]
     if magic == _USTAR and prefix[0]:
         name = prefix.partition(b"\0")[0] + b"/" + name
-    stored = number(size)
-    entry = Entry(
-        name, kind, number(mode), number(uid), number(gid), stored, number(mtime) * NS, linkname.partition(b"\0")[0]
-    )
-    entry.stored = stored
+    usual = _USUAL_NUMBERS.match(block, _NUMBERS_AT)
+    numbers = [int(digits, 8) for digits in usual.groups()] if usual else [number(field) for field in fields]
+    mode, uid, gid, size, mtime = numbers
+    entry = Entry(name, kind, mode, uid, gid, size, mtime * NS, linkname.partition(b"\0")[0], stored=size)
     if kind in (CHRTYPE, BLKTYPE):
-        entry.major, entry.minor = number(major), number(minor)
+        entry.major, entry.minor = number(block[329:337]), number(block[337:345])
     return entry
 
 

@@ -232,5 +232,7 @@ def _check_ranges(entry: Entry) -> None:
         raise ValueError(f"no owner can be {entry.uid}:{entry.gid}")
     if not 0 <= entry.stored <= _MAX_INT64:
         raise ValueError(f"no file can have {entry.stored} bytes")
+    if not (0 <= entry.major < 1 << 12 and 0 <= entry.minor < 1 << 20):
+        raise ValueError(f"no device can have the number {entry.major}:{entry.minor}")
     if not -_MAX_INT64 <= entry.mtime_ns // 1_000_000_000 <= _MAX_INT64:
         raise ValueError("its time is out of range")

@@ -19,27 +19,34 @@ class TarWriter:
 
     def __init__(self, out: Sink) -> None:
         self._out = out
-        self._waiting = bytearray()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
     def add(self, entry: Entry, fd: int) -> None:
         """Write an entry and the `stored` bytes that an open file has from its beginning."""
-        self._waiting += encode(entry)
+        self._write(encode(entry))
         left = entry.stored
         while left:
             data = os.read(fd, min(left, _CHUNK))
             if not data:
                 raise OSError(0, "it became shorter while it was read", entry.name)
             left -= len(data)
-            self._waiting += data
-            if len(self._waiting) >= _CHUNK:
-                self._flush()
-        self._waiting += padding(entry.stored)
+            self._write(data)
+        if entry.stored % BLOCK:
+            self._write(padding(entry.stored))
 
     def finish(self) -> None:
         """Write the end marker."""
-        self._waiting += bytes(2 * BLOCK)
+        self._write(bytes(2 * BLOCK))
         self._flush()
 
+    def _write(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= _CHUNK:
+            self._flush()
+
     def _flush(self) -> None:
-        self._out.write(bytes(self._waiting))
+        self._out.write(b"".join(self._waiting))
         self._waiting.clear()
+        self._waiting_bytes = 0

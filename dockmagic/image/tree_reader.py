@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, REGTYPE, SYMTYPE
@@ -32,57 +32,56 @@ _KINDS: Final = {
     stat.S_IFDIR: DIRTYPE,
 }
 
+Links = dict[tuple[int, int], bytes]  # first path of each file with several names, by device and inode
 
-class TreeReader:
-    """Iterate to get each entry with a descriptor of its content (NO_CONTENT where it has none), good until the next.
+
+def read_tree(root: Path) -> Generator[tuple[Entry, int], None, None]:
+    """Each file's entry with a descriptor of its content (NO_CONTENT where it has none), which is good until the next.
 
     The first entry is the root's own and has an empty name; every entry has all of its extended attributes. A second
-    name of a file is a hard link to the first.
+    name of a file is a hard link to the first. Raises OSError where a file can't be read.
     """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._links: dict[tuple[int, int], bytes] = {}
-
-    def __iter__(self) -> Iterator[tuple[Entry, int]]:
-        """All files, once; OSError where one can't be read."""
-        root_fd = os.open(self._root, _DIRECTORY)
-        waiting = [b""]
-        try:
-            while waiting:
-                path = waiting.pop()
-                fd = openat2(root_fd, path or b".", _DIRECTORY, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
-                try:
-                    yield _entry(path, os.fstat(fd), read_xattrs(fd)), NO_CONTENT
-                    prefix = path + b"/" if path else b""
-                    files, directories = _names(fd)
-                    for name in files:
-                        yield from self._file(fd, name, prefix + name)
-                    waiting.extend(prefix + name for name in reversed(directories))
-                finally:
-                    os.close(fd)
-        finally:
-            os.close(root_fd)
-
-    def _file(self, directory_fd: int, name: bytes, path: bytes) -> Iterator[tuple[Entry, int]]:
-        """The entry of one file; nothing for a socket."""
-        status = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
-        if status.st_nlink > 1 and not overlay.is_whiteout(status):  # the kernel links all whiteouts together
-            first = self._links.setdefault((status.st_dev, status.st_ino), path)
-            if first != path:
-                yield replace(_entry(path, status, {}), kind=LNKTYPE, linkname=first, size=0, stored=0), NO_CONTENT
-                return
-        if stat.S_ISREG(status.st_mode):
-            fd = os.open(name, _FILE, dir_fd=directory_fd)
+    links: Links = {}
+    waiting = [b""]
+    root_fd = os.open(root, _DIRECTORY)
+    try:
+        while waiting:
+            path = waiting.pop()
+            fd = openat2(root_fd, path or b".", _DIRECTORY, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
             try:
-                yield _entry(path, os.fstat(fd), read_xattrs(fd)), fd
+                yield _entry(path, os.fstat(fd), read_xattrs(fd)), NO_CONTENT
+                prefix = path + b"/" if path else b""
+                files, directories = _names(fd)
+                for name in files:
+                    yield from _file(fd, name, prefix + name, links)
+                waiting.extend(prefix + name for name in reversed(directories))
             finally:
                 os.close(fd)
-        elif not stat.S_ISSOCK(status.st_mode):
-            entry = _entry(path, status, read_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name)))
-            if entry.kind == SYMTYPE:
-                entry.linkname = os.fsencode(os.readlink(name, dir_fd=directory_fd))
-            yield entry, NO_CONTENT
+    finally:
+        os.close(root_fd)
+
+
+def _file(directory_fd: int, name: bytes, path: bytes, links: Links) -> Iterator[tuple[Entry, int]]:
+    """The entry of one file; nothing for a socket."""
+    status = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+    if stat.S_ISSOCK(status.st_mode):
+        return
+    if status.st_nlink > 1 and not overlay.is_whiteout(status):  # the kernel makes all whiteouts one inode
+        first = links.setdefault((status.st_dev, status.st_ino), path)
+        if first != path:
+            yield replace(_entry(path, status, {}), kind=LNKTYPE, linkname=first, size=0, stored=0), NO_CONTENT
+            return
+    if stat.S_ISREG(status.st_mode):
+        fd = os.open(name, _FILE, dir_fd=directory_fd)
+        try:
+            yield _entry(path, status, read_xattrs(fd)), fd
+        finally:
+            os.close(fd)
+    else:
+        entry = _entry(path, status, read_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name)))
+        if entry.kind == SYMTYPE:
+            entry.linkname = os.fsencode(os.readlink(name, dir_fd=directory_fd))
+        yield entry, NO_CONTENT
 
 
 def _names(directory_fd: int) -> tuple[list[bytes], list[bytes]]:
