@@ -149,7 +149,7 @@ def _interval(node: Node, flags: Flags, name: str) -> int | None:
     except ValueError as error:
         raise node.fault(f"--{name}: {error}", f"--{name}") from None
     if duration != 0 and duration < _MIN_INTERVAL_NS:
-        raise node.fault(f'interval "{name}" cannot be less than 1ms', f"--{name}")
+        raise node.fault(f"--{name} cannot be less than 1ms", f"--{name}")
     return duration
 
 

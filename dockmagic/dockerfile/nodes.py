@@ -63,12 +63,11 @@ class Node:
         return self.segments[-1][1].line if self.segments else self.line
 
     def fault(self, message: str, word: str | None = None) -> DockerfileError:
-        """An error about this instruction, with a caret under the first `word` after its name, if it has one."""
+        """An error with a caret under the first `word` after the name, or under the name if it has no such word."""
         offset = -1 if word is None else self.text.find(word, len(self.name))
-        if offset < 0:
-            return DockerfileError(message, line=self.line, end_line=self.last_line)
-        position = self.position(offset)
-        return DockerfileError(message, line=position.line, column=position.column)
+        position = self.position(max(offset, 0))
+        end_line = position.line if offset >= 0 else self.last_line
+        return DockerfileError(message, line=position.line, end_line=end_line, column=position.column)
 
     def position(self, offset: int) -> Position:
         """Where the character `offset` of `text` stands in the source."""

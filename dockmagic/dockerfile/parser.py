@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
+from itertools import takewhile
 
 from dockmagic.dockerfile.directives import read_directives
 from dockmagic.dockerfile.flags import split_flags
@@ -21,6 +22,8 @@ NAMES = (
     "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 )  # fmt: skip
 MAX_LINE_BYTES = 65535
+_MAX_SHOWN = 40
+_LIKENESS = 0.55  # of names that may have been meant
 
 
 def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
@@ -52,11 +55,22 @@ def check_name(node: Node) -> None:
     """Raise DockerfileError unless there is an instruction with the node's name."""
     if node.name in NAMES:
         return
-    written = node.text[: min(len(node.name), 40)]
-    close = difflib.get_close_matches(node.name[:40], NAMES, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"the instructions are {', '.join(NAMES)}"
+    written = node.text[: min(len(node.name), _MAX_SHOWN)]
+    letters = "".join(takewhile(str.isalpha, node.name[:_MAX_SHOWN]))
+    close = difflib.get_close_matches(letters, NAMES, n=1, cutoff=_LIKENESS)
     position = node.position(0)
-    raise DockerfileError(f"unknown instruction: {written} ({hint})", line=position.line, column=position.column)
+    raise DockerfileError(
+        f"unknown instruction: {written} ({_guess(close, position.line)})", line=position.line, column=position.column
+    )
+
+
+def _guess(close: list[str], line: int) -> str:
+    """What an unknown instruction was probably meant to be."""
+    if close:
+        return f"did you mean {close[0]}?"
+    if line > 1:
+        return "does the line above lack its continuation?"
+    return f"the instructions are {', '.join(NAMES)}"
 
 
 class _Parser:

@@ -88,8 +88,8 @@ def split_quoted(text: str, escape: str = "\\") -> tuple[list[str], bool]:
 def unquote(word: str, escape: str = "\\") -> str:
     r"""The word without its quotes and escapes, as a shell reads it; variables stay.
 
-    >>> unquote('a"b c"\\ d')
-    'abc d'
+    >>> unquote(r'a"b c"\ d')
+    'ab c d'
     """
     result: list[str] = []
     quote = ""
