@@ -1,0 +1,176 @@
+"""Pull an image: from a reference in a registry to an unpacked image with a name in the store.
+
+Manifest or index, the entry for the platform, config, layers from the lowest up. Every byte is checked against its
+digest and its size on the way, and every layer against its diff ID when it is unpacked. Nothing has a name before all
+of it is here; what was fetched completely before an interruption is found again by the next pull.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dockmagic.errors import InvalidManifest
+from dockmagic.events import OnEvent, PullFinished, PullProgress, ignore
+from dockmagic.image.platform import choose, describe, suits
+from dockmagic.image.registry import RawManifest, RegistryClient
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image, ImageStore
+from dockmagic.oci.descriptor import (
+    DOCKER_LAYER,
+    DOCKER_LAYER_GZIP,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_ZSTD,
+    Descriptor,
+    Platform,
+)
+from dockmagic.oci.digest import Digest, next_chain_id
+from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.image_json import parse_image_config
+from dockmagic.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
+from dockmagic.oci.reference import Reference
+
+LAYER_TYPES: Final = (OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER, DOCKER_LAYER_GZIP)
+_CONFIG_LIMIT: Final = 8 << 20
+_DEEPEST_INDEX: Final = 4
+_FOREIGN: Final = ("foreign", "nondistributable")  # parts of the media types of layers that registries may not serve
+
+
+def pull(
+    reference: Reference,
+    *,
+    client: RegistryClient,
+    store: ImageStore,
+    snapshots: Snapshots,
+    platform: Platform,
+    on_event: OnEvent = ignore,
+) -> Image:
+    """The image that `reference` names in its registry, for `platform`; stored and unpacked, the name now its own.
+
+    Reports the progress of each layer, and PullFinished with the digest of what the reference names. Raises
+    RegistryError, DigestMismatch, InvalidManifest, InvalidLayer or StoreError; then the name is what it was before.
+    """
+    before = store.find(str(reference))
+    transfer = _Transfer(reference, client, store, snapshots, on_event)
+    with store.workspaces.hold():
+        top = client.manifest(reference)
+        raw, manifest = transfer.manifest(top, platform)
+        raw_config = transfer.config(manifest.config)
+        config = _checked_config(raw_config, manifest, platform, reference)
+        transfer.layers(manifest, config)
+        image = store.add_image(
+            config, manifest.layers, references=[reference], raw_config=raw_config, raw_manifest=raw.data
+        )
+    updated = before is None or before.id != image.id
+    on_event(PullFinished(reference.familiar, top.digest, updated))
+    return image
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    """One pull's way from the registry to the store."""
+
+    reference: Reference
+    client: RegistryClient
+    store: ImageStore
+    snapshots: Snapshots
+    on_event: OnEvent
+
+    def manifest(self, raw: RawManifest, platform: Platform) -> tuple[RawManifest, Manifest]:
+        """The image manifest for the platform, found by following indexes."""
+        for _ in range(_DEEPEST_INDEX):
+            document = parse_manifest(raw.data, raw.media_type)
+            if isinstance(document, Manifest):
+                _check_manifest(document, self.reference)
+                return raw, document
+            known = [entry for entry in document.manifests if entry.media_type in MANIFEST_TYPES + INDEX_TYPES]
+            entry = choose(known, platform)
+            if entry is None:
+                raise InvalidManifest(_no_match(self.reference, known, platform))
+            raw = self.client.manifest(self.reference, entry.digest)
+        raise InvalidManifest(f"{self.reference.familiar}: indexes lie in each other more than {_DEEPEST_INDEX} deep")
+
+    def config(self, descriptor: Descriptor) -> bytes:
+        """The image config's bytes, verified."""
+        if descriptor.size > _CONFIG_LIMIT:
+            sizes = f"{descriptor.size} bytes; at most {_CONFIG_LIMIT} are allowed"
+            raise InvalidManifest(f"{self.reference.familiar}: the config has {sizes}")
+        if not self.store.has_blob(descriptor.digest):
+            self._fetch(descriptor, ignore)
+        return self.store.read_blob(descriptor.digest)
+
+    def layers(self, manifest: Manifest, config: ImageConfig) -> None:
+        """Fetch and unpack all layers, lowest first."""
+        for descriptor in manifest.layers:
+            self.on_event(PullProgress(descriptor.digest, "waiting", 0, descriptor.size))
+        parent: Digest | None = None
+        for descriptor, diff_id in zip(manifest.layers, config.diff_ids, strict=True):
+            parent = self._layer(parent, descriptor, diff_id)
+
+    def _layer(self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest) -> Digest:
+        """Chain ID of one more layer, which is fetched and unpacked where it isn't here."""
+        digest, size = descriptor.digest, descriptor.size
+        here = self.store.has_blob(digest)
+        chain_id = next_chain_id(parent, diff_id)
+        if here and self.snapshots.get(chain_id) is not None:
+            self.on_event(PullProgress(digest, "exists", size, size))
+            return chain_id
+        if not here:
+            self._fetch(descriptor, self.on_event)
+        self.on_event(PullProgress(digest, "extracting", size, size))
+        self.snapshots.unpack(parent, descriptor, diff_id)
+        self.on_event(PullProgress(digest, "complete", size, size))
+        return chain_id
+
+    def _fetch(self, descriptor: Descriptor, on_event: OnEvent) -> None:
+        """Bring a blob into the store; it is there whole and verified, or not at all."""
+        with self.store.ingest(descriptor.media_type, descriptor.digest, descriptor.size) as writer:
+            with self.client.blob(self.reference, descriptor.digest) as chunks:
+                for chunk in chunks:
+                    writer.write(chunk)
+                    on_event(PullProgress(descriptor.digest, "downloading", writer.size, descriptor.size))
+            writer.commit()
+
+
+def _check_manifest(manifest: Manifest, reference: Reference) -> None:
+    """Raise InvalidManifest for an artifact, and for layers that can't be had or read."""
+    if not manifest.is_image or manifest.artifact_type:
+        kind = manifest.artifact_type or manifest.config.media_type
+        raise InvalidManifest(
+            f"{reference.familiar} is no image but an artifact of type {kind}; no container can be made of it"
+        )
+    for layer in manifest.layers:
+        if any(word in layer.media_type for word in _FOREIGN):
+            raise InvalidManifest(
+                f"{reference.familiar}: layer {layer.digest.short} is foreign ({layer.media_type}); registries may not "
+                "serve it, so that the image can't be pulled"
+            )
+        if layer.media_type not in LAYER_TYPES:
+            raise InvalidManifest(
+                f"{reference.familiar}: layer {layer.digest.short} is of the unknown type {layer.media_type!r}; "
+                "expected a tar archive, plain or compressed with gzip or zstd"
+            )
+
+
+def _checked_config(data: bytes, manifest: Manifest, platform: Platform, reference: Reference) -> ImageConfig:
+    """The image config; raises InvalidManifest unless it is for the platform and has a diff ID for each layer."""
+    config = parse_image_config(data)
+    if len(config.diff_ids) != len(manifest.layers):
+        counts = f"{len(manifest.layers)} layers, but the config names {len(config.diff_ids)}"
+        raise InvalidManifest(f"{reference.familiar}: the manifest has {counts}; push the image again")
+    offered = Platform(config.os, config.architecture, config.variant)
+    if not suits(offered, platform):
+        raise InvalidManifest(
+            f"{reference.familiar}: the image is for {describe(offered)}, which does not run on {describe(platform)}; "
+            "choose another tag"
+        )
+    return config
+
+
+def _no_match(reference: Reference, entries: list[Descriptor], platform: Platform) -> str:
+    """Message for an index without an entry for the platform."""
+    platforms = [describe(entry.platform) for entry in entries if entry.platform is not None]
+    offers = ", ".join(dict.fromkeys(name for name in platforms if not name.startswith("unknown"))) or "nothing"
+    wanted = describe(platform)
+    return f"{reference.familiar}: no matching manifest for {wanted} in the manifest list entries; it has {offers}"
