@@ -1,0 +1,71 @@
+"""Base images made on this host, with the real tools."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dockmagic.image.bootstrap import LABEL, bootstrap_busybox
+from dockmagic.image.bootstrap_debian import bootstrap_debian
+from dockmagic.oci.reference import Reference
+from tests.integration.registry_fixture import StateRoot, state_root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[StateRoot]:
+    with state_root(tmp_path / "root") as root:
+        yield root
+
+
+def tools_only(directory: Path) -> str:
+    """A PATH with what apt needs, and without a busybox."""
+    directory.mkdir()
+    for name in ("apt-get", "dpkg-deb"):
+        (directory / name).symlink_to(f"/usr/bin/{name}")
+    return str(directory)
+
+
+def in_root(tree: Path, *command: str) -> str:
+    """What a command prints with the tree as its root directory."""
+    whole = ["/usr/sbin/chroot", str(tree), *command]
+    environment = {"PATH": "/usr/sbin:/usr/bin:/bin"}
+    return subprocess.run(whole, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+@pytest.mark.root
+def test_busybox_runs_in_its_own_root(root: StateRoot) -> None:
+    image = bootstrap_busybox(root.store, root.snapshots)
+    tree = root.snapshots.path(image.chain_ids[0])
+    script = "id -un; busybox ls -l / | head -3 | wc -l; env true && echo ok"
+    done = in_root(tree, "/bin/sh", "-c", script)
+    assert done.split() == ["root", "3", "ok"]
+
+
+@pytest.mark.network
+def test_busybox_comes_from_debian_where_the_host_has_none(root: StateRoot, tmp_path: Path) -> None:
+    lines: list[str] = []
+    image = bootstrap_busybox(root.store, root.snapshots, path=tools_only(tmp_path / "bin"), on_line=lines.append)
+    assert image.config.config.labels[LABEL].startswith("busybox-static 1:")
+    assert any("/unpacked/" in line for line in lines)
+
+
+@pytest.mark.root
+@pytest.mark.network
+@pytest.mark.timeout(600)
+def test_debian_is_made_reproducibly_and_works(tmp_path: Path) -> None:
+    made = []
+    for name in ("first", "second"):
+        with state_root(tmp_path / name) as root:
+            image = bootstrap_debian(root.store, root.snapshots)
+            made.append((image.id, image.manifest_digest))
+            assert set(image.references) == {Reference.parse("debian"), Reference.parse("debian:bookworm")}
+            tree = root.snapshots.path(image.chain_ids[0])
+            assert not (tree / "etc/hostname").exists()
+            assert list((tree / "dev").iterdir()) == []
+            script = "apt-get --version >/dev/null && . /etc/os-release && echo $ID"
+            assert in_root(tree, "/bin/bash", "-c", script) == "debian\n"
+    assert made[0] == made[1]
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
