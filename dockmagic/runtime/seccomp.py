@@ -75,10 +75,9 @@ def default_filter(capabilities: frozenset[str], machine: str | None = None) -> 
         raise Unsupported(f"a seccomp filter for {name}", "run the container with --security-opt seccomp=unconfined")
     program = [Instruction(LD, 0, 0, ARCHITECTURE)]
     for abi in _MACHINES[name]:
-        body = [
-            Instruction(LD, 0, 0, NUMBER),
-            *_search(_ranges(actions(capabilities, name, abi), max(numbers(abi).values()))),
-        ]
+        code = _Code()
+        code.load(NUMBER, code.search(_ranges(actions(capabilities, name, abi), max(numbers(abi).values()))))
+        body = code.instructions()
         program += [Instruction(JEQ, 1, 0, AUDIT_ARCH[abi]), Instruction(JA, 0, 0, len(body)), *body]
     return assemble([*program, Instruction(RET, 0, 0, RET_KILL_PROCESS)])
 
@@ -108,32 +107,66 @@ def _ranges(by_number: Mapping[int, Action], last: int) -> list[tuple[int, Actio
     return found
 
 
-def _search(ranges: Ranges) -> list[Instruction]:
-    """Code that finds the range of the number in A and does what is written there."""
-    if len(ranges) == 1:
-        return _act(ranges[0][1])
-    middle = len(ranges) // 2
-    low, high = _search(ranges[:middle]), _search(ranges[middle:])
-    start = ranges[middle][0]
-    if len(low) <= _MAX_SKIP:
-        return [Instruction(JGE, len(low), 0, start), *low, *high]
-    return [Instruction(JGE, 0, 1, start), Instruction(JA, 0, 0, len(low)), *low, *high]
+class _Code:
+    """Instructions, written from the last to the first, so that the targets of every jump are known.
 
+    A position counts instructions from the end. An action's code is written once and shared by all that lead to it.
+    """
 
-def _act(action: Action) -> list[Instruction]:
-    """Code that ends the filter's run with the action."""
-    match action:
-        case NoneOf(bits):
-            return [
-                Instruction(LD, 0, 0, argument(0)),
-                Instruction(JSET, 0, 1, bits),
-                Instruction(RET, 0, 0, EPERM),
-                Instruction(RET, 0, 0, RET_ALLOW),
-            ]
-        case OneOf(values):
-            return [Instruction(LD, 0, 0, argument(0)), *_search(_edges(values))]
-        case _:
-            return [Instruction(RET, 0, 0, action)]
+    def __init__(self) -> None:
+        self._backwards: list[Instruction] = []
+        self._actions: dict[Action, int] = {}
+
+    def instructions(self) -> list[Instruction]:
+        """All of them, in the order of running."""
+        return self._backwards[::-1]
+
+    def search(self, ranges: Ranges) -> int:
+        """Position of code that finds the range of the number in A and does what is written there."""
+        if len(ranges) == 1:
+            return self.action(ranges[0][1])
+        middle = len(ranges) // 2
+        high, low = self.search(ranges[middle:]), self.search(ranges[:middle])
+        return self.branch(JGE, ranges[middle][0], high, low)
+
+    def action(self, action: Action) -> int:
+        """Position of code that ends the run with the action."""
+        if action not in self._actions:
+            self._actions[action] = self._write(action)
+        return self._actions[action]
+
+    def branch(self, code: int, k: int, yes: int, no: int) -> int:
+        """Position of a jump to one of two positions."""
+        yes, no = self._near(yes), self._near(no)
+        here = len(self._backwards)
+        return self.put(Instruction(code, here - yes - 1, here - no - 1, k))
+
+    def load(self, offset: int, then: int) -> int:
+        """Position of code that loads a word and goes on with `then`."""
+        if then != len(self._backwards) - 1:
+            then = self._jump(then)
+        return self.put(Instruction(LD, 0, 0, offset))
+
+    def put(self, instruction: Instruction) -> int:
+        """Position of an instruction, put before all others."""
+        self._backwards.append(instruction)
+        return len(self._backwards) - 1
+
+    def _write(self, action: Action) -> int:
+        match action:
+            case NoneOf(bits):
+                return self.load(argument(0), self.branch(JSET, bits, self.action(EPERM), self.action(RET_ALLOW)))
+            case OneOf(values):
+                return self.load(argument(0), self.search(_edges(values)))
+            case _:
+                return self.put(Instruction(RET, 0, 0, action))
+
+    def _near(self, target: int) -> int:
+        """The target, or a jump to it where the eight bits of a branch (two of which may follow) don't reach."""
+        return target if len(self._backwards) - target < _MAX_SKIP else self._jump(target)
+
+    def _jump(self, target: int) -> int:
+        return self.put(Instruction(JA, 0, 0, len(self._backwards) - target - 1))
 
 
 def _edges(values: Sequence[int]) -> list[tuple[int, Action]]:
