@@ -106,7 +106,7 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Connection in a write transaction: committed at the end, rolled back on any exception.
 
-        Inside another transaction of this thread it is part of that one. Don't wait for other locks inside.
+        Inside another transaction of this thread it is part of that one. Others wait: keep it short.
         """
         active = self._active()
         if active is not None:

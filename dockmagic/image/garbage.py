@@ -1,7 +1,6 @@
 """Taking away the layers and blobs that no image, container or build cache names.
 
-The rows go first, in one transaction; then every file that no row names is thrown away. So a crash in between leaves
-files only, and the next run finds them.
+Whatever a crash leaves half done is found again by the next run: a row that nothing uses, or a file without a row.
 """
 
 from __future__ import annotations
@@ -32,15 +31,18 @@ _BLOBS = """
 
 
 def collect(database: Database, root: Path, trash: Path) -> list[Digest]:
-    """Chain IDs of the layers taken away. The caller keeps everybody else off the store, and removes `trash`."""
+    """Chain IDs of the layers taken away: their rows are gone, and their files are in `trash`, as are all stray ones.
+
+    Inside the caller's transaction, who also keeps everybody else off the store's content.
+    """
     with database.transaction() as transaction:
         transaction.execute(_FORGET_LAYERS_OF_LOST_IMAGES)
         lost = [Digest(row["chain_id"]) for row in transaction.execute(_UNUSED_LAYERS).fetchall()]
-    layers = {Digest(row["chain_id"]).hex for row in database.query("SELECT chain_id FROM layers")}
-    blobs = {row["digest"] for row in database.query(_BLOBS)}
+        layers = {Digest(row["chain_id"]).hex for row in transaction.execute("SELECT chain_id FROM layers")}
+        blobs = {row["digest"] for row in transaction.execute(_BLOBS)}
+    unnamed = [path for path in _files(root / "layers") if path.name not in layers]
+    unnamed += [path for path in _blobs(root / "blobs") if f"{path.parent.name}:{path.name}" not in blobs]
     with store_errors("clean the store"):
-        unnamed = [path for path in _files(root / "layers") if path.name not in layers]
-        unnamed += [path for path in _blobs(root / "blobs") if f"{path.parent.name}:{path.name}" not in blobs]
         for number, path in enumerate(unnamed):
             path.rename(trash / str(number))
     return lost

@@ -83,7 +83,7 @@ class ImageStore(BlobStore):
         """Store an image and give it these names, which its former owners lose; idempotent.
 
         `layers` (lowest first) are blobs that are here already. A pulled image keeps its config and its manifest byte
-        for byte, since their digests are its names. After this the image survives a loss of power.
+        for byte, since their digests are its names. A loss of power leaves it whole or without a name.
         """
         with self.workspaces.hold():
             descriptor = self.put_blob(raw_config or dump_image_config(config), OCI_CONFIG)
@@ -96,7 +96,7 @@ class ImageStore(BlobStore):
                     self._name_content(descriptor.digest, manifest_digest, config, manifest)
                 for reference in references:
                     self._name(reference, descriptor.digest)
-            return self._load(descriptor.digest)
+            return self.get(descriptor.digest)
 
     def get(self, name: str) -> Image:
         """Image of this name: a reference, an ID, or the start of an ID, in this order.
@@ -110,13 +110,16 @@ class ImageStore(BlobStore):
 
     def find(self, name: str) -> Image | None:
         """As `get`, but None where there is no such image."""
-        match = names.resolve(self._database, name)
-        return None if match is None else self._load(match.image_id)
+        with self.workspaces.hold():
+            match = names.resolve(self._database, name)
+            return None if match is None else self._load(match.image_id)
 
     def list_images(self) -> list[Image]:
         """All images, newest first."""
-        rows = self._database.query("SELECT id FROM images ORDER BY created_ns DESC, added_ns DESC, id")
-        return [self._load(Digest(row["id"])) for row in rows]
+        with self.workspaces.hold():
+            rows = self._database.query("SELECT id FROM images ORDER BY created_ns DESC, added_ns DESC, id")
+            images = [self._load(Digest(row["id"])) for row in rows]
+        return [image for image in images if image is not None]
 
     def tag(self, source: str, target: str) -> Reference:
         """Give the image `source` one more name, which its former owner loses; the name in full."""
@@ -146,8 +149,9 @@ class ImageStore(BlobStore):
         Does only the latter while anybody holds the store's content: a build or pull may be about to name something.
         """
         self.workspaces.collect()
-        with self.workspaces.alone() as trash:
-            return [] if trash is None else garbage.collect(self._database, self.root, trash)
+        with self.workspaces.new("trash-", hold=False) as trash:
+            with self._database.transaction(), self.workspaces.alone() as alone:
+                return garbage.collect(self._database, self.root, trash) if alone else []
 
     def _match(self, name: str) -> names.Match:
         match = names.resolve(self._database, name)
@@ -155,10 +159,12 @@ class ImageStore(BlobStore):
             raise NotFound("image", name, _HINT)
         return match
 
-    def _load(self, image_id: Digest) -> Image:
-        """The image of these rows and blobs; raises StoreError where they don't go together any more."""
-        row = self._database.query(_IMAGE, (image_id,))[0]
-        manifest_digest = Digest(row["manifest_digest"])
+    def _load(self, image_id: Digest) -> Image | None:
+        """The image of these rows and blobs, None where it was removed at this moment; StoreError if it is damaged."""
+        rows = self._database.query(_IMAGE, (image_id,))
+        if not rows:
+            return None
+        manifest_digest = Digest(rows[0]["manifest_digest"])
         try:
             config = parse_image_config(self.read_blob(image_id))
             manifest = parse_manifest(self.read_blob(manifest_digest))
@@ -167,7 +173,7 @@ class ImageStore(BlobStore):
         assert isinstance(manifest, Manifest)
         references = names.references(self._database, image_id)
         created = parse_time(config.created)
-        return Image(image_id, config, manifest, manifest_digest, references, row["size_bytes"], created)
+        return Image(image_id, config, manifest, manifest_digest, references, rows[0]["size_bytes"], created)
 
     def _is_known(self, image_id: Digest) -> bool:
         """Whether the image is here with its manifest."""
@@ -185,6 +191,9 @@ class ImageStore(BlobStore):
             transaction.executemany("INSERT OR REPLACE INTO image_layers VALUES (?, ?, ?, ?, ?)", layers)
 
     def _name(self, reference: Reference, image_id: Digest) -> None:
+        """Give the image a name; inside the caller's transaction."""
+        if reference.familiar_name == image_id.algorithm:
+            raise InvalidReference(f"invalid tag {reference.familiar!r}: it would be taken for an image ID")
         with self._database.transaction() as transaction:
             transaction.execute("INSERT OR REPLACE INTO tags VALUES (?, ?)", (str(reference), image_id))
 
@@ -199,7 +208,7 @@ class ImageStore(BlobStore):
                 raise NotFound("blob", layer.digest, "a layer has to be stored before its image")
 
     def _bring_to_disk(self, diff_ids: Sequence[Digest]) -> None:
-        """Make sure that the layers, and the names of the blobs, survive a loss of power."""
+        """Write out the layers that only the page cache has yet, and the names of new blobs."""
         chains = json.dumps(chain_ids(diff_ids))
         with store_errors("write an image to the disk"):
             if self._database.query(_UNWRITTEN, (chains, boot_id())):
@@ -207,7 +216,8 @@ class ImageStore(BlobStore):
                 with self._database.transaction() as transaction:
                     transaction.execute(_MARK_WRITTEN, (chains, boot_id()))
             else:
-                fsync(self.root / "blobs" / "sha256")
+                for directory in (self.root / "blobs").iterdir():
+                    fsync(directory)
 
 
 def _manifest(config: Descriptor, layers: Sequence[Descriptor], raw: bytes | None) -> Manifest:

@@ -37,7 +37,7 @@ def _clean_file(path: Path) -> None:
     if not own:
         return
     xattrs = {name: os.getxattr(path, name, follow_symlinks=False) for name in own}
-    reason = overlay.incomplete_reason(xattrs)
+    reason = overlay.elsewhere(xattrs)
     if reason is not None:
         raise InvalidLayer(f"{path} has {reason}: mount the overlay with redirect_dir=off,metacopy=off")
     for name, value in xattrs.items():

@@ -13,7 +13,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from dockmagic.errors import StoreError
@@ -39,18 +39,20 @@ class Workspaces:
             self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
-    def new(self, prefix: str = "") -> Iterator[Path]:
+    def new(self, prefix: str = "", *, hold: bool = True) -> Iterator[Path]:
         """Fresh directory (mode 0700), removed with all that is in it at the end, however that comes.
 
-        Also holds the store's content meanwhile. Not inside a database transaction: it may have to wait.
+        Also holds the store's content meanwhile, unless told not to.
         """
-        with self.hold():
+        with self.hold() if hold else nullcontext():
             with store_errors("make a temporary directory"):
                 path, lock = self._create(prefix)
             try:
                 yield path
             finally:
-                _discard(path, lock)
+                with suppress(OSError):  # what can't be removed now is collected later
+                    remove_tree(path)
+                os.close(lock)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -63,22 +65,11 @@ class Workspaces:
             os.close(fd)
 
     @contextmanager
-    def alone(self) -> Iterator[Path | None]:
-        """Workspace to throw things into while nobody else can hold the store's content; None where somebody does.
-
-        The others may go on as soon as the block ends; what was thrown away is removed after that.
-        """
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody holds the store's content; if so, nobody can until the end of the block."""
         fd = os.open(self._kept, _DIRECTORY)
         try:
-            if not _try_lock(fd):
-                yield None
-                return
-            path, lock = self._create("trash-")
-            try:
-                yield path
-            finally:
-                fcntl.flock(fd, fcntl.LOCK_UN)
-                _discard(path, lock)
+            yield _try_lock(fd)
         finally:
             os.close(fd)
 
@@ -169,13 +160,6 @@ def _empty(fd: int, top: int) -> list[str]:
             else:
                 os.unlink(entry.name, dir_fd=fd)
     return moved
-
-
-def _discard(path: Path, lock: int) -> None:
-    """Remove a workspace and unlock it; what can't be removed now is collected later."""
-    with suppress(OSError):
-        remove_tree(path)
-    os.close(lock)
 
 
 def _try_lock(fd: int) -> bool:

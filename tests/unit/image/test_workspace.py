@@ -79,14 +79,12 @@ def test_collect_ignores_stray_files(workspaces: Workspaces) -> None:
 
 
 def test_alone_only_while_nobody_holds(workspaces: Workspaces) -> None:
-    with workspaces.hold(), workspaces.hold(), workspaces.alone() as trash:
-        assert trash is None
-    with workspaces.new(), workspaces.alone() as trash:
-        assert trash is None
-    with workspaces.alone() as trash:
-        assert trash is not None
-        (trash / "thing").mkdir()
-    assert names(workspaces) == []
+    with workspaces.hold(), workspaces.hold(), workspaces.alone() as alone:
+        assert not alone
+    with workspaces.new(), workspaces.alone() as alone:
+        assert not alone
+    with workspaces.new(hold=False), workspaces.alone() as alone:
+        assert alone
 
 
 def test_holders_wait_for_who_is_alone(workspaces: Workspaces) -> None:
