@@ -48,3 +48,15 @@ class RunOptions:
     seccomp: str = "default"  # "default" or "unconfined"
     stop_signal: str = ""
     stop_timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecOptions:
+    """Options of exec; what isn't given is the container's own."""
+
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()  # "NAME=value", in order; a later one wins
+    user: str = ""
+    workdir: str = ""
+    interactive: bool = False
+    detach: bool = False

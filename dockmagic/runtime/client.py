@@ -89,6 +89,22 @@ class Client:
                 return None
             raise
 
+    def record(self, container_id: str) -> Record | None:
+        """What the container's monitor knows of it now; None where it doesn't run."""
+        connection = self.control(container_id)
+        if connection is None:
+            return None
+        with connection:
+            try:
+                protocol.send(connection, {"op": "state"})
+                message, _ = protocol.receive(connection)
+            except OSError:
+                return None
+        if message is None:
+            return None
+        message.pop("event")
+        return decode(Record, message)
+
     def signal(self, container_id: str, number: int) -> bool:
         """Send a signal to the container's process 1; False where it doesn't run."""
         connection = self.control(container_id)
@@ -114,11 +130,12 @@ class Client:
         return True
 
     def close(self) -> None:
-        """Give up the lease: the launcher may end when nobody else needs it."""
+        """Give up the lease; the launcher ends as soon as nobody else needs it. The client can be used again."""
         with self._lock:
-            if self._lease is not None:
-                self._lease.close()
-                self._lease = None
+            lease, self._lease = self._lease, None
+        if lease is not None:
+            with lease, contextlib.suppress(OSError):
+                protocol.send(lease, {"op": "bye"})
 
     def _ask(self, message: protocol.Message, descriptors: Sequence[int]) -> tuple[socket.socket, protocol.Message]:
         """Send a request to the launcher, one that ended meanwhile being replaced; its first answer."""

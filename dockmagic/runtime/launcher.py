@@ -24,7 +24,7 @@ from dockmagic.linux import process as p
 from dockmagic.oci.codec import prepare
 from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import monitor, protocol, rootfs
+from dockmagic.runtime import leftovers, monitor, protocol, rootfs
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.request import LAUNCHER_SOCKET, ExecRequest, Record, StartRequest
 from dockmagic.runtime.sandbox import Site
@@ -68,11 +68,13 @@ class Launcher:
             child.handoff.close()
         for child in self._parked:
             os.waitpid(child.pid, 0)
+        leftovers.collect(self._site.state_root, self._site.run_dir, self._site.hierarchies, older_than_s=0)
 
     def _unneeded(self) -> bool:
-        if self._connections or self._running:
+        """Whether it is time to go; as long as anybody needs this process, that is put off."""
+        if (self._connections or self._running) and self._idle_since >= 0:
             self._idle_since = time.monotonic()
-        return time.monotonic() - self._idle_since >= LINGER_S
+        return not (self._connections or self._running) and time.monotonic() - self._idle_since >= LINGER_S
 
     def _timeout(self) -> float | None:
         """How long to wait for an event: not at all for ever, as there may be something to do without one."""
@@ -133,9 +135,11 @@ class Launcher:
             message, descriptors = protocol.receive(connection)
         except OSError:
             message, descriptors = None, []
-        if message is not None and message.get("op") == "hello":
+        if message is not None and message["op"] == "hello":
             return
-        if message is not None:
+        if message is not None and message["op"] == "bye":
+            self._idle_since = -LINGER_S  # nobody is expected back
+        elif message is not None:
             self._start(connection, message["request"], descriptors)
         self._selector.unregister(connection)
         self._connections.discard(connection)

@@ -167,6 +167,8 @@ class Monitor:
         match message["op"]:
             case "wait":
                 self._waiters.append(connection)
+            case "state":
+                self._tell(connection, {"event": "state", **encode(self._record)})
             case "signal":
                 self._signal(connection, message["signal"])
             case "attach":
@@ -178,11 +180,11 @@ class Monitor:
                 self._execute(asked, descriptors, connection)
 
     def _signal(self, connection: socket.socket, number: int) -> None:
-        """Send the signal to what this connection started by exec, else to process 1."""
+        """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
         own = [execution.pidfd for execution in self._executions if execution.connection is connection]
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal((own or [self._sandbox.pidfd])[0], number)
-        if not own:
+        if not own and connection not in self._waiters:
             self._tell(connection, {"event": "signalled"})
 
     def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:

@@ -1,0 +1,232 @@
+"""The containers of an engine: Docker's verbs, on rows, monitors and streams."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from dockmagic.errors import Conflict, InvalidOption, InvalidState, StartFailed
+from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.images import Images
+from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.spec import Overlay, Process, User
+from dockmagic.runtime import inspect, logs, state
+from dockmagic.runtime.client import Client, Started
+from dockmagic.runtime.container import Containers as Rows
+from dockmagic.runtime.container import Row
+from dockmagic.runtime.logs import LogLine
+from dockmagic.runtime.making import make_spec, renew_files
+from dockmagic.runtime.request import ExecRequest
+from dockmagic.runtime.session import Session
+from dockmagic.runtime.state import ContainerState, Status
+
+STOP_TIMEOUT_S: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a foreground container ended."""
+
+    container_id: str
+    exit_status: int
+    oom_killed: bool
+
+
+class Containers:
+    """The containers of an engine."""
+
+    def __init__(self, rows: Rows, client: Client, images: Images, snapshots: Snapshots) -> None:
+        self.rows = rows
+        self._client = client
+        self._images = images
+        self._snapshots = snapshots
+
+    def ls(self, all: bool = False) -> list[Container]:
+        """Running containers, or all of them; newest first."""
+        found = [Container(self.rows, self._client, row) for row in self.rows.rows()]
+        return [container for container in found if all or container.state().running]
+
+    def get(self, name: str) -> Container:
+        """The container with this name, id or beginning of an id; raises NotFound."""
+        return Container(self.rows, self._client, self.rows.find(name))
+
+    def create(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
+        """Make a container, the image fetched first where it isn't here; it is not started yet."""
+        found = self._images.find_or_pull(image, on_event)
+        config = found.config.config
+        options = replace(options, stop_signal=options.stop_signal or config.stop_signal)
+        lower = self._snapshots.lower(found.config.diff_ids)
+        if not lower:
+            raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
+        with self.rows.new(lower[0]) as container_id:
+            directory = self.rows.directory(container_id)
+            overlay = Overlay(
+                tuple(map(str, lower)), str(directory / "upper"), str(directory / "work"), volatile=options.remove
+            )
+            hostname = options.hostname or container_id[:12]
+            spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
+            labels = {**config.labels, **options.labels}
+            row = Row(container_id, options.name, found.id, image, time.time_ns(), spec, options, labels)
+            return Container(self.rows, self._client, self.rows.insert(row))
+
+    def run(
+        self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore
+    ) -> RunResult:
+        """Run a container to its end, its output reported as it comes. `stdin`: a descriptor to read its input from.
+
+        Raises StartFailed; KeyboardInterrupt after an interrupt has stopped it.
+        """
+        row = self.create(image, options, on_event).row
+
+        def on_start(started: Started) -> None:
+            on_event(ContainerStarted(row.id, started.record.pid))
+
+        def on_output(stream: str, data: bytes) -> None:
+            on_event(ContainerOutput(row.id, stream, data))
+
+        try:
+            record = self.rows.run(row, on_output, on_start, stdin)
+        except StartFailed:
+            if options.remove:
+                self.rows.delete(row.id)
+            raise
+        finally:
+            if options.remove:
+                self.rows.forget(row.id)
+        on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
+        return RunResult(row.id, record.exit_status, record.oom_killed)
+
+    def run_detached(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
+        """Start a container in the background; raises StartFailed."""
+        container = self.create(image, options, on_event)
+        try:
+            container.start()
+        except StartFailed:
+            if options.remove:
+                self.rows.delete(container.id)
+            raise
+        return container
+
+
+class Container:
+    """A handle on a container; what it tells of the state is fresh each time."""
+
+    def __init__(self, rows: Rows, client: Client, row: Row) -> None:
+        self._rows = rows
+        self._client = client
+        self.row = row
+        self.id = row.id
+        self.name = row.name
+        self.image = row.image_reference
+        self.command = row.spec.process.args
+        self.created_ns = row.created_ns
+
+    def __repr__(self) -> str:
+        return f"<Container {self.name} ({self.id[:12]}) of {self.image}>"
+
+    @property
+    def cpu_limit(self) -> float | None:
+        """How many cores' time it may use, None without a limit."""
+        cpu = self.row.spec.linux.resources.cpu
+        return cpu.quota / cpu.period if cpu.quota and cpu.period else None
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """How much memory it may use, None without a limit."""
+        return self.row.spec.linux.resources.memory.limit
+
+    def state(self) -> ContainerState:
+        """How it is now."""
+        return self._rows.state(self.id)
+
+    def start(self) -> None:
+        """Start it in the background; fine where it runs already. Raises StartFailed."""
+        if self.state().running:
+            return
+        row = self.row
+        renew_files(self._client.run_dir, self.id, row.spec, row.options)
+        self._rows.start(row).connection.close()
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Ask it to end, and kill it where it hasn't in time (seconds; by default its own, else 10)."""
+        configured = self.row.options.stop_timeout_s
+        chosen = timeout_s if timeout_s is not None else STOP_TIMEOUT_S if configured is None else configured
+        self._rows.stop(self.row, signal_number(self.row.options.stop_signal or "TERM"), chosen)
+
+    def kill(self, name: str = "KILL") -> None:
+        """Send a signal, by name or number, to its process 1; raises InvalidState where it doesn't run."""
+        self._rows.kill(self.row, signal_number(name))
+
+    def rm(self, force: bool = False) -> None:
+        """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given."""
+        status = self.state().status
+        if status is Status.RUNNING and not force:
+            raise Conflict("container", self.name, "it is running; stop it first, or remove it with -f")
+        if status is Status.RUNNING:
+            with contextlib.suppress(InvalidState):
+                self.kill()
+            self.wait()
+        self._rows.delete(self.id)
+
+    def wait(self) -> int:
+        """Wait until it doesn't run; its exit status."""
+        return self._rows.wait(self.row).exit_status
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
+        """What it wrote, oldest first; with `follow` also what it will write, until it ends."""
+        path = self._rows.directory(self.id) / "log.jsonl"
+        if follow:
+            return logs.follow(path, running=lambda: self.state().running, tail=tail)
+        return logs.read(path, tail=tail)
+
+    def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:
+        """Run one more process in it; its exit status, 0 in the background. Raises InvalidState, StartFailed."""
+        process = exec_process(self.row.spec.process, options)
+        client = self._client
+        if options.detach:
+            connection = client.execute(self.id, ExecRequest(process), ())
+            if connection is None:
+                state.check(self.id, "exec in", self.state().status)
+            else:
+                connection.close()
+            return 0
+        with Session(lambda stream, data: on_event(ContainerOutput(self.id, stream, data)), stdin) as session:
+            request = ExecRequest(process, session.streams, foreground=True)
+            connection = client.execute(self.id, request, session.descriptors)
+            if connection is None:
+                raise InvalidState(self.id, "exec in", self.state().status.value)
+            with connection:
+                ended = session.follow(connection, 0, init=False)
+        return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
+
+    def inspect(self) -> dict[str, Any]:
+        """The container in the JSON shape of Docker."""
+        return inspect.document(self.row, self.state(), self._rows.directory(self.id))
+
+
+def exec_process(process: Process, options: ExecOptions) -> Process:
+    """The process that exec starts: the container's own, with what the options change."""
+    merged = {name: value for name, _, value in (entry.partition("=") for entry in (*process.env, *options.env))}
+    return replace(
+        process,
+        args=options.command,
+        env=tuple(f"{name}={value}" for name, value in merged.items()),
+        user=User(username=options.user) if options.user else process.user,
+        cwd=options.workdir or process.cwd,
+        oom_score_adj=None,
+    )
+
+
+def signal_number(name: str) -> int:
+    """Number of a signal given as "TERM", "SIGTERM" or "15"; raises InvalidOption."""
+    if name.isdecimal() and 0 < int(name) < signal.NSIG:
+        return int(name)
+    try:
+        return signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"].value
+    except KeyError as error:
+        raise InvalidOption(f"invalid signal: {name}; use a name such as TERM or KILL, or a number") from error

@@ -1,0 +1,148 @@
+"""The engine: Docker's verbs on one state root, with typed results. It never prints and knows no front-end.
+
+engine = Engine()
+image = engine.build("FROM busybox\\nCMD echo hello", tags=["hello"])
+result = engine.containers.run("hello", RunOptions(remove=True))
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from dockmagic.builder.build import build_dockerfile
+from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.execute import BuildOptions, Parts
+from dockmagic.builder.plan import BuildArgs
+from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.containers import Containers
+from dockmagic.database import Database
+from dockmagic.errors import ContainerError
+from dockmagic.events import OnEvent, ignore
+from dockmagic.image.platform import host_platform
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.workspace import Workspaces
+from dockmagic.images import Images
+from dockmagic.oci.reference import Reference
+from dockmagic.oci.spec import Overlay
+from dockmagic.runtime import leftovers
+from dockmagic.runtime.cgroup import hierarchy
+from dockmagic.runtime.client import Client
+from dockmagic.runtime.container import Containers as ContainerRows
+from dockmagic.runtime.making import make_spec
+from dockmagic.runtime.request import StartRequest, root_key
+from dockmagic.runtime.session import Session
+
+BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
+
+
+def default_root() -> Path:
+    """The state root of this user: /var/lib/dockmagic for root, else in the user's data directory."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/dockmagic")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "dockmagic"
+
+
+def run_directory(root: Path) -> Path:
+    """Where the run-time files of a state root are: sockets, generated files."""
+    base = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/run-{os.geteuid()}")
+    return base / "dockmagic" / root_key(str(root))
+
+
+class Engine:
+    """Everything dockmagic does with one state root. Threads may share it, and several processes one root."""
+
+    def __init__(self, root: Path | None = None, *, mirror: str | None = None) -> None:
+        """`mirror` is the URL of a registry that is asked first for images of Docker Hub."""
+        self.root = (root or default_root()).resolve()
+        self.run_dir = run_directory(self.root)
+        self.workspaces = Workspaces(self.root)
+        self.database = Database(self.root / "state.db")
+        self.store = ImageStore(self.root, self.database)
+        self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces)
+        self.client = Client(self.root, self.run_dir)
+        rows = ContainerRows(self.root, self.database, self.client)
+        self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use)
+        self.containers = Containers(rows, self.client, self.images, self.snapshots)
+        self.repair()
+
+    def build(
+        self,
+        dockerfile: str,
+        *,
+        context: Path | None = None,
+        filename: str = "Dockerfile",
+        dockerfile_path: Path | None = None,
+        tags: Sequence[str] = (),
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        no_cache: bool = False,
+        pull: bool = False,
+        labels: Mapping[str, str] | None = None,
+        network: str = "none",
+        on_event: OnEvent = ignore,
+    ) -> Image:
+        """Build the image that this Dockerfile describes.
+
+        `pull` asks the registry for every base image, here or not. Raises DockerfileError, BuildError, RunFailed,
+        NotFound and what a pull raises.
+        """
+        args = BuildArgs(build_args or {}, host_platform(), target or "")
+        references = tuple(Reference.parse(tag) for tag in tags)
+        options = BuildOptions(args, references, labels or {}, no_cache, network)
+
+        def base(reference: Reference) -> Image:
+            return self.images.pull(str(reference), on_event)
+
+        parts = Parts(
+            self.store, self.snapshots, self.workspaces, BuildCache(self.database, self.snapshots), self._run_step, base
+        )
+        return build_dockerfile(
+            dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
+        )
+
+    def info(self) -> Mapping[str, str]:
+        """What this engine is and works with: versions, state root, cgroups."""
+        hierarchies = hierarchy.detect()
+        cgroups = "hybrid" if hierarchies.v1 and hierarchies.v2 else "v1" if hierarchies.v1 else "v2"
+        return {
+            "version": version("dockmagic"),
+            "root": str(self.root),
+            "backend": "root",
+            "cgroups": cgroups,
+            "kernel": os.uname().release,
+            "platform": f"{host_platform().os}/{host_platform().architecture}",
+            "images": str(len(self.images.ls())),
+            "containers": str(len(self.containers.ls(all=True))),
+        }
+
+    def repair(self) -> None:
+        """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
+        self.workspaces.collect()
+        self.containers.rows.collect()
+        leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
+
+    def close(self) -> None:
+        """Let the launcher go and close the database; detached containers run on. Idempotent."""
+        self.client.close()
+        self.database.close()
+
+    def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
+        """Run the command of a RUN instruction (builder.seam)."""
+        container_id = secrets.token_hex(32)
+        overlay = Overlay(tuple(map(str, step.lower)), str(step.upper), str(step.work), volatile=True)
+        spec = make_spec(str(self.run_dir), container_id, step.config.config, step.options, overlay, BUILD_HOSTNAME)
+        with Session(on_output) as session:
+            namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
+            request = StartRequest(container_id, namespaces, session.streams, foreground=True)
+            started = self.client.start(request, spec, session.descriptors)
+            with started.connection:
+                ended = session.follow(started.connection, started.record.pid)
+        if ended is None:
+            raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
+        return int(ended.get("exitStatus", 0))

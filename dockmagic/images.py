@@ -1,0 +1,106 @@
+"""The images of an engine: Docker's verbs on the store, and the ways that images come into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Final
+
+from dockmagic.errors import InvalidOption, RegistryError
+from dockmagic.events import OnEvent, ignore
+from dockmagic.image import inspect
+from dockmagic.image.platform import host_platform
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.tree import ImageTree, image_tree
+from dockmagic.oci.digest import Digest
+from dockmagic.oci.reference import Reference
+
+BASES: Final = ("busybox", "debian")
+"""Images that `bootstrap` can make without a registry."""
+InUse = Callable[[], Collection[str]]
+
+
+class Images:
+    """The images of an engine."""
+
+    def __init__(self, store: ImageStore, snapshots: Snapshots, mirror: str, in_use: InUse) -> None:
+        """`mirror` is the URL of a registry that is asked first for images of Docker Hub, "" for none.
+
+        `in_use` gives the IDs of the images that running containers use.
+        """
+        self._store = store
+        self._snapshots = snapshots
+        self._mirror = mirror
+        self._in_use = in_use
+
+    def ls(self) -> list[Image]:
+        """All images, newest first."""
+        return self._store.list_images()
+
+    def get(self, name: str) -> Image:
+        """The image with this reference, ID or beginning of an ID; raises NotFound."""
+        return self._store.get(name)
+
+    def pull(self, reference: str, on_event: OnEvent = ignore) -> Image:
+        """Fetch an image from its registry; raises RegistryError and what a bad image raises."""
+        from dockmagic.image.auth import docker_config_path, read_credentials
+        from dockmagic.image.pull import pull
+        from dockmagic.image.registry import RegistryClient
+
+        parsed = Reference.parse(reference)
+        config = docker_config_path(os.environ, Path.home())
+        client = RegistryClient(credentials_of=lambda registry: read_credentials(config, registry), mirror=self._mirror)
+        try:
+            return pull(
+                parsed,
+                client=client,
+                store=self._store,
+                snapshots=self._snapshots,
+                platform=host_platform(),
+                on_event=on_event,
+            )
+        except RegistryError as error:
+            if parsed.familiar.partition(":")[0] in BASES and not error.status:
+                error.args = (f"{error}; or make a {parsed.familiar} here: {bootstrap_hint(parsed.familiar)}",)
+            raise
+        finally:
+            client.close()
+
+    def find_or_pull(self, name: str, on_event: OnEvent = ignore) -> Image:
+        """The image with this name, fetched first where it isn't here."""
+        return self._store.find(name) or self.pull(name, on_event)
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image one more name."""
+        self._store.tag(source, target)
+
+    def rm(self, name: str, force: bool = False) -> list[str]:
+        """Untag or delete an image; what was done, a line each. Raises NotFound, Conflict."""
+        return self._store.remove(name, force, [Digest(image_id) for image_id in self._in_use()])
+
+    def tree(self, name: str) -> ImageTree:
+        """The image's layers, and what each did to the files."""
+        return image_tree(self.get(name), self._snapshots)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """The image in the JSON shape of Docker."""
+        return inspect.document(self.get(name))
+
+    def bootstrap(self, name: str, on_event: OnEvent = ignore) -> Image:
+        """Make one of BASES without a registry; raises InvalidOption for another name, Unsupported, BuildError."""
+        from dockmagic.image.bootstrap import bootstrap_busybox
+        from dockmagic.image.bootstrap_debian import bootstrap_debian
+
+        base, _, suite = name.partition(":")
+        if base == "busybox":
+            return bootstrap_busybox(self._store, self._snapshots)
+        if base == "debian":
+            return bootstrap_debian(self._store, self._snapshots, suite=suite or "bookworm")
+        raise InvalidOption(f"can't bootstrap {name!r}: choose one of {', '.join(BASES)}; pull anything else")
+
+
+def bootstrap_hint(name: str) -> str:
+    """The command that makes an image where no registry can be reached."""
+    return f"`dockmagic image bootstrap {name.partition(':')[0]}` (in a notebook: %image_bootstrap)"

@@ -1,0 +1,267 @@
+"""Containers of one state root: their rows, their directories, and the operations on them.
+
+A container is a row in the database, a directory `containers/<id>/` and, while it runs, a monitor that answers. The row
+says what was asked for; the monitor, or the record it left, says how things are.
+
+    containers/<id>/upper, work     what the container wrote, over the image's layers
+    containers/<id>/log.jsonl       its output
+    containers/<id>/state.json      the monitor's record
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockmagic.database import Database
+from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
+from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import Spec
+from dockmagic.runtime import names, state
+from dockmagic.runtime.client import Client, Started
+from dockmagic.runtime.request import Record, StartRequest
+from dockmagic.runtime.session import OnOutput, Session
+from dockmagic.runtime.state import ContainerState, Status
+
+OnStart = Callable[[Started], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was asked for when the container was created."""
+
+    id: str
+    name: str
+    image_id: str
+    image_reference: str
+    created_ns: int
+    spec: Spec
+    options: RunOptions
+    labels: Mapping[str, str]
+
+
+class Containers:
+    """All containers of a state root."""
+
+    def __init__(self, root: Path, database: Database, client: Client) -> None:
+        self._root = root / "containers"
+        self._database = database
+        self._client = client
+
+    # -- finding -----------------------------------------------------------------------------------------------
+
+    def rows(self) -> list[Row]:
+        """Every container, newest first. One whose directory is gone was removed by its monitor: its row goes too."""
+        rows = [_row(row) for row in self._database.query("SELECT * FROM containers ORDER BY created_ns DESC")]
+        gone = [row for row in rows if not self.directory(row.id).exists()]
+        if gone:
+            with self._database.transaction() as connection:
+                connection.executemany("DELETE FROM containers WHERE id = ?", [(row.id,) for row in gone])
+        return [row for row in rows if row not in gone]
+
+    def find(self, name: str) -> Row:
+        """The container with this name, else with this id or an unambiguous beginning of it; raises NotFound."""
+        rows = self.rows()
+        for row in rows:
+            if name in (row.name, row.id):
+                return row
+        matches = [row for row in rows if name and row.id.startswith(name)]
+        if len(matches) > 1:
+            raise NotFound("container", name, f"{len(matches)} ids begin with it; give more digits")
+        if not matches:
+            raise NotFound("container", name, "ps -a lists those there are")
+        return matches[0]
+
+    def directory(self, container_id: str) -> Path:
+        """Where the container's files are."""
+        return self._root / container_id
+
+    def state(self, container_id: str) -> ContainerState:
+        """How the container is now."""
+        answered = self._client.record(container_id)
+        if answered is not None:
+            return state.derive(answered, alive=True)
+        return state.derive(self._record(container_id), alive=False)
+
+    def _record(self, container_id: str) -> Record | None:
+        """The record that a monitor left, None where there is none."""
+        try:
+            text = (self.directory(container_id) / "state.json").read_text()
+            return decode(Record, json.loads(text))
+        except (FileNotFoundError, ValueError, InvalidManifest):
+            return None
+
+    def images_in_use(self) -> set[str]:
+        """IDs of the images of running containers."""
+        return {row.image_id for row in self.rows() if row.image_id and self.state(row.id).running}
+
+    # -- making and removing -----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def new(self, below: Path) -> Iterator[str]:
+        """The id of a container in the making, and its directory, protected against collection until the block ends.
+
+        `below` is the topmost layer, whose root the container's root is like. The directory goes again where the block
+        raises; raises StoreError where it can't be made.
+        """
+        container_id = secrets.token_hex(32)
+        directory = self.directory(container_id)
+        try:
+            self._make(directory, below.stat())
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise StoreError(f"cannot make {directory}: {error.strerror}; is the disk full?") from error
+        with _lock(directory, fcntl.LOCK_SH):
+            try:
+                yield container_id
+            except BaseException:
+                shutil.rmtree(directory, ignore_errors=True)
+                raise
+
+    @staticmethod
+    def _make(directory: Path, like: os.stat_result) -> None:
+        (directory / "work").mkdir(parents=True)
+        upper = directory / "upper"
+        upper.mkdir()
+        os.chown(upper, like.st_uid, like.st_gid)
+        upper.chmod(like.st_mode & 0o7777)
+
+    def insert(self, row: Row) -> Row:
+        """Write the container down, with a name made up where it has none; raises Conflict where the name is taken."""
+        if row.name:
+            names.check(row.name)
+        with self._database.transaction() as connection:
+            taken = {found["name"]: found["id"] for found in connection.execute("SELECT name, id FROM containers")}
+            name = row.name or names.invent(taken)
+            if name in taken and self.directory(taken[name]).exists():
+                why = f'the name is already in use by container "{taken[name]}"; remove or rename that one to reuse it'
+                raise Conflict("container", name, why)
+            connection.execute("DELETE FROM containers WHERE name = ?", (name,))
+            connection.execute(
+                "INSERT INTO containers (id, name, image_id, image_reference, created_ns, spec, options, labels)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    row.id,
+                    name,
+                    row.image_id,
+                    row.image_reference,
+                    row.created_ns,
+                    json.dumps(encode(row.spec)),
+                    json.dumps(encode(row.options)),
+                    json.dumps(dict(row.labels)),
+                ),
+            )
+        return Row(row.id, name, row.image_id, row.image_reference, row.created_ns, row.spec, row.options, row.labels)
+
+    def delete(self, container_id: str) -> None:
+        """Remove the row, then the directory; a container that runs has to be stopped before."""
+        self.forget(container_id)
+        shutil.rmtree(self.directory(container_id), ignore_errors=True)
+
+    def forget(self, container_id: str) -> None:
+        """Remove the row only: the monitor removes the directory."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM containers WHERE id = ?", (container_id,))
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    def start(self, row: Row, session: Session | None = None) -> Started:
+        """Start the container, in the foreground of `session` where there is one; raises InvalidState, StartFailed."""
+        if self._client.control(row.id) is not None:
+            state.check(row.id, "start", Status.RUNNING)
+        directory = self.directory(row.id)
+        request = StartRequest(
+            row.id,
+            tuple(namespace.type for namespace in row.spec.linux.namespaces),
+            session.streams if session else (),
+            foreground=session is not None,
+            interactive=row.options.interactive,
+            log=str(directory / "log.jsonl"),
+            state=str(directory / "state.json"),
+            remove=(str(directory),) if row.options.remove else (),
+        )
+        return self._client.start(request, row.spec, session.descriptors if session else ())
+
+    def run(self, row: Row, on_output: OnOutput, on_start: OnStart, stdin: int | None) -> Record:
+        """Start the container, move its streams until it has ended, and return what became of it.
+
+        Raises StartFailed; KeyboardInterrupt after an interrupt has ended it.
+        """
+        with Session(on_output, stdin) as session:
+            started = self.start(row, session)
+            with started.connection:
+                on_start(started)
+                ended = session.follow(started.connection, started.record.pid)
+        if ended is None:
+            return Record(exit_status=state.LOST_STATUS, error="its monitor was killed, and it ended with it")
+        ended.pop("event")
+        return decode(Record, ended)
+
+    def kill(self, row: Row, number: int) -> None:
+        """Send a signal to process 1; raises InvalidState where the container doesn't run."""
+        if not self._client.signal(row.id, number):
+            state.check(row.id, "kill", self.state(row.id).status)
+
+    def stop(self, row: Row, number: int, timeout_s: float) -> None:
+        """Send the stop signal, and SIGKILL where that hasn't ended the container in time; fine if it doesn't run."""
+        if self._client.signal(row.id, number) and not self._client.wait(row.id, timeout_s):
+            self._client.signal(row.id, signal.SIGKILL)
+            self._client.wait(row.id)
+
+    def wait(self, row: Row) -> ContainerState:
+        """Wait until the container doesn't run; its state then."""
+        self._client.wait(row.id)
+        return self.state(row.id)
+
+    # -- repairing ---------------------------------------------------------------------------------------------
+
+    def collect(self) -> None:
+        """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
+        known = {row.id: row for row in self.rows()}
+        for path in self._root.iterdir() if self._root.is_dir() else ():
+            row = known.get(path.name)
+            if row is None or (row.options.remove and self._record(row.id) is not None):
+                self._collect_one(path)
+
+    def _collect_one(self, directory: Path) -> None:
+        """Remove the container unless somebody is making it, or it runs."""
+        with contextlib.suppress(OSError), _lock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if self._client.control(directory.name) is None:
+                self.delete(directory.name)
+
+
+def _lock(directory: Path, operation: int) -> ExitStack:
+    """Hold a flock(2) on the directory while the returned context lasts."""
+    stack = ExitStack()
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BaseException:
+        stack.close()
+        raise
+    return stack
+
+
+def _row(row: sqlite3.Row) -> Row:
+    return Row(
+        row["id"],
+        row["name"],
+        row["image_id"],
+        row["image_reference"],
+        row["created_ns"],
+        decode(Spec, json.loads(row["spec"])),
+        decode(RunOptions, json.loads(row["options"])),
+        json.loads(row["labels"]),
+    )

@@ -1,0 +1,123 @@
+"""A container in the JSON shape of `docker container inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dockmagic.oci.spec import Mount, Spec
+from dockmagic.runtime.container import Row
+from dockmagic.runtime.rootfs import is_bind
+from dockmagic.runtime.state import ContainerState
+from dockmagic.runtime.stdio import timestamp
+
+NEVER = "0001-01-01T00:00:00Z"
+_GENERATED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+
+
+def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]:
+    """All that is known of the container, under Docker's names."""
+    process = row.spec.process
+    return {
+        "Id": row.id,
+        "Created": timestamp(row.created_ns),
+        "Path": process.args[0],
+        "Args": list(process.args[1:]),
+        "State": _state(state),
+        "Image": row.image_id,
+        "ResolvConfPath": _source(row.spec, "/etc/resolv.conf"),
+        "HostnamePath": _source(row.spec, "/etc/hostname"),
+        "HostsPath": _source(row.spec, "/etc/hosts"),
+        "LogPath": str(directory / "log.jsonl"),
+        "Name": f"/{row.name}",
+        "Driver": "overlayfs",
+        "Platform": "linux",
+        "HostConfig": _host_config(row),
+        "GraphDriver": _graph_driver(row.spec),
+        "Mounts": [
+            _mount(mount) for mount in row.spec.mounts if is_bind(mount) and mount.destination not in _GENERATED
+        ],
+        "Config": _config(row),
+        "NetworkSettings": {"Networks": {row.options.network: {}}},
+    }
+
+
+def _state(state: ContainerState) -> dict[str, Any]:
+    return {
+        "Status": state.status.value,
+        "Running": state.running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": state.oom_killed,
+        "Dead": False,
+        "Pid": state.pid,
+        "ExitCode": state.exit_status,
+        "Error": state.error,
+        "StartedAt": timestamp(state.started_ns) if state.started_ns else NEVER,
+        "FinishedAt": timestamp(state.finished_ns) if state.finished_ns else NEVER,
+    }
+
+
+def _host_config(row: Row) -> dict[str, Any]:
+    options, resources = row.options, row.spec.linux.resources
+    return {
+        "NetworkMode": options.network,
+        "AutoRemove": options.remove,
+        "CapAdd": list(options.cap_add) or None,
+        "CapDrop": list(options.cap_drop) or None,
+        "GroupAdd": list(options.group_add) or None,
+        "ReadonlyRootfs": options.read_only,
+        "ShmSize": options.shm_size_bytes,
+        "Memory": resources.memory.limit or 0,
+        "MemorySwap": resources.memory.swap or 0,
+        "MemoryReservation": resources.memory.reservation or 0,
+        "NanoCpus": round((options.cpus or 0) * 1e9),
+        "CpuShares": resources.cpu.shares or 0,
+        "CpusetCpus": resources.cpu.cpus,
+        "PidsLimit": resources.pids_limit,
+        "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
+        "Binds": [f"{m.source}:{m.destination}" for m in options.mounts if is_bind(m)] or None,
+        "MaskedPaths": list(row.spec.linux.masked_paths),
+        "ReadonlyPaths": list(row.spec.linux.readonly_paths),
+    }
+
+
+def _config(row: Row) -> dict[str, Any]:
+    process = row.spec.process
+    return {
+        "Hostname": row.spec.hostname,
+        "Domainname": row.spec.domainname,
+        "User": process.user.username,
+        "OpenStdin": row.options.interactive,
+        "Tty": process.terminal,
+        "Env": list(process.env),
+        "Cmd": list(row.options.command) or None,
+        "Image": row.image_reference,
+        "WorkingDir": process.cwd,
+        "Entrypoint": None if row.options.entrypoint is None else list(row.options.entrypoint),
+        "Labels": dict(row.labels),
+        "StopSignal": row.options.stop_signal,
+        "StopTimeout": row.options.stop_timeout_s,
+    }
+
+
+def _graph_driver(spec: Spec) -> dict[str, Any]:
+    overlay = spec.root.overlay
+    if overlay is None:
+        return {"Name": "directory", "Data": {"Path": spec.root.path}}
+    data = {"LowerDir": ":".join(overlay.lower), "UpperDir": overlay.upper, "WorkDir": overlay.work}
+    return {"Name": "overlay2", "Data": data}
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    return {
+        "Type": "bind",
+        "Source": mount.source,
+        "Destination": mount.destination,
+        "Mode": ",".join(mount.options),
+        "RW": "ro" not in mount.options,
+    }
+
+
+def _source(spec: Spec, destination: str) -> str:
+    return next((mount.source for mount in spec.mounts if mount.destination == destination), "")

@@ -1,0 +1,46 @@
+"""What dead processes left in the kernel and in /run: found by asking who still answers, and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterable
+
+from dockmagic.runtime import protocol
+from dockmagic.runtime.cgroup.group import Group, leftovers
+from dockmagic.runtime.cgroup.hierarchy import Hierarchies
+from dockmagic.runtime.request import CONTROL_SOCKET, root_key
+
+YOUNG_S = 10.0  # what is younger may be in the making
+
+
+def collect(state_root: str, run_dir: str, hierarchies: Hierarchies, *, older_than_s: float = YOUNG_S) -> None:
+    """Remove cgroups without processes and run-time files without a monitor, unless they are too young to judge."""
+    now = time.time()
+    prefix = f"{root_key(state_root)}-"
+    for name in leftovers(hierarchies, ()):
+        group = Group(hierarchies, name)
+        if name.startswith(prefix) and _older(group.paths().values(), now - older_than_s) and not group.pids():
+            group.remove(timeout_s=0)
+    with contextlib.suppress(FileNotFoundError):
+        for entry in list(os.scandir(run_dir)):
+            if entry.is_dir() and len(entry.name) == 32 and _older([entry.path], now - older_than_s):
+                _collect_directory(entry.path)
+
+
+def _older(paths: Iterable[str], time_s: float) -> bool:
+    """Whether the first of these paths that exists has not changed since that time."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(path).st_ctime <= time_s
+    return True
+
+
+def _collect_directory(path: str) -> None:
+    """Remove a container's run-time directory unless its monitor answers."""
+    try:
+        protocol.connect(f"{path}/{CONTROL_SOCKET}").close()
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)

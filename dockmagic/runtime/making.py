@@ -1,0 +1,36 @@
+"""A container's spec, made for this host: image config and options, generated files, the system call filter."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from dockmagic.oci.convert import convert
+from dockmagic.oci.image import ContainerConfig
+from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import Overlay, Root, Spec
+from dockmagic.runtime import etc
+from dockmagic.runtime.request import container_directory
+from dockmagic.runtime.seccomp import default_filter
+
+
+def make_spec(
+    run_dir: str, container_id: str, config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str
+) -> Spec:
+    """The runtime spec of a container; its generated files are written to the run directory. Raises InvalidOption."""
+    if options.network == "host" and not options.hostname:
+        hostname = os.uname().nodename
+    files = etc.write(Path(container_directory(run_dir, container_id)), hostname, options.network)
+    spec = convert(config, options, Root(overlay=overlay), files, hostname)
+    if options.seccomp == "unconfined":
+        return spec
+    program = default_filter(frozenset(spec.process.capabilities.bounding))
+    return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
+
+
+def renew_files(run_dir: str, container_id: str, spec: Spec, options: RunOptions) -> None:
+    """Write the generated files anew: they went when the container ended."""
+    directory = Path(container_directory(run_dir, container_id))
+    etc.write(directory, spec.hostname or os.uname().nodename, options.network)

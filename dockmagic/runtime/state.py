@@ -1,0 +1,78 @@
+"""What a container can be, and what may be done with it then.
+
+Rule: everything that decides by a container's status is decided here, by the table. Source: runtime-spec runtime.md
+"State"; Docker's API for the names and for what is an error.
+
+    created --start--> running --(ends)--> exited --start--> running
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from dockmagic.errors import InvalidState
+from dockmagic.runtime.request import Record
+
+LOST_STATUS: Final = 137  # what a process gets that is killed with its monitor
+
+
+class Status(StrEnum):
+    """Status of a container, in Docker's words."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+POSSIBLE: Final = {
+    "start": frozenset({Status.CREATED, Status.EXITED}),
+    "kill": frozenset({Status.RUNNING}),
+    "exec in": frozenset({Status.RUNNING}),
+    "remove": frozenset({Status.CREATED, Status.EXITED}),
+}
+"""Statuses in which each operation is possible; anywhere else it is an InvalidState."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """How a container is at one moment; times in ns since the epoch, 0 for "not yet"; `pid` is the host's number."""
+
+    status: Status
+    pid: int = 0
+    exit_status: int = 0
+    started_ns: int = 0
+    finished_ns: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    cgroup: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self.status is Status.RUNNING
+
+
+def check(container_id: str, operation: str, status: Status) -> None:
+    """Raise InvalidState unless the operation is possible in this status."""
+    if status not in POSSIBLE[operation]:
+        raise InvalidState(container_id, operation, status.value)
+
+
+def derive(record: Record | None, alive: bool) -> ContainerState:
+    """State from what the monitor has written down, and whether it is there to answer."""
+    if record is None:
+        return ContainerState(Status.RUNNING if alive else Status.CREATED)
+    status = Status.RUNNING if alive else Status.EXITED if record.started_ns else Status.CREATED
+    lost = status is Status.EXITED and not record.finished_ns
+    return ContainerState(
+        status,
+        record.pid if alive else 0,
+        LOST_STATUS if lost else record.exit_status,
+        record.started_ns,
+        record.finished_ns,
+        record.oom_killed,
+        "its monitor was killed, and it ended with it" if lost else record.error,
+        record.cgroup,
+    )
