@@ -1,0 +1,49 @@
+# Everything that pip installs goes into .venv, with a mark for each set of requirements that is there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+NOTEBOOK := notebooks/quickstart.ipynb
+SUITES := $(wildcard tests/unit tests/integration tests/conformance tests/notebooks tests/browser)
+
+export DEBIAN_FRONTEND := noninteractive
+
+.PHONY: help demo lab test lint packages benchmark clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: .venv/installed-demo ## Build and run containers in the quickstart notebook, and show what it shows
+	$(BIN)/dockmagic image bootstrap busybox
+	$(BIN)/python scripts/show_notebook.py $(NOTEBOOK) notebooks/executed
+
+lab: .venv/installed-lab ## Open the quickstart notebook in JupyterLab
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
+
+test: packages lint ## Install what the tests need, then run them all
+	$(BIN)/pytest $(SUITES)
+
+lint: .venv/installed-test ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+packages: ## Install the Debian packages that the tests use
+	scripts/install-packages.sh tests/system-packages.txt
+
+benchmark: packages .venv/installed-test ## Measure what a start costs, beside other container runtimes
+	$(BIN)/python -m tests.benchmarks.start
+
+clean: ## Remove everything that was made here
+	rm -rf .venv notebooks/executed tests/browser/artifacts tests/benchmarks/results
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
