@@ -49,7 +49,10 @@ class Directories:
         self._stale = False
 
     def open(self, path: bytes) -> Directory:
-        """The directory at `path` (parts joined by single slashes); it and its parents are made where missing."""
+        """The directory at `path` (parts joined by single slashes); it and its parents are made where missing.
+
+        Raises ValueError where something else is in the way, or a symlink that leads to nothing inside the root.
+        """
         return self._open.get(path) or self._enter(path)
 
     def make(self, parent: Directory, name: bytes, entry: Entry) -> Directory:
@@ -138,7 +141,12 @@ class Directories:
         status = self.status(parent, name)
         if status is None or overlay.is_whiteout(status):
             return self.make(parent, name, Entry(name, DIRTYPE, 0o755))
-        fd = _open_below(self._root.fd, parent.child(name), _INSIDE)
+        try:
+            fd = _open_below(self._root.fd, parent.child(name), _INSIDE)
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+            raise ValueError(f"{os.fsdecode(path)!r} on the way to it leads to no directory of this layer") from error
         real = _path_of(fd)[len(self._root_path) :].lstrip(b"/")
         return self._keep(path, fd, real)
 

@@ -26,6 +26,7 @@ from dockmagic.image.tree_writer import TreeWriter, split
 _MARK: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _MARK_MODE: Final = 0o600
+_SHOWN_BYTES: Final = 300  # of a name, in a message
 _RESERVED: Final = b".wh..wh."  # what else begins so belongs to aufs
 # What the kernel says of a bad archive; anything else is about this machine.
 _ARCHIVE_ERRORS: Final = frozenset(
@@ -144,7 +145,7 @@ def _mark(tree: TreeWriter, parts: list[bytes]) -> None:
 
 def _refusal(entry: Entry, error: OSError | ValueError) -> DockmagicError:
     """The error that names the entry, and says who is to blame: the archive or this machine."""
-    name = os.fsdecode(entry.name)
+    name = os.fsdecode(entry.name[:_SHOWN_BYTES])
     if isinstance(error, ValueError):
         return InvalidLayer(f"the layer's entry {name!r} is refused: {error}")
     if error.errno in _ARCHIVE_ERRORS:

@@ -55,7 +55,7 @@ def from_records(entry: Entry, records: Mapping[bytes, bytes], read_block: ReadB
         entry.name = name
     if records.get(b"GNU.sparse.major") == b"1":
         entry.size = _decimal(records.get(b"GNU.sparse.realsize", b""))
-        numbers, taken = _numbers_in_data(read_block)
+        numbers, taken = _numbers_in_data(read_block, entry.stored // BLOCK)
         entry.stored -= taken
     else:
         entry.size = _decimal(records.get(b"GNU.sparse.size", b""))
@@ -72,22 +72,22 @@ def is_sparse(records: Mapping[bytes, bytes]) -> bool:
     return b"GNU.sparse.major" in records or b"GNU.sparse.map" in records or b"GNU.sparse.size" in records
 
 
-def _numbers_in_data(read_block: ReadBlock) -> tuple[list[int], int]:
-    """Format 1.0: a count of pairs and the pairs' numbers, a line each, then zeros up to a whole block."""
-    data = read_block()
-    head, newline, _ = data.partition(b"\n")
-    if not newline:
-        raise ValueError("the map of the sparse file has no length")
-    lines = 1 + 2 * _decimal(head)
-    if 2 * lines > _MAX_MAP_BYTES:
-        raise ValueError("the map of the sparse file is too long")
-    blocks = [data]
-    found = data.count(b"\n")
-    while found < lines and len(blocks) * BLOCK < _MAX_MAP_BYTES:
-        blocks.append(read_block())
-        found += blocks[-1].count(b"\n")
-    texts = b"".join(blocks).split(b"\n", lines)
-    return [_decimal(text) for text in texts[1:lines]], len(blocks) * BLOCK
+def _numbers_in_data(read_block: ReadBlock, blocks: int) -> tuple[list[int], int]:
+    """Format 1.0: a count of pairs and the pairs' numbers, a line each, then zeros up to a whole block.
+
+    The data has that many `blocks`; returned is also how many bytes of it the map took.
+    """
+    data = bytearray()
+    found, lines = 0, 1
+    for count in range(1, min(blocks, _MAX_MAP_BYTES // BLOCK) + 1):
+        block = read_block()
+        if count == 1:
+            lines += 2 * _decimal(block.partition(b"\n")[0])
+        data += block
+        found += block.count(b"\n")
+        if found >= lines:
+            return [_decimal(text) for text in bytes(data).split(b"\n", lines)[1:lines]], count * BLOCK
+    raise ValueError("the map of the sparse file is too long")
 
 
 def _decimal(text: bytes) -> int:

@@ -17,7 +17,6 @@ CONTENTLESS: Final = frozenset((LNKTYPE, SYMTYPE, CHRTYPE, BLKTYPE, DIRTYPE, FIF
 NS: Final = 1_000_000_000
 
 _FIELDS: Final = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
-_CHECKSUM: Final = slice(148, 156)
 _NUMBERS_AT: Final = 100
 _USUAL_NUMBERS: Final = re.compile(rb"([0-7]{7})\0" * 3 + rb"([0-7]{11})\0" * 2)  # as nearly all writers have them
 _USTAR: Final = b"ustar\0"
@@ -53,7 +52,7 @@ class Entry:
 def decode(block: bytes) -> Entry:
     """The entry in a header block, without what extended headers say; ValueError where the block is no header."""
     name, *fields, checksum, kind, linkname, magic, _, _, _, _, _, prefix, _ = _FIELDS.unpack(block)
-    _check_sum(block, number(checksum))
+    _check_sum(block, checksum)
     name = name.partition(b"\0")[0]
     if magic == _USTAR and prefix[0]:
         name = prefix.partition(b"\0")[0] + b"/" + name
@@ -66,9 +65,11 @@ def decode(block: bytes) -> Entry:
     return entry
 
 
-def _check_sum(block: bytes, expected: int) -> None:
+def _check_sum(block: bytes, field: bytes) -> None:
     """Raise ValueError unless the bytes sum up, the checksum's own taken as spaces; old tars summed signed chars."""
-    total = sum(block) - sum(block[_CHECKSUM]) + 8 * 32
+    digits = field.strip(b" \0")
+    expected = int(digits, 8) if digits.isdigit() else -1
+    total = sum(block) - sum(field) + 8 * 32
     if total != expected:
         signed = total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
         if signed != expected:

@@ -34,6 +34,7 @@ _PLAIN_FILES: Final = frozenset((REGTYPE, AREGTYPE, CONTTYPE, GNUTYPE_SPARSE))
 _END: Final = bytes(BLOCK)
 _MAX_ID: Final = (1 << 32) - 2  # the next one is -1, which means "leave it"
 _MAX_INT64: Final = (1 << 63) - 1
+_SHOWN_BYTES: Final = 300  # of a name, in a message
 _XATTR: Final = b"SCHILY.xattr."
 
 
@@ -177,7 +178,7 @@ class TarReader:
 
     def _damaged(self, why: str) -> InvalidLayer:
         """The error that says where in the archive something is wrong."""
-        name = os.fsdecode(self._entry.name)
+        name = os.fsdecode(self._entry.name[:_SHOWN_BYTES])
         where = f"at byte {self._before + self._at}" + (f", entry {name!r}" if name else "")
         return InvalidLayer(f"the layer archive is damaged {where}: {why}")
 
