@@ -1,0 +1,140 @@
+"""The terminal's door: `dockmagic run --rm busybox echo hi`.
+
+Output of a container goes to file descriptors 1 and 2 as it arrives, progress to 2. The exit status is the container's;
+125 where run itself failed, 126 and 127 where its command couldn't be started, 1 for other errors, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from dockmagic.commands.catalogue import find, overview
+from dockmagic.commands.command import Command, HelpRequested
+from dockmagic.commands.doors import open_engine
+from dockmagic.commands.progress import PlainProgress
+from dockmagic.commands.results import Finished
+from dockmagic.commands.table import Rolling
+from dockmagic.errors import DockmagicError, InvalidOption, StartFailed
+from dockmagic.events import ContainerOutput, Event, OnEvent
+
+if TYPE_CHECKING:
+    from dockmagic.commands.command import Namespace
+
+_DESCRIPTORS = {"stdout": 1, "stderr": 2}
+_RUN_FAILED = 125
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal other than SIGINT asked to end; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class TerminalConsole:
+    """A console on the process' own descriptors."""
+
+    stdin: int | None = 0
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Write all of the bytes to descriptor 1 or 2. A reader that has gone raises BrokenPipeError."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(_DESCRIPTORS[stream], rest) :]
+
+    @contextmanager
+    def watching(self) -> Iterator[OnEvent]:
+        """Show a container's output as it is, and everything else as lines on standard error."""
+        progress = PlainProgress(lambda line: self.write("stderr", f"{line}\n".encode()))
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, ContainerOutput):
+                self.write(event.stream, event.data)
+            else:
+                progress(event)
+
+        yield on_event
+
+    @contextmanager
+    def renewing(self) -> Iterator[Callable[[object], None]]:
+        """Show tables one after the other on standard output."""
+        yield Rolling(lambda line: self.write("stdout", f"{line}\n".encode()))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command line; its exit status."""
+    words = sys.argv[1:] if words is None else list(words)
+    console = TerminalConsole()
+    with _signals():
+        try:
+            return _dispatch(words, console)
+        except HelpRequested as help_text:
+            console.write("stdout", help_text.text.encode())
+            return 0
+        except Terminated as end:
+            return 128 + end.number
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        except BrokenPipeError:
+            return 128 + signal.SIGPIPE
+
+
+def _dispatch(words: list[str], console: TerminalConsole) -> int:
+    """Find the command and run it; errors become a line on standard error."""
+    if not words or words[0] in {"--help", "-h", "help"}:
+        raise HelpRequested(f"{overview('dockmagic')}\n")
+    if words[0] in {"--version", "-v"}:
+        console.write("stdout", f"dockmagic {version('dockmagic')}\n".encode())
+        return 0
+    command = None
+    try:
+        command, name, rest = find(words)
+        args = command.parser(f"dockmagic {name}").parse_words(rest)
+        return _run(command, args, console)
+    except DockmagicError as error:
+        console.write("stderr", f"dockmagic: {error}\n".encode())
+        return _error_status(command, error)
+
+
+def _run(command: Command, args: Namespace, console: TerminalConsole) -> int:
+    """Run the command on an engine of its own and show the result."""
+    engine = open_engine(os.environ)
+    try:
+        result = command.run(engine, args, console)
+        command.show(result, console)
+    finally:
+        engine.close()
+    return result.exit_status if isinstance(result, Finished) else 0
+
+
+def _error_status(command: Command | None, error: DockmagicError) -> int:
+    """The exit status that Docker's own command line has after such an error."""
+    if isinstance(error, StartFailed):
+        return error.exit_status
+    is_run = command is not None and command.verb == "run"
+    return _RUN_FAILED if is_run or isinstance(error, InvalidOption) else 1
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP as interrupts, so that a container in the foreground is stopped."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, _terminated) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """Raise Terminated in the main thread."""
+    raise Terminated(number)

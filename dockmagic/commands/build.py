@@ -1,0 +1,136 @@
+"""The build command, and what `%%dockerfile` shares with it. Source: docker build's reference."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockmagic.commands import values
+from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
+from dockmagic.commands.environment import build_arguments, pairs
+from dockmagic.commands.refused import BUILD, add_refused
+from dockmagic.errors import InvalidOption
+from dockmagic.events import ignore
+
+if TYPE_CHECKING:
+    from dockmagic.engine import Engine
+    from dockmagic.image.store import Image
+
+
+@dataclass(frozen=True)
+class Built:
+    """The image that a build made; the build itself was shown while it ran, unless it was `quiet`."""
+
+    image: Image
+    quiet: bool = False
+
+    def __str__(self) -> str:
+        """The image's id."""
+        return str(self.image.id)
+
+    def _ipython_display_(self) -> None:
+        """Show nothing more than the build did; NotImplementedError makes IPython show the id."""
+        if self.quiet:
+            raise NotImplementedError
+
+
+def add_build_flags(parser: CommandParser) -> None:
+    """Add the flags that a build has wherever its Dockerfile comes from."""
+    parser.add_argument("-t", "--tag", action="append", default=[], metavar="REFERENCE", help="name the image")
+    parser.add_argument(
+        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="set an ARG; NAME takes its value here"
+    )
+    parser.add_argument("--target", metavar="STAGE", help="stage to build (the last one)")
+    parser.add_argument("--no-cache", action="store_true", help="run every step again")
+    parser.add_argument("--pull", action="store_true", help="look for newer base images")
+    parser.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="add a label")
+    parser.add_argument(
+        "--network", default="none", type=typed(values.network), metavar="NETWORK", help="network of RUN: none or host"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
+    parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
+    add_refused(parser, BUILD)
+
+
+def build_text(
+    engine: Engine,
+    args: Namespace,
+    dockerfile: str,
+    console: Console,
+    *,
+    context: Path | None,
+    filename: str = "Dockerfile",
+    path: Path | None = None,
+) -> Built:
+    """Build an image from the text of a Dockerfile; `filename` is what messages call it, `path` where it is on disk."""
+    with ExitStack() as stack:
+        on_event = ignore if args.quiet else stack.enter_context(console.watching())
+        image = engine.build(
+            dockerfile,
+            context=context,
+            filename=filename,
+            dockerfile_path=path,
+            tags=tuple(args.tag),
+            build_args=build_arguments(args.build_arg, os.environ),
+            target=args.target,
+            no_cache=args.no_cache,
+            pull=args.pull,
+            labels=pairs(args.label),
+            network=args.network,
+            on_event=on_event,
+        )
+    return Built(image, args.quiet)
+
+
+def directory(text: str, flag: str) -> Path:
+    """An existing directory. Raises InvalidOption."""
+    if "://" in text or text.startswith("git@"):
+        raise InvalidOption(f"{flag} {text!r}: only directories can be built yet; fetch it first")
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise InvalidOption(f"{flag} {text!r} isn't a directory")
+    return path
+
+
+def _arguments(parser: CommandParser) -> None:
+    """Add build's flags and its context."""
+    parser.add_argument("-f", "--file", metavar="FILE", help="the Dockerfile (PATH/Dockerfile); -: standard input")
+    add_build_flags(parser)
+    parser.add_argument("path", metavar="PATH", help="directory for COPY and ADD; -: none")
+
+
+def _build(engine: Engine, args: Namespace, console: Console) -> Built:
+    """Build an image from a Dockerfile on disk, or on standard input."""
+    context = None if args.path == "-" else directory(args.path, "PATH")
+    if args.path == "-" and args.file not in {None, "-"}:
+        raise InvalidOption("the Dockerfile comes from standard input where PATH is -; leave -f out")
+    if context is None or args.file == "-":
+        return build_text(engine, args, _standard_input(), console, context=context)
+    path = Path(args.file).expanduser() if args.file else context / "Dockerfile"
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InvalidOption(f"can't read the Dockerfile {path}: {reason}; name another with -f") from error
+    return build_text(engine, args, text, console, context=context, filename=str(path), path=path)
+
+
+def _standard_input() -> str:
+    """All of standard input. Raises InvalidOption where it isn't text."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidOption("the Dockerfile on standard input isn't UTF-8 text") from error
+
+
+def _show(result: Built, console: Console) -> None:
+    """Write the id of a quiet build."""
+    if result.quiet:
+        console.write("stdout", f"{result}\n".encode())
+
+
+COMMANDS = (Command("image", "build", ("build",), "Build an image from a Dockerfile.", _arguments, _build, _show),)

@@ -1,0 +1,60 @@
+"""All commands, and finding one by the first words of a line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from dockmagic.commands import build, container, image, run, stats, system
+from dockmagic.commands.command import Command
+from dockmagic.errors import InvalidOption
+
+COMMANDS: tuple[Command, ...] = (
+    *run.COMMANDS,
+    *container.COMMANDS,
+    *stats.COMMANDS,
+    *build.COMMANDS,
+    *image.COMMANDS,
+    *system.COMMANDS,
+)
+
+
+def by_name() -> dict[str, Command]:
+    """Every form of every command's words, such as "container run" and "run"."""
+    return {name: command for command in COMMANDS for name in command.names}
+
+
+def find(words: Sequence[str]) -> tuple[Command, str, list[str]]:
+    """The command of a line, the words that named it, and the rest of the line.
+
+    Raises InvalidOption for words that name none, with the nearest ones.
+    """
+    names = by_name()
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if len(words) >= count and name in names:
+            return names[name], name, list(words[count:])
+    raise InvalidOption(unknown(words, list(names)))
+
+
+def unknown(words: Sequence[str], names: list[str]) -> str:
+    """Message on a line that starts with no command."""
+    if not words:
+        return "a command is missing; --help lists them"
+    nouns = sorted({name.partition(" ")[0] for name in names if " " in name})
+    if words[0] in nouns:
+        verbs = sorted({name.partition(" ")[2] for name in names if name.startswith(f"{words[0]} ")})
+        what = f"unknown command {' '.join(words[:2])!r}" if len(words) > 1 else f"{words[0]} needs a command"
+        return f"{what}; there are {', '.join(verbs)}"
+    near = difflib.get_close_matches(" ".join(words[:2]), names, 1) or difflib.get_close_matches(words[0], names, 1)
+    hint = f"did you mean {near[0]}?" if near else "--help lists them all"
+    return f"unknown command {words[0]!r}; {hint}"
+
+
+def overview(prog: str) -> str:
+    """Help on all commands."""
+    rows = [(command.aliases[0] if command.aliases else command.names[0], command.summary) for command in COMMANDS]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name.ljust(width)}  {summary}" for name, summary in rows]
+    head = f"usage: {prog} COMMAND …\n\nBuild, run and watch containers.\n\ncommands:"
+    return "\n".join([head, *lines, "", f"{prog} COMMAND --help tells more."])

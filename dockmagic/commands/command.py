@@ -1,0 +1,141 @@
+"""What a command is, and the parser that all of them share.
+
+A door (terminal, magic, `%docker`) finds a Command, lets it parse the words of a line, and calls it with an engine and
+a console. A parser never exits the interpreter: it raises InvalidOption, or HelpRequested for `--help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+
+from dockmagic.errors import InvalidOption
+from dockmagic.events import OnEvent
+
+if TYPE_CHECKING:
+    from dockmagic.engine import Engine
+
+T = TypeVar("T")
+Namespace = argparse.Namespace
+
+
+class Console(Protocol):
+    """Where a command shows what happens while it works. Its result is returned, and shown by the door."""
+
+    stdin: int | None  # descriptor to read from, None where there is no input
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Show bytes that came from a container; `stream` is "stdout" or "stderr"."""
+
+    def watching(self) -> AbstractContextManager[OnEvent]:
+        """Give the receiver of the engine's events, and close the picture at the end, whatever the end is."""
+
+    def renewing(self) -> AbstractContextManager[Callable[[object], None]]:
+        """Give a function that shows a value in place of the one before, where the door can do that."""
+
+
+class HelpRequested(Exception):
+    """The line asked for help; `text` is what to show."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class HelpFlag(argparse.Action):
+    """`--help`, which raises HelpRequested instead of ending the interpreter."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
+        """Raise the parser's help."""
+        raise HelpRequested(parser.format_help())
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser with Docker's habits: whole flag names only, flags end at the first plain word's remainder."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.add_argument("--help", action=HelpFlag, nargs=0, help="show this help")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InvalidOption: which flag, what was wrong with it, and where to read on."""
+        text = re.sub(r"^argument ([^:]*): ", r"\1: ", message)
+        text = text.replace("the following arguments are required:", "missing:")
+        raise InvalidOption(f"{text}; see {self.prog} --help")
+
+    def parse_words(self, words: Sequence[str]) -> Namespace:
+        """Parse the words of a line. Raises InvalidOption naming the flag that can't be used."""
+        self._refuse_values_of_switches(words)
+        known, unknown = self.parse_known_args(list(words))
+        if unknown:
+            flags = [word for word in unknown if word.startswith("-")]
+            what = f"unknown flag {flags[0]}" if flags else f"unexpected argument {unknown[0]!r}"
+            raise InvalidOption(f"{what}; see {self.prog} --help")
+        return known
+
+    def _refuse_values_of_switches(self, words: Sequence[str]) -> None:
+        """Explain `--rm=false` before argparse does, in words of its own; the container's command is left alone."""
+        for word in words:
+            if not word.startswith("-"):
+                return
+            name, equals, _ = word.partition("=")
+            action = self._option_string_actions.get(name)
+            if equals and name.startswith("--") and action is not None and action.nargs == 0:
+                raise InvalidOption(f"{name} takes no value; leave it out where it isn't wanted")
+
+
+def typed(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Make a value parser (raises InvalidOption) fit for argparse, which then puts the flag's name in front."""
+
+    def convert(text: str) -> T:
+        try:
+            return parse(text)
+        except InvalidOption as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+def show_text(result: object, console: Console) -> None:
+    """Write the result's text and a newline; nothing where it has no text."""
+    text = str(result)
+    if text:
+        console.write("stdout", f"{text}\n".encode())
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of every door: `%container_run`, `dockmagic container run` and, by its alias, `dockmagic run`.
+
+    `run` returns a value with a plain-text form; `show` writes it where there is no display for values. A command
+    without a noun has no magic.
+    """
+
+    noun: str
+    verb: str
+    aliases: tuple[str, ...]
+    summary: str
+    arguments: Callable[[CommandParser], None]
+    run: Callable[[Engine, Namespace, Console], object]
+    show: Callable[[Any, Console], None] = show_text
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every form of the command's words: "container run", "run"."""
+        return (f"{self.noun} {self.verb}".strip(), *self.aliases)
+
+    def parser(self, prog: str) -> CommandParser:
+        """A parser whose messages call the command `prog`."""
+        parser = CommandParser(prog, self.summary)
+        self.arguments(parser)
+        return parser

@@ -1,0 +1,18 @@
+"""What every door reads of its environment before the engine can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dockmagic.engine import Engine
+
+
+def open_engine(environ: Mapping[str, str]) -> Engine:
+    """An engine on `$DOCKMAGIC_ROOT` (its default root where that isn't set), pulling from `$DOCKMAGIC_MIRROR`."""
+    from dockmagic.engine import Engine
+
+    root = environ.get("DOCKMAGIC_ROOT")
+    return Engine(Path(root) if root else None, mirror=environ.get("DOCKMAGIC_MIRROR") or None)

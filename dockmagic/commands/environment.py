@@ -1,0 +1,58 @@
+"""Environment, labels and build arguments: `-e`, `--env-file`, `-l`, `--build-arg`. Source: docker/cli pkg/kvfile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from dockmagic.errors import InvalidOption
+
+
+def variable(text: str, environ: Mapping[str, str]) -> str | None:
+    """`NAME=value` as it is; `NAME` with the caller's value, or None where the caller has none."""
+    name, equals, _ = text.partition("=")
+    if not name:
+        raise InvalidOption(f"-e {text!r} has no name; write NAME=value, or NAME for the value it has here")
+    if equals:
+        return text
+    return f"{name}={environ[name]}" if name in environ else None
+
+
+def variables(given: Sequence[str], files: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Entries of the files first, then those given by flag, so that a flag wins. Raises InvalidOption."""
+    entries = [entry for name in files for entry in file_entries(name)]
+    resolved = (variable(entry, environ) for entry in [*entries, *given])
+    return tuple(entry for entry in resolved if entry is not None)
+
+
+def file_entries(name: str) -> list[str]:
+    """Lines of an environment file: `NAME=value` or `NAME`, comments with # first; quotes are part of the value."""
+    try:
+        text = Path(name).expanduser().read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidOption(f"--env-file {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    entries = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        entry = line.lstrip()
+        if not entry or entry.startswith("#"):
+            continue
+        if not entry.partition("=")[0] or any(c.isspace() for c in entry.partition("=")[0]):
+            raise InvalidOption(f"--env-file {name}, line {number}: {line!r} isn't NAME=value")
+        entries.append(entry)
+    return entries
+
+
+def pairs(given: Iterable[str]) -> dict[str, str]:
+    """`name=value` texts as a dictionary; a later one wins, a name alone has the value ""."""
+    result = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if not name:
+            raise InvalidOption(f"{text!r} has no name; write name=value")
+        result[name] = value
+    return result
+
+
+def build_arguments(given: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Values of `--build-arg NAME=value`, or `NAME` with the caller's value; one that has none is left out."""
+    return pairs(entry for text in given if (entry := variable(text, environ)) is not None)

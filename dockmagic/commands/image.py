@@ -1,0 +1,212 @@
+"""Commands on images: ls, pull, tag, rm, inspect, history, tree, bootstrap. Source: Docker's reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dockmagic.commands.command import Command, CommandParser, Console, Namespace
+from dockmagic.commands.container import for_each
+from dockmagic.commands.human import ago, decimal_size, short_id
+from dockmagic.commands.refused import IMAGES, INSPECT, PULL, TEMPLATES, Refused, add_refused
+from dockmagic.commands.results import Document, Names, Stored
+from dockmagic.commands.table import Pretty, Table
+from dockmagic.events import ignore
+from dockmagic.widgets.tree import tree_html, tree_text
+
+if TYPE_CHECKING:
+    from dockmagic.engine import Engine
+    from dockmagic.image.store import Image
+    from dockmagic.image.tree import ImageTree, LayerNode
+
+_COLUMNS = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
+_NONE = "<none>"
+_INSTRUCTION_WIDTH = 45
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of an image, lowest first, with what they did to the files; `name` is what the user called it."""
+
+    name: str
+    tree: ImageTree
+
+    def __len__(self) -> int:
+        """Number of instructions."""
+        return len(self.tree.nodes)
+
+    def __getitem__(self, index: int) -> LayerNode:
+        """An instruction and its layer."""
+        return self.tree.nodes[index]
+
+    def __str__(self) -> str:
+        """The tree as text."""
+        return tree_text(self.name, self.tree.nodes)
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The tree as folds."""
+        return tree_html(self.name, self.tree.nodes)
+
+
+def _ls_arguments(parser: CommandParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="ids only")
+    parser.add_argument("--no-trunc", action="store_true", help="don't shorten ids")
+    add_refused(parser, IMAGES)
+    parser.add_argument("repository", metavar="REPOSITORY[:TAG]", nargs="?", help="only the images of this name")
+
+
+def _ls(engine: Engine, args: Namespace, console: Console) -> Table:
+    """Table of images, a row for each name, newest first."""
+    now = datetime.now(UTC)
+    found = [
+        (image, row)
+        for image in engine.images.ls()
+        for row in _rows(image, now, args.no_trunc)
+        if args.repository in {None, row[0], f"{row[0]}:{row[1]}"}
+    ]
+    rows = [row for _, row in found]
+    if args.quiet:
+        rows = [(identifier,) for identifier in dict.fromkeys(row[2] for row in rows)]
+    return Table(_COLUMNS, tuple(rows), tuple(image for image, _ in found), bare=args.quiet, caption="no images")
+
+
+def _rows(image: Image, now: datetime, no_trunc: bool) -> list[tuple[str, ...]]:
+    """A row for each of the image's names, or one for an image without."""
+    identifier = str(image.id) if no_trunc else short_id(image.id)
+    created = "N/A" if image.created is None else ago((now - image.created).total_seconds())
+    rest = identifier, created, decimal_size(image.size_bytes)
+    names = [(name.familiar_name, name.tag or _NONE) for name in image.references]
+    return [(*name, *rest) for name in names or [(_NONE, _NONE)]]
+
+
+def _pull_arguments(parser: CommandParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's name")
+    add_refused(parser, PULL)
+    parser.add_argument("reference", metavar="NAME[:TAG]", help="image in a registry")
+
+
+def _pull(engine: Engine, args: Namespace, console: Console) -> Stored:
+    """Fetch an image from its registry."""
+    if args.quiet:
+        return Stored(engine.images.pull(args.reference, ignore))
+    with console.watching() as on_event:
+        return Stored(engine.images.pull(args.reference, on_event))
+
+
+def _tag_arguments(parser: CommandParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="image to name")
+    parser.add_argument("target", metavar="TARGET", help="its new name")
+
+
+def _tag(engine: Engine, args: Namespace, console: Console) -> Names:
+    """Give an image one more name."""
+    engine.images.tag(args.source, args.target)
+    return Names()
+
+
+def _rm_arguments(parser: CommandParser) -> None:
+    parser.add_argument("-f", "--force", action="store_true", help="also where a stopped container uses it")
+    add_refused(parser, (Refused(("--no-prune",), "layers that nothing uses are always removed", switch=True),))
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="name or id")
+
+
+def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
+    """Take names from images, and remove those that have none left."""
+    lines: list[str] = []
+    for_each(args.images, lambda name: lines.extend(engine.images.rm(name, force=args.force)), console)
+    return Names(lines)
+
+
+def _inspect_arguments(parser: CommandParser) -> None:
+    add_refused(parser, INSPECT)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="name or id")
+
+
+def _inspect(engine: Engine, args: Namespace, console: Console) -> Document:
+    """All that is known of images, in Docker's JSON form."""
+    return Document(engine.images.inspect(name) for name in args.images)
+
+
+def _history_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--no-trunc", action="store_true", help="don't shorten instructions")
+    add_refused(parser, TEMPLATES)
+    parser.add_argument("image", metavar="IMAGE", help="name or id")
+
+
+def _history(engine: Engine, args: Namespace, console: Console) -> Table:
+    """Table of what made an image, the last instruction first."""
+    tree = engine.images.tree(args.image)
+    now = datetime.now(UTC)
+    last = len(tree.nodes) - 1
+    rows = [
+        (
+            short_id(tree.image.id) if index == last else "<missing>",
+            _age(node.created, now),
+            _instruction(node.instruction, args.no_trunc),
+            decimal_size(node.size_bytes),
+        )
+        for index, node in enumerate(tree.nodes)
+    ]
+    return Table(("IMAGE", "CREATED", "CREATED BY", "SIZE"), tuple(reversed(rows)), tuple(reversed(tree.nodes)))
+
+
+def _age(created: str, now: datetime) -> str:
+    """How long ago an RFC 3339 time was."""
+    try:
+        return ago((now - datetime.fromisoformat(created)).total_seconds())
+    except (TypeError, ValueError):
+        return "N/A"
+
+
+def _instruction(text: str, no_trunc: bool) -> str:
+    """An instruction on one line."""
+    line = " ".join(text.split())
+    return line if no_trunc or len(line) <= _INSTRUCTION_WIDTH else f"{line[: _INSTRUCTION_WIDTH - 1]}…"
+
+
+def _tree_arguments(parser: CommandParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="name or id")
+
+
+def _tree(engine: Engine, args: Namespace, console: Console) -> Layers:
+    """What each layer of an image did to the files."""
+    return Layers(args.image, engine.images.tree(args.image))
+
+
+def _bootstrap_arguments(parser: CommandParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="busybox, debian, or debian:SUITE")
+
+
+def _bootstrap(engine: Engine, args: Namespace, console: Console) -> Stored:
+    """Make a base image of this machine's parts, where no registry can be reached."""
+    with console.watching() as on_event:
+        return Stored(engine.images.bootstrap(args.name, on_event=on_event))
+
+
+def _command(
+    verb: str,
+    aliases: tuple[str, ...],
+    summary: str,
+    arguments: Callable[[CommandParser], None],
+    run: Callable[..., object],
+) -> Command:
+    """A command of this module."""
+    return Command("image", verb, aliases, summary, arguments, run)
+
+
+COMMANDS = (
+    _command("ls", ("images", "image list"), "List images.", _ls_arguments, _ls),
+    _command("pull", ("pull",), "Fetch an image from a registry.", _pull_arguments, _pull),
+    _command("tag", ("tag",), "Give an image one more name.", _tag_arguments, _tag),
+    _command("rm", ("rmi", "image remove"), "Remove names of images, and images.", _rm_arguments, _rm),
+    _command("inspect", (), "Show all that is known of images, as JSON.", _inspect_arguments, _inspect),
+    _command("history", ("history",), "Show what made an image.", _history_arguments, _history),
+    _command("tree", (), "Show the files of each layer.", _tree_arguments, _tree),
+    _command("bootstrap", (), "Make a base image without a registry.", _bootstrap_arguments, _bootstrap),
+)

@@ -1,0 +1,100 @@
+"""Build and pull as lines of plain text, for terminals and logs; one line for each thing that happens."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Callable
+
+from dockmagic.commands.human import decimal_size, short_id
+from dockmagic.events import (
+    BuildFinished,
+    BuildOutput,
+    BuildStep,
+    BuildWarning,
+    Event,
+    PullFinished,
+    PullProgress,
+    StepState,
+)
+from dockmagic.widgets.text import plain_line, printable
+
+_PULL_WORDS = {
+    "waiting": "Waiting",
+    "downloading": "Downloading",
+    "extracting": "Extracting",
+    "exists": "Already exists",
+    "complete": "Pull complete",
+}
+
+
+class PlainProgress:
+    """Turns events into lines, in the form of BuildKit's plain progress and of docker pull's."""
+
+    def __init__(self, write_line: Callable[[str], None]) -> None:
+        self._write_line = write_line
+        self._started: dict[int, float] = {}
+        self._decoders: dict[tuple[int, str], codecs.IncrementalDecoder] = {}
+        self._partial: dict[tuple[int, str], str] = {}
+        self._layers: dict[str, str] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Write the event's lines, if it has any."""
+        match event:
+            case BuildStep():
+                self._step(event)
+            case BuildOutput():
+                self._output(event)
+            case BuildWarning(message, line):
+                self._write_line(f"warning: line {line}: {message}")
+            case BuildFinished(image_id, references):
+                names = "".join(f"\n => named {name}" for name in references)
+                self._write_line(f" => image {image_id}{names}")
+            case PullProgress():
+                self._layer(event)
+            case PullFinished(reference, digest, updated):
+                self._write_line(f"Digest: {digest}")
+                self._write_line(
+                    f"Status: {'Downloaded newer image' if updated else 'Image is up to date'} for {reference}"
+                )
+            case _:
+                return
+
+    def _step(self, step: BuildStep) -> None:
+        """A step's beginning or end."""
+        if step.number not in self._started:
+            self._started[step.number] = time.monotonic()
+            self._write_line(f"#{step.number} [{step.number}/{step.total}] {printable(step.text)}")
+        if step.state is StepState.RUNNING:
+            return
+        for key in [key for key in self._partial if key[0] == step.number]:
+            self._line(step.number, self._partial.pop(key))
+        words = {
+            StepState.CACHED: "CACHED",
+            StepState.DONE: f"DONE {step.duration_s:.1f}s",
+            StepState.FAILED: f"ERROR {printable(step.reason.partition(chr(10))[0])}".rstrip(),
+        }
+        self._write_line(f"#{step.number} {words[step.state]}")
+
+    def _output(self, output: BuildOutput) -> None:
+        """Whole lines of a command's output; the rest waits for its end."""
+        key = output.number, output.stream
+        decoder = self._decoders.setdefault(key, codecs.getincrementaldecoder("utf-8")("replace"))
+        *lines, rest = (self._partial.pop(key, "") + decoder.decode(output.data)).split("\n")
+        for line in lines:
+            self._line(output.number, line)
+        if rest:
+            self._partial[key] = rest
+
+    def _line(self, number: int, text: str) -> None:
+        elapsed = time.monotonic() - self._started.get(number, time.monotonic())
+        self._write_line(f"#{number} {elapsed:.3f} {plain_line(text.rstrip(chr(13)))}")
+
+    def _layer(self, progress: PullProgress) -> None:
+        """A layer that changed its status."""
+        if self._layers.get(progress.digest) == progress.status:
+            return
+        self._layers[progress.digest] = progress.status
+        size = f" ({decimal_size(progress.total_bytes)})" if progress.total_bytes else ""
+        words = _PULL_WORDS.get(progress.status, progress.status)
+        self._write_line(f"{short_id(progress.digest)}: {words}{size if progress.status == 'downloading' else ''}")

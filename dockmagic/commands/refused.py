@@ -1,0 +1,163 @@
+"""Docker's flags that aren't available yet: each is known, and refused with its reason; none is taken and ignored."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import NoReturn
+
+from dockmagic.commands.command import CommandParser
+from dockmagic.errors import InvalidOption
+
+_NETWORKS = "containers have only a loopback (--network none) or the host's network (--network host)"
+_NO_TERMINAL = "there is no terminal to give to a container; leave it out, output arrives as it is written"
+_DEVICES = "a container has the default devices only"
+_HEALTH = "health checks don't run yet"
+_IO = "block I/O isn't limited yet"
+_REAL_TIME = "real-time scheduling isn't available"
+_NAMESPACES = "a container always has a namespace of its own"
+_VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
+_WINDOWS = "it means something on Windows only"
+_PLATFORM = "images of this machine's platform are used"
+_QUOTA = "write the limit as --cpus, such as --cpus 0.5"
+_TRUST = "image signatures aren't checked"
+_TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
+_FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
+_BUILD_LIMITS = "steps of a build run without limits"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Flags that are refused for one reason. A `switch` takes no value."""
+
+    names: tuple[str, ...]
+    reason: str
+    switch: bool = False
+
+
+RUN = (
+    Refused(("-t", "--tty"), _NO_TERMINAL, switch=True),
+    Refused(("-a", "--attach"), "standard output and standard error are always both attached"),
+    Refused(("--sig-proxy",), "an interrupt always stops a container in the foreground"),
+    Refused(("--detach-keys",), _NO_TERMINAL),
+    Refused(("-p", "--publish", "--expose"), _NETWORKS),
+    Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
+    Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link", "--ip", "--ip6"), _NETWORKS),
+    Refused(("--mac-address", "--network-alias", "--net-alias", "--link-local-ip"), _NETWORKS),
+    Refused(("--mount", "--volumes-from", "--volume-driver"), _VOLUMES),
+    Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
+    Refused(("--device", "--device-cgroup-rule", "--gpus"), _DEVICES),
+    Refused(("--privileged",), f"{_DEVICES} and capabilities; add single ones with --cap-add", switch=True),
+    Refused(("--device-read-bps", "--device-read-iops", "--device-write-bps", "--device-write-iops"), _IO),
+    Refused(("--blkio-weight", "--blkio-weight-device"), _IO),
+    Refused(("--cpu-period", "--cpu-quota"), _QUOTA),
+    Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
+    Refused(("--cpuset-mems",), "memory nodes can't be chosen; choose CPUs with --cpuset-cpus"),
+    Refused(("--memory-swappiness",), "limit swap with --memory-swap"),
+    Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
+    Refused(("--oom-kill-disable",), "a container over its memory limit is always killed", switch=True),
+    Refused(("--oom-score-adj",), "the order in which the kernel kills isn't changed yet"),
+    Refused(("--restart",), "containers aren't restarted yet"),
+    Refused(("--init",), "there is no extra init process yet", switch=True),
+    Refused(("--health-cmd", "--health-interval", "--health-retries", "--health-start-period"), _HEALTH),
+    Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
+    Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
+    Refused(("--log-driver", "--log-opt"), "logs are always kept beside the container; read them with logs"),
+    Refused(("--pid", "--ipc", "--uts", "--userns", "--cgroupns"), _NAMESPACES),
+    Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
+    Refused(("--sysctl",), "kernel parameters aren't set yet"),
+    Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
+    Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),
+    Refused(("--platform",), _PLATFORM),
+    Refused(("--disable-content-trust",), _TRUST, switch=True),
+    Refused(("--cidfile",), "use -d, which gives the id, or --name"),
+    Refused(("--label-file",), "write each label with -l name=value"),
+    Refused(("--annotation",), "use a label: -l name=value"),
+    Refused(("--runtime",), "dockmagic is its own runtime"),
+    Refused(("--use-api-socket",), "there is no API socket yet", switch=True),
+    Refused(("--isolation", "--cpu-count", "--cpu-percent", "--io-maxbandwidth", "--io-maxiops"), _WINDOWS),
+)
+
+EXEC = (
+    Refused(("-t", "--tty"), _NO_TERMINAL, switch=True),
+    Refused(("--privileged",), "a command has the container's capabilities", switch=True),
+    Refused(("--detach-keys",), _NO_TERMINAL),
+)
+
+START = (
+    Refused(("-a", "--attach"), "read what it writes with logs -f", switch=True),
+    Refused(("-i", "--interactive"), "a started container has no input; use run -i", switch=True),
+    Refused(("--detach-keys",), _NO_TERMINAL),
+)
+
+BUILD = (
+    Refused(("--add-host",), _NETWORKS),
+    Refused(("--build-context", "--cache-from", "--cache-to", "--no-cache-filter"), "only the local cache is used"),
+    Refused(("-o", "--output", "--metadata-file", "--iidfile", "--attest", "--provenance", "--sbom"),
+            "the image is stored, and nothing else is written"),
+    Refused(("--secret", "--ssh", "--allow", "--security-opt"), "RUN has no mounts or privileges yet"),
+    Refused(("--platform",), _PLATFORM),
+    Refused(("--progress",), "there is one way of showing progress"),
+    Refused(("--push", "--load", "--check", "--squash", "--compress"), "it isn't available yet", switch=True),
+    Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
+    Refused(("-m", "--memory", "--memory-swap", "-c", "--cpu-shares", "--cpuset-cpus", "--cpuset-mems"), _BUILD_LIMITS),
+    Refused(("--cpu-period", "--cpu-quota", "--cgroup-parent", "--shm-size", "--ulimit"), _BUILD_LIMITS),
+    Refused(("--disable-content-trust",), _TRUST, switch=True),
+)  # fmt: skip
+
+PS = (
+    Refused(("-f", "--filter"), _FILTERS),
+    Refused(("--format",), _TEMPLATES),
+    Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
+)
+
+LOGS = (
+    Refused(("--since", "--until"), "choose the last lines with --tail"),
+    Refused(("--details",), "log entries carry no details", switch=True),
+)
+
+IMAGES = (
+    Refused(("-f", "--filter"), _FILTERS),
+    Refused(("--format",), _TEMPLATES),
+    Refused(("--digests",), "see inspect for an image's digests", switch=True),
+    Refused(("-a", "--all"), "there are no intermediate images to show", switch=True),
+)
+
+TEMPLATES = (Refused(("--format",), _TEMPLATES),)
+INSPECT = (
+    Refused(("-f", "--format"), _TEMPLATES),
+    Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
+)
+PULL = (
+    Refused(("--platform",), _PLATFORM),
+    Refused(("-a", "--all-tags"), "pull one tag after the other", switch=True),
+    Refused(("--disable-content-trust",), _TRUST, switch=True),
+)
+
+
+class Refusal(argparse.Action):
+    """A flag that is never taken; its `const` is the reason."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        """Raise InvalidOption with the reason."""
+        raise InvalidOption(f"{option_string} isn't available yet: {self.const}")
+
+
+def add_refused(parser: CommandParser, flags: tuple[Refused, ...]) -> None:
+    """Make `parser` know these flags and refuse them."""
+    for refused in flags:
+        parser.add_argument(
+            *refused.names,
+            action=Refusal,
+            nargs=0 if refused.switch else 1,
+            const=refused.reason,
+            dest=argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )

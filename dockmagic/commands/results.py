@@ -1,0 +1,162 @@
+"""What commands return: small values that read well as text, as HTML and from Python."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dockmagic.commands.human import binary_size
+from dockmagic.commands.table import Pretty, columns_of_text
+
+if TYPE_CHECKING:
+    from dockmagic.image.store import Image
+
+_PRE = "margin:0;padding:0;background:none;font-family:var(--jp-code-font-family,monospace);line-height:1.35"
+
+
+class Names(tuple[str, ...]):
+    """Names or ids of what a command acted on, one a line."""
+
+    __slots__ = ()
+
+    def __new__(cls, names: Iterable[str] = ()) -> Names:
+        """Take the names in their order."""
+        return super().__new__(cls, tuple(names))
+
+    def __str__(self) -> str:
+        """One name a line."""
+        return "\n".join(self)
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+
+class Numbers(tuple[int, ...]):
+    """Exit statuses, in the order of the containers that were asked for; one a line."""
+
+    __slots__ = ()
+
+    def __new__(cls, numbers: Iterable[int] = ()) -> Numbers:
+        """Take the numbers in their order."""
+        return super().__new__(cls, tuple(numbers))
+
+    def __str__(self) -> str:
+        """One number a line."""
+        return "\n".join(str(number) for number in self)
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+
+class Document(list[dict[str, Any]]):
+    """What inspect found: a list with an object for each name, shown as indented JSON."""
+
+    def __str__(self) -> str:
+        """JSON as Docker prints it."""
+        return json.dumps(list(self), indent=4, ensure_ascii=False)
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The same in a preformatted block."""
+        return f'<pre style="{_PRE}">{html.escape(str(self))}</pre>'
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values, such as the versions of what is at work."""
+
+    items: tuple[tuple[str, str], ...]
+
+    def __getitem__(self, name: str) -> str:
+        """The value of a name. Raises KeyError."""
+        return dict(self.items)[name]
+
+    def __str__(self) -> str:
+        """Two columns."""
+        return "\n".join(columns_of_text([(f"{name}:", value) for name, value in self.items])) if self.items else ""
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that ran in the foreground and ended; its output was shown while it ran.
+
+    `exit_status` is 128+n for signal n. `stdout` and `stderr` hold the last part of a long output.
+    """
+
+    exit_status: int
+    container_id: str = ""
+    oom_killed: bool = False
+    memory_limit_bytes: int | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.stdout.decode("utf-8", "replace")
+
+    def __str__(self) -> str:
+        """What is worth saying: nothing after a success."""
+        if self.oom_killed:
+            limit = f" of {binary_size(self.memory_limit_bytes)}" if self.memory_limit_bytes else ""
+            return f"exited with {self.exit_status}: killed, since it needed more than its memory limit{limit}"
+        return f"exited with {self.exit_status}" if self.exit_status else ""
+
+    def _ipython_display_(self) -> None:
+        """Show nothing after a success; NotImplementedError makes IPython go on to the other forms."""
+        if str(self):
+            raise NotImplementedError
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The same, marked as something to look at."""
+        return f'<div style="color:#b3261e;font-weight:600">{html.escape(str(self))}</div>'
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image that is in the store now."""
+
+    image: Image
+
+    @property
+    def name(self) -> str:
+        """Its first name, or its id."""
+        references = self.image.references
+        return references[0].familiar if references else str(self.image.id)
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+
+class Shown:
+    """The result of a command that has shown all it had to say."""
+
+    exit_status = 0
+
+    def __str__(self) -> str:
+        """Nothing."""
+        return ""
+
+    def _ipython_display_(self) -> None:
+        """Show nothing more."""

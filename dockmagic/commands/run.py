@@ -1,0 +1,148 @@
+"""Commands that start a process: run, create, exec. Source: docker run, docker create and docker exec."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dockmagic.commands.command import Command, CommandParser, Console, Namespace
+from dockmagic.commands.environment import variables
+from dockmagic.commands.mounts import make_sources
+from dockmagic.commands.refused import EXEC, add_refused
+from dockmagic.commands.results import Finished
+from dockmagic.commands.run_flags import add_run_flags, run_options
+from dockmagic.errors import InvalidOption
+from dockmagic.events import ContainerOutput, Event, OnEvent
+from dockmagic.oci.options import ExecOptions
+
+if TYPE_CHECKING:
+    from dockmagic.containers import Container
+    from dockmagic.engine import Engine
+
+_KEPT_BYTES = 1 << 20
+
+
+class Kept:
+    """The last bytes of each stream, noted on their way to the receiver of the events."""
+
+    def __init__(self, on_event: OnEvent, most_bytes: int = _KEPT_BYTES) -> None:
+        self._on_event = on_event
+        self._most_bytes = most_bytes
+        self._pieces: dict[str, deque[bytes]] = {"stdout": deque(), "stderr": deque()}
+        self._sizes = {"stdout": 0, "stderr": 0}
+
+    def __call__(self, event: Event) -> None:
+        """Note output, and pass the event on."""
+        if isinstance(event, ContainerOutput):
+            self._note(event.stream, event.data)
+        self._on_event(event)
+
+    def _note(self, stream: str, data: bytes) -> None:
+        pieces = self._pieces[stream]
+        pieces.append(data)
+        self._sizes[stream] += len(data)
+        while len(pieces) > 1 and self._sizes[stream] - len(pieces[0]) >= self._most_bytes:
+            self._sizes[stream] -= len(pieces.popleft())
+
+    def last(self, stream: str) -> bytes:
+        """The end of what the stream gave."""
+        return b"".join(self._pieces[stream])[-self._most_bytes :]
+
+
+def _run_arguments(parser: CommandParser) -> None:
+    """Add run's flags: create's, and whether to wait."""
+    parser.add_argument("-d", "--detach", action="store_true", help="run in the background and give the container")
+    add_run_flags(parser)
+
+
+def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Container:
+    """Run a container: to its end (Finished), or in the background (its handle)."""
+    options = run_options(args, detach=args.detach)
+    stdin = None if args.detach else _stdin(args, console)
+    make_sources(options.mounts)
+    with console.watching() as on_event:
+        if args.detach:
+            return engine.containers.run_detached(args.image, options, on_event=on_event)
+        kept = Kept(on_event)
+        result = engine.containers.run(args.image, options, stdin=stdin, on_event=kept)
+    return Finished(
+        exit_status=result.exit_status,
+        container_id=result.container_id,
+        oom_killed=result.oom_killed,
+        memory_limit_bytes=options.memory_bytes,
+        stdout=kept.last("stdout"),
+        stderr=kept.last("stderr"),
+    )
+
+
+def _stdin(args: Namespace, console: Console) -> int | None:
+    """What the process reads: with -i the console's input. Raises InvalidOption where that has none."""
+    if args.interactive and console.stdin is None:
+        raise InvalidOption("-i: there is nothing to read here; use a %% cell, whose body is standard input")
+    return console.stdin if args.interactive else None
+
+
+def _create(engine: Engine, args: Namespace, console: Console) -> Container:
+    """Make a container without starting it."""
+    options = run_options(args)
+    make_sources(options.mounts)
+    with console.watching() as on_event:
+        return engine.containers.create(args.image, options, on_event)
+
+
+def _exec_arguments(parser: CommandParser) -> None:
+    """Add exec's flags; they end at the container."""
+    parser.add_argument("-d", "--detach", action="store_true", help="run in the background")
+    parser.add_argument("-i", "--interactive", action="store_true", help="connect standard input")
+    parser.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set a variable")
+    parser.add_argument("--env-file", action="append", default=[], metavar="FILE", help="read variables from a file")
+    parser.add_argument("-u", "--user", default="", metavar="USER[:GROUP]", help="run as, by name or number")
+    parser.add_argument("-w", "--workdir", default="", metavar="DIR", help="working directory")
+    add_refused(parser, EXEC)
+    parser.add_argument("container", metavar="CONTAINER", help="name or id of a running container")
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="command and its arguments")
+
+
+def _exec(engine: Engine, args: Namespace, console: Console) -> Finished:
+    """Run one more process in a running container."""
+    if not args.command:
+        raise InvalidOption("a command is missing; write it after the container")
+    stdin = _stdin(args, console)
+    container = engine.containers.get(args.container)
+    options = ExecOptions(
+        command=tuple(args.command),
+        env=variables(args.env, args.env_file, os.environ),
+        user=args.user,
+        workdir=args.workdir,
+        interactive=args.interactive,
+        detach=args.detach,
+    )
+    with console.watching() as on_event:
+        kept = Kept(on_event)
+        status = container.exec(options, stdin=stdin, on_event=kept)
+    return Finished(status, container.id, stdout=kept.last("stdout"), stderr=kept.last("stderr"))
+
+
+def show_id(result: Finished | Container, console: Console) -> None:
+    """Write the id of a container in the background; of one that has ended, why it was killed."""
+    if not isinstance(result, Finished):
+        console.write("stdout", f"{result.id}\n".encode())
+    elif result.oom_killed:
+        console.write("stderr", f"dockmagic: {result}\n".encode())
+
+
+def _command(
+    verb: str, summary: str, arguments: Callable[[CommandParser], None], run: Callable[..., object]
+) -> Command:
+    """A command of this module."""
+    return Command("container", verb, (verb,), summary, arguments, run, show_id)
+
+
+COMMANDS = (
+    _command("run", "Make a container from an image and run a command in it.", _run_arguments, _run),
+    _command("create", "Make a container without starting it.", add_run_flags, _create),
+    _command("exec", "Run a command in a running container.", _exec_arguments, _exec),
+)

@@ -1,0 +1,196 @@
+"""The flags of run and create, and the options that they mean. Source: docker run's reference."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from dockmagic.commands import values
+from dockmagic.commands.command import CommandParser, Namespace, typed
+from dockmagic.commands.environment import pairs, variables
+from dockmagic.commands.mounts import bind, tmpfs
+from dockmagic.commands.refused import RUN, add_refused
+from dockmagic.errors import InvalidOption
+from dockmagic.oci.options import RunOptions
+
+_TRUE = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"}
+_FALSE = {"no-new-privileges:false", "no-new-privileges=false"}
+
+
+def add_run_flags(parser: CommandParser) -> None:
+    """Add every flag of `docker create`, then the image and its command; flags end at the image."""
+    _add_identity(parser)
+    _add_process(parser)
+    _add_resources(parser)
+    _add_isolation(parser)
+    add_refused(parser, RUN)
+    parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
+    parser.add_argument(
+        "command", metavar="COMMAND", nargs=argparse.REMAINDER, help="command and arguments, instead of the image's"
+    )
+
+
+def _add_identity(parser: CommandParser) -> None:
+    """Add name, labels and life cycle."""
+    group = parser.add_argument_group("the container")
+    group.add_argument("--name", type=typed(values.container_name), help="name (made up)")
+    group.add_argument("-l", "--label", action="append", default=[], metavar="NAME=VALUE", help="add a label")
+    group.add_argument("--rm", dest="remove", action="store_true", help="remove the container when it has ended")
+    group.add_argument("--stop-signal", type=typed(values.signal_name), metavar="SIGNAL", help="signal that stops it")
+    group.add_argument(
+        "--stop-timeout",
+        type=typed(values.natural),
+        metavar="SECONDS",
+        help="time before it is killed",
+    )
+
+
+def _add_process(parser: CommandParser) -> None:
+    """Add what the process is and sees."""
+    group = parser.add_argument_group("its process")
+    group.add_argument("-i", "--interactive", action="store_true", help="connect standard input")
+    group.add_argument("--entrypoint", metavar="WORD", help='replace the entrypoint; "" clears it')
+    group.add_argument(
+        "-e",
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a variable; NAME: as here",
+    )
+    group.add_argument("--env-file", action="append", default=[], metavar="FILE", help="read variables from a file")
+    group.add_argument("-u", "--user", default="", metavar="USER[:GROUP]", help="run as, by name or number")
+    group.add_argument("--group-add", action="append", default=[], metavar="GROUP", help="add a supplementary group")
+    group.add_argument("-w", "--workdir", default="", metavar="DIR", help="working directory")
+    group.add_argument("-h", "--hostname", default="", metavar="NAME", help="host name")
+    group.add_argument("--domainname", default="", metavar="NAME", help="NIS domain name")
+    group.add_argument(
+        "--ulimit",
+        action="append",
+        default=[],
+        type=typed(values.ulimit),
+        metavar="NAME=SOFT[:HARD]",
+        help="set a limit",
+    )
+
+
+def _add_resources(parser: CommandParser) -> None:
+    """Add the limits of the cgroup."""
+    group = parser.add_argument_group("limits")
+    group.add_argument("-m", "--memory", type=typed(values.memory_bytes), metavar="SIZE", help="most memory: 64m")
+    group.add_argument(
+        "--memory-swap",
+        type=typed(values.swap_bytes),
+        metavar="SIZE",
+        help="most memory and swap; -1: no limit",
+    )
+    group.add_argument(
+        "--memory-reservation", type=typed(values.size_bytes), metavar="SIZE", help="memory left to it under pressure"
+    )
+    group.add_argument("--cpus", type=typed(values.cpus), metavar="N", help="most CPU time, in cores, such as 0.5")
+    group.add_argument("-c", "--cpu-shares", type=typed(values.cpu_shares), metavar="N", help="relative CPU weight")
+    group.add_argument(
+        "--cpuset-cpus", type=typed(values.cpu_list), metavar="LIST", help="CPUs to run on, such as 0-2,4"
+    )
+    group.add_argument(
+        "--pids-limit", type=typed(values.pids_limit), metavar="N", help="most processes and threads; -1: no limit"
+    )
+    group.add_argument(
+        "--shm-size", type=typed(values.size_bytes), default=64 << 20, metavar="SIZE", help="size of /dev/shm (64m)"
+    )
+
+
+def _add_isolation(parser: CommandParser) -> None:
+    """Add file system, network and privileges."""
+    group = parser.add_argument_group("isolation")
+    group.add_argument("--read-only", action="store_true", help="make the root file system read-only")
+    group.add_argument(
+        "-v", "--volume", action="append", default=[], type=typed(bind), metavar="DIR:DIR[:ro]",
+        help="mount a directory of the host",
+    )  # fmt: skip
+    group.add_argument(
+        "--tmpfs", action="append", default=[], type=typed(tmpfs), metavar="DIR[:OPTIONS]", help="mount a tmpfs"
+    )
+    group.add_argument(
+        "--network", "--net", default="none", type=typed(values.network), metavar="NETWORK", help="none or host"
+    )
+    group.add_argument("--cap-add", action="append", default=[], metavar="NAME", help="add a capability, or ALL")
+    group.add_argument("--cap-drop", action="append", default=[], metavar="NAME", help="drop a capability, or ALL")
+    group.add_argument(
+        "--security-opt", action="append", default=[], metavar="OPTION", help="no-new-privileges, seccomp=unconfined"
+    )
+
+
+def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
+    """What the parsed flags ask for. Raises InvalidOption where flags contradict each other."""
+    _check_memory(args)
+    no_new_privileges, seccomp = _security(args.security_opt)
+    return RunOptions(
+        name=args.name or "",
+        command=tuple(args.command),
+        entrypoint=_entrypoint(args.entrypoint),
+        env=variables(args.env, args.env_file, os.environ),
+        user=args.user,
+        group_add=tuple(args.group_add),
+        workdir=args.workdir,
+        hostname=args.hostname,
+        domainname=args.domainname,
+        labels=pairs(args.label),
+        interactive=args.interactive,
+        remove=args.remove,
+        detach=detach,
+        network=args.network,
+        read_only=args.read_only,
+        mounts=tuple(args.volume),
+        tmpfs=tuple(args.tmpfs),
+        shm_size_bytes=args.shm_size,
+        memory_bytes=args.memory or None,
+        memory_swap_bytes=args.memory_swap or None,
+        memory_reservation_bytes=args.memory_reservation or None,
+        cpus=args.cpus or None,
+        cpu_shares=args.cpu_shares or None,
+        cpuset_cpus=args.cpuset_cpus or "",
+        pids_limit=args.pids_limit,
+        ulimits=tuple(args.ulimit),
+        cap_add=tuple(args.cap_add),
+        cap_drop=tuple(args.cap_drop),
+        no_new_privileges=no_new_privileges,
+        seccomp=seccomp,
+        stop_signal=args.stop_signal or "",
+        stop_timeout_s=args.stop_timeout,
+    )
+
+
+def _entrypoint(text: str | None) -> tuple[str, ...] | None:
+    """One word, as Docker takes it; "" clears the image's entrypoint."""
+    if text is None:
+        return None
+    return (text,) if text else ()
+
+
+def _check_memory(args: Namespace) -> None:
+    """Raise InvalidOption unless memory, swap and reservation fit together (docker/cli, "verifyContainerResources")."""
+    memory, swap, reservation = args.memory, args.memory_swap, args.memory_reservation
+    if swap and swap > 0 and not memory:
+        raise InvalidOption("--memory-swap limits memory and swap together; give --memory too")
+    if swap and memory and 0 < swap < memory:
+        raise InvalidOption("--memory-swap is memory and swap together, so it can't be less than --memory")
+    if memory and reservation and reservation > memory:
+        raise InvalidOption("--memory-reservation can't be more than --memory")
+
+
+def _security(given: list[str]) -> tuple[bool, str]:
+    """The no_new_privileges flag and the seccomp profile of `--security-opt`."""
+    no_new_privileges, seccomp = False, "default"
+    for option in given:
+        if option in _TRUE | _FALSE:
+            no_new_privileges = option in _TRUE
+        elif option in {"seccomp=unconfined", "seccomp:unconfined"}:
+            seccomp = "unconfined"
+        elif option in {"seccomp=builtin", "seccomp=default"}:
+            seccomp = "default"
+        else:
+            raise InvalidOption(
+                f"--security-opt {option} isn't available yet; use no-new-privileges or seccomp=unconfined"
+            )
+    return no_new_privileges, seccomp

@@ -1,0 +1,196 @@
+"""A build as it goes: steps with their states and times, the last output, and where it failed.
+
+BuildView takes events and gives the picture as HTML and as text; it shows nothing itself.
+"""
+
+from __future__ import annotations
+
+import codecs
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+
+from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, StepState
+from dockmagic.widgets.style import AMBER, BLUE, BOX, ELLIPSIS, FAINT, GREEN, MONO, RED
+from dockmagic.widgets.text import plain_line, plural
+
+_RUNNING_LINES = 8
+_KEPT_LINES = 200
+_FAILED_LINES = 30
+_LINE_WIDTH = 500
+_MARKS = {
+    StepState.RUNNING: ("●", BLUE),
+    StepState.CACHED: ("✓", GREEN),
+    StepState.DONE: ("✓", GREEN),
+    StepState.FAILED: ("✗", RED),
+}
+_PRE = (
+    "margin:0;padding:6px 12px 6px 34px;background:none;white-space:pre-wrap;overflow-wrap:anywhere;font-size:12px;"
+    f"{MONO}"
+)
+
+
+class Tail:
+    """The last lines of some output, its bytes decoded as they come; how many lines there were in all."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+        self._open: dict[str, str] = {}
+        self.count = 0
+
+    def add(self, stream: str, data: bytes) -> None:
+        """Take bytes of a stream; only whole lines of one stream are put beside those of another."""
+        decoder = self._decoders.setdefault(stream, codecs.getincrementaldecoder("utf-8")("replace"))
+        *lines, rest = (self._open.get(stream, "") + decoder.decode(data)).split("\n")
+        self._open[stream] = rest.rpartition("\r")[2][-_LINE_WIDTH:]
+        for line in lines:
+            self._lines.append(line.removesuffix("\r").rpartition("\r")[2][:_LINE_WIDTH])
+            self.count += 1
+
+    def last(self, most: int) -> list[str]:
+        """The last lines, those without an end included."""
+        lines = [*self._lines, *(text for text in self._open.values() if text)]
+        return [plain_line(line) for line in lines[-most:]]
+
+
+def _first_line(text: str) -> str:
+    """The first line of a message, which may go on with an excerpt."""
+    return text.partition("\n")[0]
+
+
+@dataclass
+class StepView:
+    """A step as it was last reported, when it began (monotonic, s), and what it wrote."""
+
+    step: BuildStep
+    began_s: float
+    output: Tail = field(default_factory=Tail)
+
+    def time_text(self, now_s: float) -> str:
+        """How long it took, or has taken so far."""
+        if self.step.state is StepState.CACHED:
+            return "cached"
+        running = self.step.state is StepState.RUNNING
+        seconds = now_s - self.began_s if running else self.step.duration_s
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+
+
+class BuildView:
+    """The state of one build; any thread may call any method."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began_s = clock()
+        self._ended_s: float | None = None
+        self._steps: dict[int, StepView] = {}
+        self._warnings: list[BuildWarning] = []
+        self._finished: BuildFinished | None = None
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event of the build; others are passed over."""
+        with self._lock:
+            match event:
+                case BuildStep(number=number):
+                    view = self._steps.setdefault(number, StepView(event, self._clock()))
+                    view.step = event
+                case BuildOutput(number, stream, data) if number in self._steps:
+                    self._steps[number].output.add(stream, data)
+                case BuildWarning():
+                    self._warnings.append(event)
+                case BuildFinished():
+                    self._finished = event
+                case _:
+                    return
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that the build is over; `error` is what ended it."""
+        with self._lock:
+            self._error = error
+            self._ended_s = self._clock()
+
+    def bundle(self) -> dict[str, str]:
+        """The picture, by MIME type."""
+        with self._lock:
+            return {"text/html": self._html(), "text/plain": self._text()}
+
+    def _now_s(self) -> float:
+        return self._clock() if self._ended_s is None else self._ended_s
+
+    def _views(self) -> list[StepView]:
+        """Steps in the order of their numbers."""
+        return [self._steps[number] for number in sorted(self._steps)]
+
+    def _text(self) -> str:
+        """The picture as lines of text."""
+        now_s = self._now_s()
+        lines = []
+        for view in self._views():
+            step = view.step
+            lines.append(f"{_MARKS[step.state][0]} [{step.number}/{step.total}] {step.text}  {view.time_text(now_s)}")
+            lines += [f"    {line}" for line in view.output.last(self._shown_lines(view))]
+        lines += [f"warning: line {warning.line}: {warning.message}" for warning in self._warnings]
+        return "\n".join([*lines, self._summary()])
+
+    def _shown_lines(self, view: StepView) -> int:
+        """How many lines of output are in sight: those of a step that runs or has failed."""
+        return {StepState.RUNNING: _RUNNING_LINES, StepState.FAILED: _FAILED_LINES}.get(view.step.state, 0)
+
+    def _summary(self) -> str:
+        """The last line: what the build came to."""
+        if self._finished is not None:
+            cached = sum(view.step.state is StepState.CACHED for view in self._steps.values())
+            names = " ".join(self._finished.references) or "image"
+            steps = f"{plural(len(self._steps), 'step')}, {cached} cached"
+            identifier = self._finished.image_id.removeprefix("sha256:")[:12]
+            return f"{names}  {identifier}  {steps}, {self._now_s() - self._began_s:.1f} s"
+        if self._error is None:
+            return "building …"
+        return "interrupted" if isinstance(self._error, KeyboardInterrupt) else "failed"
+
+    def _html(self) -> str:
+        """The picture in HTML: a row a step, output beneath, a last line."""
+        now_s = self._now_s()
+        steps = "".join(self._html_step(view, now_s) for view in self._views())
+        warnings = "".join(
+            f'<div style="padding:3px 12px;color:{AMBER}">warning: line {warning.line}: {escape(warning.message)}</div>'
+            for warning in self._warnings
+        )
+        color = GREEN if self._finished else RED if self._error else BLUE
+        mark = "✓" if self._finished else "✗" if self._error else "●"
+        summary = (
+            f'<div style="padding:5px 12px;border-left:3px solid {color};background:var(--jp-layout-color2,#f8f9fa)">'
+            f'<span style="color:{color};font-weight:600">{mark}</span> {escape(self._summary())}</div>'
+        )
+        return f'<div style="{BOX}">{steps}{warnings}{summary}</div>'
+
+    def _html_step(self, view: StepView, now_s: float) -> str:
+        """A step's row, and what it wrote."""
+        step = view.step
+        mark, color = _MARKS[step.state]
+        row = (
+            '<div style="display:grid;grid-template-columns:14px 44px 1fr auto;column-gap:8px;padding:3px 12px;'
+            f'align-items:baseline"><span style="color:{color};font-weight:600">{mark}</span>'
+            f'<span style="{FAINT}">{step.number}/{step.total}</span>'
+            f'<span title="{escape(step.text)}" style="{MONO};{ELLIPSIS}">{escape(step.text)}</span>'
+            f'<span title="{escape(step.reason)}" style="{FAINT}">{view.time_text(now_s)}</span></div>'
+        )
+        return row + self._html_output(view)
+
+    def _html_output(self, view: StepView) -> str:
+        """What a step wrote: open while it runs or where it failed, folded away afterwards."""
+        state, output = view.step.state, view.output
+        lines = output.last(self._shown_lines(view) or _KEPT_LINES)
+        text = f'<pre style="{_PRE};{FAINT}">{escape(chr(10).join(lines))}</pre>' if lines else ""
+        if state is StepState.FAILED:
+            reason = f'<div style="padding:2px 12px 6px 34px;color:{RED}">{escape(_first_line(view.step.reason))}</div>'
+            return f'<div style="border-left:3px solid {RED}">{text}{reason}</div>'
+        if state is StepState.RUNNING or not text:
+            return text
+        label = f"{plural(max(output.count, len(lines)), 'line')} of output"
+        return f'<details style="padding-left:74px;{FAINT}"><summary>{label}</summary>{text}</details>'

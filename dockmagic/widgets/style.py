@@ -1,0 +1,17 @@
+"""Inline styles that the pictures share; they follow the notebook's theme, and survive where `<style>` is stripped."""
+
+from __future__ import annotations
+
+MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace)"
+FAINT = "color:var(--jp-ui-font-color2,#5f6368)"
+BORDER = "1px solid var(--jp-border-color2,#dadce0)"
+BOX = (
+    f"border:{BORDER};border-radius:6px;max-width:860px;overflow:hidden;font-size:13px;line-height:1.45;"
+    "color:var(--jp-ui-font-color1,#202124);font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
+)
+BAND = "background:var(--jp-layout-color2,#f8f9fa)"
+GREEN = "#188038"
+RED = "#c5221f"
+BLUE = "#1967d2"
+AMBER = "#b06000"
+ELLIPSIS = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"

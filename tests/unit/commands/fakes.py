@@ -1,0 +1,302 @@
+"""An engine without containers: it notes what it is asked for, and answers with what the test gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from dockmagic.errors import NotFound
+from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
+from dockmagic.oci.digest import Digest
+from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.reference import Reference
+
+IMAGE_ID = Digest.of(b"an image")
+
+
+@dataclass(frozen=True)
+class State:
+    """A container's state, with the fields of the engine's."""
+
+    status: str = "running"
+    pid: int = 1
+    exit_status: int = 0
+    started_ns: int = 0
+    finished_ns: int = 0
+    oom_killed: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a log."""
+
+    time_ns: int
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave."""
+
+    container_id: str = "c" * 64
+    exit_status: int = 0
+    oom_killed: bool = False
+
+
+@dataclass
+class FakeContainer:
+    """A handle that notes its calls."""
+
+    name: str = "burn"
+    id: str = "c0ffee" + "0" * 58
+    image: str = "busybox"
+    command: tuple[str, ...] = ("sh", "-c", "while :; do :; done")
+    created_ns: int = 0
+    now: State = field(default_factory=State)
+    lines: tuple[Line, ...] = ()
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    fails: Exception | None = None
+    said: tuple[tuple[str, bytes], ...] = ()
+    exec_status: int = 0
+
+    def state(self) -> State:
+        """The state that the test gave."""
+        return self.now
+
+    def _note(self, *call: Any) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.calls.append(call)
+
+    def start(self) -> None:
+        """Note it."""
+        self._note("start")
+
+    def stop(self, timeout_s: int | None = None) -> None:
+        """Note it."""
+        self._note("stop", timeout_s)
+
+    def kill(self, signal: str = "KILL") -> None:
+        """Note it."""
+        self._note("kill", signal)
+
+    def rm(self, force: bool = False) -> None:
+        """Note it."""
+        self._note("rm", force)
+
+    def wait(self) -> int:
+        """The status in the state."""
+        self._note("wait")
+        return self.now.exit_status
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Line]:
+        """The lines that the test gave."""
+        self._note("logs", follow, tail)
+        return iter(self.lines if tail is None else self.lines[-tail:])
+
+    def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:
+        """Report the output that the test gave."""
+        self._note("exec", options, stdin)
+        for stream, data in self.said:
+            on_event(ContainerOutput(self.id, stream, data))
+        return self.exec_status
+
+    def inspect(self) -> dict[str, Any]:
+        """A little of Docker's form."""
+        return {"Id": self.id, "Name": f"/{self.name}"}
+
+
+@dataclass
+class FakeContainers:
+    """The containers that the test gave, and what was asked of them."""
+
+    all: dict[str, FakeContainer] = field(default_factory=dict)
+    asked: list[tuple[str, str, RunOptions]] = field(default_factory=list)
+    events: tuple[Event, ...] = ()
+    result: Result = field(default_factory=Result)
+    fails: BaseException | None = None
+    stdin: int | None = None
+    meanwhile: Callable[[OnEvent], None] | None = None
+
+    def run(self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> Result:
+        """Report the events, then fail or give the result."""
+        self.asked.append(("run", image, options))
+        self.stdin = stdin
+        for event in self.events:
+            on_event(event)
+        if self.meanwhile is not None:
+            self.meanwhile(on_event)
+        if self.fails is not None:
+            raise self.fails
+        return self.result
+
+    def create(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> FakeContainer:
+        """Note it."""
+        self.asked.append(("create", image, options))
+        return FakeContainer(options.name or "made_up")
+
+    def run_detached(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> FakeContainer:
+        """Note it."""
+        self.asked.append(("run_detached", image, options))
+        return FakeContainer(options.name or "made_up")
+
+    def ls(self, all: bool = False) -> list[FakeContainer]:
+        """Those that run, or all."""
+        return [c for c in self.all.values() if all or c.now.status == "running"]
+
+    def get(self, name: str) -> FakeContainer:
+        """By name only."""
+        if name not in self.all:
+            raise NotFound("container", name)
+        return self.all[name]
+
+
+@dataclass(frozen=True)
+class FakeImage:
+    """A stored image."""
+
+    id: Digest = IMAGE_ID
+    references: tuple[Reference, ...] = (Reference.parse("hello"),)
+    size_bytes: int = 4_268_123
+    created: datetime | None = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class FakeChange:
+    """A path that a layer changed."""
+
+    path: str
+    kind: str = "A"
+    type: str = "file"
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class FakeNode:
+    """An instruction and its layer."""
+
+    instruction: str
+    created: str = "2024-01-01T00:00:00Z"
+    empty: bool = False
+    size_bytes: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    largest: tuple[FakeChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class FakeTree:
+    """An image and its instructions."""
+
+    nodes: tuple[FakeNode, ...]
+    image: FakeImage = field(default_factory=FakeImage)
+
+
+@dataclass
+class FakeImages:
+    """The images that the test gave, and what was asked of them."""
+
+    all: dict[str, FakeImage] = field(default_factory=dict)
+    nodes: tuple[FakeNode, ...] = ()
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    events: tuple[Event, ...] = ()
+
+    def ls(self) -> list[FakeImage]:
+        """All."""
+        return list(self.all.values())
+
+    def pull(self, reference: str, on_event: OnEvent) -> FakeImage:
+        """Report the events."""
+        self.calls.append(("pull", reference))
+        for event in self.events:
+            on_event(event)
+        return FakeImage(references=(Reference.parse(reference),))
+
+    def tag(self, source: str, target: str) -> None:
+        """Note it."""
+        self.calls.append(("tag", source, target))
+
+    def rm(self, name: str, force: bool = False) -> list[str]:
+        """Note it."""
+        self.calls.append(("rm", name, force))
+        return [f"Untagged: {name}"]
+
+    def tree(self, name: str) -> FakeTree:
+        """The nodes that the test gave."""
+        return FakeTree(self.nodes)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """A little of Docker's form."""
+        if name not in self.all:
+            raise NotFound("image", name)
+        return {"Id": self.all[name].id}
+
+    def bootstrap(self, name: str, on_event: OnEvent = ignore) -> FakeImage:
+        """Note it."""
+        self.calls.append(("bootstrap", name))
+        return FakeImage(references=(Reference.parse(name),))
+
+
+@dataclass
+class FakeEngine:
+    """All of it."""
+
+    containers: FakeContainers = field(default_factory=FakeContainers)
+    images: FakeImages = field(default_factory=FakeImages)
+    builds: list[dict[str, Any]] = field(default_factory=list)
+    events: tuple[Event, ...] = ()
+    fails: Exception | None = None
+    closed: bool = False
+
+    def build(self, dockerfile: str, *, on_event: OnEvent = ignore, **options: Any) -> FakeImage:
+        """Report the events, then fail or give an image."""
+        self.builds.append({"dockerfile": dockerfile, **options})
+        for event in self.events:
+            on_event(event)
+        if self.fails is not None:
+            raise self.fails
+        return FakeImage()
+
+    def info(self) -> dict[str, str]:
+        """Two facts."""
+        return {"version": "0.1.0", "root": "/somewhere"}
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class FakeConsole:
+    """Keeps what it is given."""
+
+    def __init__(self, stdin: int | None = None) -> None:
+        self.stdin = stdin
+        self.streams = {"stdout": b"", "stderr": b""}
+        self.events: list[Event] = []
+        self.shown: list[object] = []
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Keep bytes."""
+        self.streams[stream] += data
+
+    @contextmanager
+    def watching(self) -> Iterator[OnEvent]:
+        """Keep events; output goes to the streams."""
+
+        def on_event(event: Event) -> None:
+            self.events.append(event)
+            if isinstance(event, ContainerOutput):
+                self.write(event.stream, event.data)
+
+        yield on_event
+
+    @contextmanager
+    def renewing(self) -> Iterator[Callable[[object], None]]:
+        """Keep what was shown."""
+        yield self.shown.append

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from dockmagic.commands.catalogue import by_name
+from dockmagic.errors import BuildError, InvalidOption
+from dockmagic.events import BuildStep, StepState
+from tests.unit.commands.calling import call
+from tests.unit.commands.fakes import IMAGE_ID, FakeConsole, FakeEngine
+
+STEP = BuildStep(1, 1, "FROM busybox", StepState.DONE, 1)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+    return tmp_path
+
+
+def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FROM_HERE", "yes")
+    engine = FakeEngine()
+    flags = "-t hello -t hello:2 --build-arg A=1 --build-arg FROM_HERE --target base --no-cache --pull --label l=1"
+    call(engine, "build", *flags.split(), "--network", "host", str(context))
+    assert engine.builds == [
+        {
+            "dockerfile": "FROM busybox\n",
+            "context": context,
+            "filename": str(context / "Dockerfile"),
+            "dockerfile_path": context / "Dockerfile",
+            "tags": ("hello", "hello:2"),
+            "build_args": {"A": "1", "FROM_HERE": "yes"},
+            "target": "base",
+            "no_cache": True,
+            "pull": True,
+            "labels": {"l": "1"},
+            "network": "host",
+        }
+    ]
+
+
+def test_progress_is_shown_and_the_id_only_where_it_is_not(context: Path) -> None:
+    engine, console = FakeEngine(events=(STEP,)), FakeConsole()
+    show = by_name()["build"].show
+    loud = call(engine, "build", str(context), console=console)
+    show(loud, console)
+    assert (console.events, console.streams["stdout"]) == ([STEP], b"")
+    loud._ipython_display_()
+    quiet = call(engine, "build", "-q", str(context), console=console)
+    show(quiet, console)
+    assert (console.events, console.streams["stdout"]) == ([STEP], f"{IMAGE_ID}\n".encode())
+    with pytest.raises(NotImplementedError):
+        quiet._ipython_display_()
+
+
+def test_another_file(context: Path) -> None:
+    (context / "other").write_text("FROM scratch\n")
+    engine = FakeEngine()
+    call(engine, "build", "-f", str(context / "other"), str(context))
+    assert engine.builds[0]["dockerfile"] == "FROM scratch\n"
+
+
+def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"FROM scratch\n")))
+    call(engine, "build", "-")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"FROM scratch\n")))
+    call(engine, "build", "-f", "-", str(context))
+    assert [build["context"] for build in engine.builds] == [None, context]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("build /nowhere", "isn't a directory"),
+        ("build https://example.com/repo.git", "only directories"),
+        ("build -f x -", "leave -f out"),
+        ("build", "missing: PATH"),
+        ("build --secret id=x .", "--secret isn't available yet"),
+    ],
+)
+def test_what_cannot_be_built(words: str, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        call(FakeEngine(), *words.split())
+
+
+def test_a_directory_without_a_dockerfile(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"Dockerfile: No such file .* -f"):
+        call(FakeEngine(), "build", str(tmp_path))
+
+
+def test_a_failure_goes_on_its_way(context: Path) -> None:
+    with pytest.raises(BuildError):
+        call(FakeEngine(fails=BuildError("no")), "build", str(context))

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from dockmagic.errors import NotFound
+from dockmagic.events import PullProgress
+from dockmagic.oci.reference import Reference
+from tests.unit.commands.calling import call
+from tests.unit.commands.fakes import IMAGE_ID, FakeChange, FakeConsole, FakeEngine, FakeImage, FakeImages, FakeNode
+
+BOTH = FakeImage(references=(Reference.parse("hello"), Reference.parse("ghcr.io/me/hello:1")))
+BARE = FakeImage(references=(), created=None)
+
+
+def test_images_have_a_row_for_each_name() -> None:
+    engine = FakeEngine(images=FakeImages({"hello": BOTH, "bare": BARE}))
+    table = call(engine, "images")
+    assert [row[:2] for row in table.rows] == [("hello", "latest"), ("ghcr.io/me/hello", "1"), ("<none>", "<none>")]
+    assert table.rows[0][2] == IMAGE_ID.short
+    assert table.rows[0][4] == "4.27MB"
+    assert table.rows[2][3] == "N/A"
+    assert table[2] is BARE
+
+
+def test_images_of_one_name() -> None:
+    engine = FakeEngine(images=FakeImages({"hello": BOTH}))
+    assert [row[0] for row in call(engine, "image", "ls", "hello").rows] == ["hello"]
+    assert [row[0] for row in call(engine, "image", "ls", "hello:latest").rows] == ["hello"]
+    assert len(call(engine, "image", "ls", "other")) == 0
+
+
+def test_ids_only_and_each_once() -> None:
+    engine = FakeEngine(images=FakeImages({"hello": BOTH}))
+    assert str(call(engine, "images", "-q")) == IMAGE_ID.short
+    assert str(call(engine, "images", "-q", "--no-trunc")) == IMAGE_ID
+
+
+def test_pull_shows_progress_unless_quiet() -> None:
+    images = FakeImages(events=(PullProgress("sha256:1", "complete", 1, 1),))
+    console = FakeConsole()
+    stored = call(FakeEngine(images=images), "pull", "busybox", console=console)
+    assert (str(stored), len(console.events)) == ("busybox:latest", 1)
+    call(FakeEngine(images=images), "pull", "-q", "busybox", console=console)
+    assert len(console.events) == 1
+
+
+def test_commands_call_the_engine() -> None:
+    engine = FakeEngine()
+    assert call(engine, "tag", "hello", "hello:2") == ()
+    assert call(engine, "rmi", "-f", "hello", "other") == ("Untagged: hello", "Untagged: other")
+    assert str(call(engine, "image", "bootstrap", "debian")) == "debian:latest"
+    assert engine.images.calls == [
+        ("tag", "hello", "hello:2"),
+        ("rm", "hello", True),
+        ("rm", "other", True),
+        ("bootstrap", "debian"),
+    ]
+
+
+def test_inspect() -> None:
+    engine = FakeEngine(images=FakeImages({"hello": BOTH}))
+    assert call(engine, "image", "inspect", "hello") == [{"Id": IMAGE_ID}]
+    assert call(engine, "inspect", "hello") == [{"Id": IMAGE_ID}]
+    with pytest.raises(NotFound, match="no such image: x"):
+        call(engine, "inspect", "--type", "image", "x")
+
+
+NODES = (
+    FakeNode("ADD rootfs.tar /", size_bytes=4_000_000, added=2, largest=(FakeChange("/bin/sh", size_bytes=1000),)),
+    FakeNode(f'CMD ["{"x" * 60}"]', created="", empty=True),
+)
+
+
+def test_history_has_the_last_instruction_first() -> None:
+    table = call(FakeEngine(images=FakeImages(nodes=NODES)), "history", "hello")
+    assert [row[0] for row in table.rows] == [IMAGE_ID.short, "<missing>"]
+    assert table.rows[0][1] == "N/A"
+    assert table.rows[0][2].endswith("…")
+    assert table.rows[1][3] == "4MB"
+    whole = call(FakeEngine(images=FakeImages(nodes=NODES)), "history", "--no-trunc", "hello")
+    assert whole.rows[0][2].endswith('x"]')
+
+
+def test_the_tree_is_a_value_with_both_forms() -> None:
+    layers = call(FakeEngine(images=FakeImages(nodes=NODES)), "image", "tree", "hello")
+    assert len(layers) == 2
+    assert layers[0].added == 2
+    assert "/bin/sh" in str(layers)
+    assert "/bin/sh" in layers._repr_html_()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dockmagic.commands.progress import PlainProgress
+from dockmagic.events import (
+    BuildFinished,
+    BuildOutput,
+    BuildStep,
+    BuildWarning,
+    ContainerStarted,
+    Event,
+    PullFinished,
+    PullProgress,
+    StepState,
+)
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+def lines_of(*events: Event) -> list[str]:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    for event in events:
+        progress(event)
+    return lines
+
+
+def step(number: int, state: StepState, reason: str = "") -> BuildStep:
+    return BuildStep(number, 5, "WORKDIR /app", state, number, 0.31, reason)
+
+
+def test_steps() -> None:
+    assert lines_of(
+        step(2, StepState.RUNNING),
+        step(2, StepState.DONE),
+        step(3, StepState.CACHED),
+        step(4, StepState.FAILED, "exit code 1"),
+    ) == [
+        "#2 [2/5] WORKDIR /app",
+        "#2 DONE 0.3s",
+        "#3 [3/5] WORKDIR /app",
+        "#3 CACHED",
+        "#4 [4/5] WORKDIR /app",
+        "#4 ERROR exit code 1",
+    ]
+
+
+def test_output_in_whole_lines_and_the_rest_at_the_end() -> None:
+    lines = lines_of(
+        step(1, StepState.RUNNING),
+        BuildOutput(1, "stdout", "a\né".encode()[:-1]),
+        BuildOutput(1, "stdout", "é".encode()[-1:] + b"b\x1b[2J"),
+        step(1, StepState.DONE),
+    )
+    assert [line.split(" ", 2)[2] for line in lines[1:3]] == ["a", "éb"]
+
+
+def test_warnings_and_the_end() -> None:
+    assert lines_of(BuildWarning("odd", 3), BuildFinished(DIGEST, ("hello:latest",))) == [
+        "warning: line 3: odd",
+        f" => image {DIGEST}\n => named hello:latest",
+    ]
+
+
+def test_a_layer_has_a_line_for_each_status() -> None:
+    assert lines_of(
+        PullProgress(DIGEST, "downloading", 0, 4_200_000),
+        PullProgress(DIGEST, "downloading", 99, 4_200_000),
+        PullProgress(DIGEST, "complete", 4_200_000, 4_200_000),
+        PullFinished("busybox:latest", DIGEST, updated=True),
+    ) == [
+        "abababababab: Downloading (4.2MB)",
+        "abababababab: Pull complete",
+        f"Digest: {DIGEST}",
+        "Status: Downloaded newer image for busybox:latest",
+    ]
+
+
+def test_other_events_have_no_line() -> None:
+    assert lines_of(ContainerStarted("c", 1)) == []

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from dockmagic.commands.results import Document, Facts, Finished, Names, Numbers
+
+
+def test_a_success_shows_nothing() -> None:
+    finished = Finished(0, stdout=b"hi\n")
+    assert str(finished) == ""
+    finished._ipython_display_()
+
+
+def test_a_failure_shows_its_status() -> None:
+    finished = Finished(3)
+    assert str(finished) == "exited with 3"
+    assert "exited with 3" in finished._repr_html_()
+    with pytest.raises(NotImplementedError):
+        finished._ipython_display_()
+
+
+def test_a_kill_for_want_of_memory_says_so() -> None:
+    assert str(Finished(137, oom_killed=True, memory_limit_bytes=64 << 20)) == (
+        "exited with 137: killed, since it needed more than its memory limit of 64MiB"
+    )
+
+
+def test_names_and_numbers_have_a_line_each() -> None:
+    assert str(Names(["a", "b"])) == "a\nb"
+    assert str(Numbers([0, 137])) == "0\n137"
+
+
+def test_documents_are_json_and_can_be_indexed() -> None:
+    document = Document([{"Id": "<é>"}])
+    assert document[0]["Id"] == "<é>"
+    assert str(document) == '[\n    {\n        "Id": "<é>"\n    }\n]'
+    assert "&lt;é&gt;" in document._repr_html_()
+
+
+def test_facts() -> None:
+    facts = Facts((("root", "/x"), ("cgroups", "v1")))
+    assert facts["cgroups"] == "v1"
+    assert str(facts) == "root:      /x\ncgroups:   v1"

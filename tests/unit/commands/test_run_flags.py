@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from dockmagic.commands.catalogue import by_name
+from dockmagic.commands.refused import BUILD, EXEC, IMAGES, LOGS, PS, RUN, Refused
+from dockmagic.commands.run_flags import run_options
+from dockmagic.errors import InvalidOption
+from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import Mount, Rlimit
+
+
+def options(*words: str) -> RunOptions:
+    return run_options(by_name()["create"].parser("create").parse_words(words))
+
+
+def test_without_flags_the_options_are_the_defaults() -> None:
+    assert options("busybox") == RunOptions()
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        ("--name burn", "name", "burn"),
+        ("--entrypoint sh", "entrypoint", ("sh",)),
+        ("-e A=1 --env B=2", "env", ("A=1", "B=2")),
+        ("-u 1000:1000", "user", "1000:1000"),
+        ("--group-add audio", "group_add", ("audio",)),
+        ("-w /app", "workdir", "/app"),
+        ("-h web", "hostname", "web"),
+        ("--domainname example", "domainname", "example"),
+        ("-l a=1 --label b", "labels", {"a": "1", "b": ""}),
+        ("-i", "interactive", True),
+        ("--rm", "remove", True),
+        ("--network host", "network", "host"),
+        ("--net=host", "network", "host"),
+        ("--read-only", "read_only", True),
+        ("-v /srv:/data:ro", "mounts", (Mount("/data", "bind", "/srv", ("rbind", "ro", "rprivate")),)),
+        ("--tmpfs /run", "tmpfs", (Mount("/run", "tmpfs", "tmpfs", ("noexec", "nosuid", "nodev")),)),
+        ("--shm-size 1m", "shm_size_bytes", 1 << 20),
+        ("-m64m", "memory_bytes", 64 << 20),
+        ("--memory-reservation 8m", "memory_reservation_bytes", 8 << 20),
+        ("--cpus .5", "cpus", 0.5),
+        ("-c 512", "cpu_shares", 512),
+        ("--cpuset-cpus 0-1", "cpuset_cpus", "0-1"),
+        ("--pids-limit -1", "pids_limit", -1),
+        ("--ulimit nofile=10:20", "ulimits", (Rlimit("RLIMIT_NOFILE", 10, 20),)),
+        ("--cap-add SYS_PTRACE", "cap_add", ("SYS_PTRACE",)),
+        ("--cap-drop ALL", "cap_drop", ("ALL",)),
+        ("--security-opt no-new-privileges", "no_new_privileges", True),
+        ("--security-opt seccomp=unconfined", "seccomp", "unconfined"),
+        ("--stop-signal INT", "stop_signal", "INT"),
+        ("--stop-timeout 3", "stop_timeout_s", 3),
+    ],
+)
+def test_flags_mean_options(words: str, field: str, value: object) -> None:
+    found = options(*words.split(), "busybox")
+    assert getattr(found, field) == value
+    others = [f.name for f in fields(RunOptions) if f.name != field]
+    assert all(getattr(found, name) == getattr(RunOptions(), name) for name in others)
+
+
+def test_swap_goes_with_memory() -> None:
+    assert options("-m", "64m", "--memory-swap", "-1", "x").memory_swap_bytes == -1
+
+
+def test_an_empty_entrypoint_clears_the_images() -> None:
+    assert options("--entrypoint", "", "x").entrypoint == ()
+
+
+def test_flags_end_at_the_image() -> None:
+    assert options("--rm", "busybox", "sh", "-c", "echo $1", "--", "-d", "--rm=1").command == (
+        "sh", "-c", "echo $1", "--", "-d", "--rm=1",
+    )  # fmt: skip
+
+
+def test_short_switches_may_be_joined() -> None:
+    args = by_name()["run"].parser("run").parse_words(["-di", "x"])
+    assert args.detach
+    assert args.interactive
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--memory-swap 64m x", "give --memory too"),
+        ("-m 64m --memory-swap 32m x", "can't be less"),
+        ("-m 8m --memory-reservation 16m x", "can't be more"),
+        ("--security-opt apparmor=none x", "apparmor=none isn't available"),
+        ("-it x", "-t isn't available yet: there is no terminal"),
+        ("-p 8080:80 x", "-p isn't available yet: containers have only a loopback"),
+        ("-p8080:80 x", "-p isn't available"),
+        ("--publish=8080:80 x", "--publish isn't available"),
+        ("-v data:/data x", "./data"),
+        ("--network bridge x", "'bridge' isn't available"),
+        ("--nonsense x", "unknown flag --nonsense"),
+        ("--memory 64q x", "--memory"),
+        ("--rm", "missing: IMAGE"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason(words: str, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        options(*words.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [("run", RUN), ("exec", EXEC), ("build", BUILD), ("ps", PS), ("logs", LOGS), ("images", IMAGES)],
+)
+def test_every_refused_flag_is_refused_by_name(command: str, table: tuple[Refused, ...]) -> None:
+    parser = by_name()[command].parser(command)
+    for refused in table:
+        for name in refused.names:
+            with pytest.raises(InvalidOption, match=f"^{name} isn't available yet: "):
+                parser.parse_words([name] if refused.switch else [name, "value"])
+
+
+# The reference's flags of docker run, docker/cli container_run.md.
+DOCKER_RUN = """
+--add-host --annotation --attach --blkio-weight --blkio-weight-device --cap-add --cap-drop --cgroup-parent --cgroupns
+--cidfile --cpu-count --cpu-percent --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpu-shares --cpus
+--cpuset-cpus --cpuset-mems --detach --detach-keys --device --device-cgroup-rule --device-read-bps --device-read-iops
+--device-write-bps --device-write-iops --disable-content-trust --dns --dns-option --dns-search --domainname --entrypoint
+--env --env-file --expose --gpus --group-add --health-cmd --health-interval --health-retries --health-start-interval
+--health-start-period --health-timeout --help --hostname --init --interactive --io-maxbandwidth --io-maxiops --ip --ip6
+--ipc --isolation --kernel-memory --label --label-file --link --link-local-ip --log-driver --log-opt --mac-address
+--memory --memory-reservation --memory-swap --memory-swappiness --mount --name --network --network-alias
+--no-healthcheck --oom-kill-disable --oom-score-adj --pid --pids-limit --platform --privileged --publish --publish-all
+--pull --quiet --read-only --restart --rm --runtime --security-opt --shm-size --sig-proxy --stop-signal --stop-timeout
+--storage-opt --sysctl --tmpfs --tty --ulimit --use-api-socket --user --userns --uts --volume --volume-driver
+--volumes-from --workdir
+""".split()
+
+
+def test_every_flag_of_docker_run_is_known() -> None:
+    known = by_name()["run"].parser("run")._option_string_actions
+    assert [flag for flag in DOCKER_RUN if flag not in known] == []
