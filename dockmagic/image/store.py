@@ -96,7 +96,7 @@ class ImageStore(BlobStore):
                     self._name_content(descriptor.digest, manifest_digest, config, manifest)
                 for reference in references:
                     self._name(reference, descriptor.digest)
-            return self.get(descriptor.digest)
+                return self.get(descriptor.digest)
 
     def get(self, name: str) -> Image:
         """Image of this name: a reference, an ID, or the start of an ID, in this order.

@@ -35,8 +35,8 @@ class Workspaces:
         self.directory = root / "tmp"
         self._kept = root / "layers"
         with store_errors(f"use the state root {root}"):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (root, self.directory, self._kept):  # they hold set-user-ID programs of any origin
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
     def new(self, prefix: str = "", *, hold: bool = True) -> Iterator[Path]:
@@ -84,14 +84,17 @@ class Workspaces:
         return removed
 
     def _create(self, prefix: str) -> tuple[Path, int]:
-        """A new directory and the descriptor that locks it."""
+        """A new directory and the descriptor that locks it; another one where a collector was quicker than the lock."""
         while True:
             path = self.directory / f"{prefix}{secrets.token_hex(8)}"
             path.mkdir(mode=0o700)
-            lock = os.open(path, _DIRECTORY)
+            try:
+                lock = os.open(path, _DIRECTORY)
+            except FileNotFoundError:
+                continue
             if _try_lock(lock) and path.exists():
                 return path, lock
-            os.close(lock)  # a collector was quicker than the lock
+            os.close(lock)
 
     def _collect_one(self, path: Path) -> bool:
         lock = os.open(path, _DIRECTORY)

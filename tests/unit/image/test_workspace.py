@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import subprocess
 import sys
@@ -31,6 +32,11 @@ def workspaces(tmp_path: Path) -> Workspaces:
 
 def names(workspaces: Workspaces) -> list[str]:
     return [path.name for path in workspaces.directory.iterdir()]
+
+
+def test_others_are_kept_out(workspaces: Workspaces) -> None:
+    root = workspaces.directory.parent
+    assert [path.stat().st_mode & 0o777 for path in (root, root / "tmp", root / "layers")] == [0o700] * 3
 
 
 def test_fresh_private_and_gone_afterwards(workspaces: Workspaces) -> None:
@@ -102,17 +108,22 @@ def test_holders_wait_for_who_is_alone(workspaces: Workspaces) -> None:
     assert done.is_set()
 
 
-def test_deep_trees_are_removed(tmp_path: Path) -> None:
+def test_deep_trees_need_neither_long_paths_nor_recursion(tmp_path: Path) -> None:
     top = tmp_path / "top"
     top.mkdir()
     fd = os.open(top, os.O_RDONLY)
-    for _ in range(3000):  # far beyond PATH_MAX and the recursion limit
-        os.mkdir("directory", dir_fd=fd)
-        inner = os.open("directory", os.O_RDONLY, dir_fd=fd)
+    for _ in range(300):
+        os.mkdir("d" * 250, dir_fd=fd)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=fd)
         os.close(fd)
         fd = inner
     os.close(fd)
-    remove_tree(top)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 50)
+    try:
+        remove_tree(top)
+    finally:
+        sys.setrecursionlimit(limit)
     assert not top.exists()
 
 
