@@ -36,6 +36,8 @@ class Refusal:
     def _message(self, repository: str, what: str, code: str) -> str:
         if self.status in (401, 403) or (self.status == 404 and code in _DENIED_CODES):
             return f"pull access denied for {repository}, repository does not exist or may require 'docker login'"
+        if code == "BLOB_UNKNOWN":
+            return f"{what} not found: the registry has lost a part of the image; push it again"
         if self.status == 404:
             return f"{what} not found; check the name and the tag"
         if self.status == 429:

@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
-from dockmagic.errors import DigestMismatch, RegistryError
+from dockmagic.errors import DigestMismatch, InvalidOption, RegistryError
 from dockmagic.image.auth import DOCKER_HUB
+from dockmagic.image.origin import is_loopback, is_safe, origin
 from dockmagic.image.refusal import Refusal
 from dockmagic.image.token import CredentialsOf, Endpoint, Tokens, anonymous
 from dockmagic.oci.descriptor import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
@@ -44,12 +45,17 @@ class RawManifest:
 
 
 class RegistryClient:
-    """Reads from registries. `mirror` is a base URL that is asked first for images of docker.io; "" for none.
+    """Reads from registries. `mirror` is a base URL that is asked first for images of docker.io; "" for none
+    (InvalidOption unless it is safe).
 
     A registry on a loopback host is spoken to in plain http, any other in https.
     """
 
     def __init__(self, *, credentials_of: CredentialsOf = anonymous, mirror: str = "") -> None:
+        if mirror and not is_safe(mirror):
+            raise InvalidOption(
+                f"registry mirror {mirror!r}: expected https://HOST, or http://HOST for this machine itself"
+            )
         self._credentials_of = credentials_of
         self._mirror = mirror
         self._served: dict[str, Endpoint] = {}  # by repository: the endpoint that had its manifest
@@ -129,8 +135,6 @@ class RegistryClient:
 
     def _get(self, endpoint: Endpoint, reference: Reference, path: str, accept: str, what: str) -> Answer:
         """An answer with status 200, its body unread; authorizes itself once where the registry asks for it."""
-        from dockmagic.image.transport import origin
-
         repository = reference.repository
         url = f"{endpoint.base}/v2/{repository}/{path}"
         headers = self._tokens.headers(endpoint, repository)
@@ -148,8 +152,6 @@ class RegistryClient:
 
 def _endpoint(registry: str) -> Endpoint:
     """Where a registry other than Docker Hub is served."""
-    from dockmagic.image.transport import is_loopback
-
     host = urlsplit(f"//{registry}").hostname or ""
     return Endpoint(f"{'http' if is_loopback(host) else 'https'}://{registry}", registry)
 

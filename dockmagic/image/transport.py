@@ -1,23 +1,23 @@
 """HTTP towards a registry: the only module that imports requests, and therefore imported where first used.
 
-Knows no images. It decides whom a byte may be sent to: https for everyone, plain http for loopback hosts only, no
-cookies, no ~/.netrc, and an Authorization header never goes to another origin than the one it was made for
-(distribution-spec, "Pulling blobs"). Every failure of requests becomes a RegistryError with status 0.
+Knows no images. Plain http goes to loopback hosts only, cookies and ~/.netrc to nobody, and an Authorization header to
+no other origin than the one it was made for (distribution-spec, "Pulling blobs"). Every failure of requests becomes a
+RegistryError with status 0.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, NoReturn
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from dockmagic.errors import RegistryError
+from dockmagic.image.origin import check_url, is_loopback, origin
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
@@ -66,12 +66,19 @@ class Answer:
         self.close()
 
 
+class _Session(requests.Session):
+    """Leaves redirects alone: their bodies aren't read, and where they lead is for Transport to judge."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: there is nothing to follow."""
+
+
 class Transport:
     """A pool of connections; `close` ends them. Proxies and REQUESTS_CA_BUNDLE are taken from the environment."""
 
     def __init__(self, connect_timeout_s: float = CONNECT_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self._timeout = (connect_timeout_s, read_timeout_s)
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.auth = _unchanged
         self._session.verify = ssl.get_default_verify_paths().cafile or True
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -86,7 +93,7 @@ class Transport:
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return Answer(response, method)
             response.close()
-            target = urljoin(url, response.headers["Location"])
+            target = _target(url, response.headers["Location"], method)
             if origin(target) != origin(url):
                 sent.pop("Authorization", None)
             url = target
@@ -108,7 +115,6 @@ class Transport:
                 headers=headers,
                 data=form,
                 stream=True,
-                allow_redirects=False,
                 timeout=self._timeout,
                 proxies=proxies,
             )
@@ -116,46 +122,12 @@ class Transport:
             _fail(error, method, url)
 
 
-def check_url(url: str, method: str = "GET") -> None:
-    """Raise RegistryError unless `url` is https, or http to a loopback host."""
-    parts = _split(url, method)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
-        raise RegistryError(
-            f"{method} {url}: refused, since only https is safe to a host other than this one; "
-            "use a registry with TLS, or one on localhost",
-            method=method,
-            url=url,
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address means this machine.
-
-    >>> [is_loopback(host) for host in ("localhost", "127.8.9.1", "::1", "10.0.0.1", "127.0.0.1.example")]
-    [True, True, True, False, False]
-    """
+def _target(url: str, location: str, method: str) -> str:
+    """Where a redirect from `url` leads."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """What must stay the same for a secret to be sent: scheme, host, port."""
-    parts = _split(url, "GET")
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _split(url: str, method: str) -> SplitResult:
-    """Parts of a URL, its port checked."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
+        return urljoin(url, location)
     except ValueError as error:
-        raise RegistryError(f"{method} {url}: not a URL ({error})", method=method, url=url) from error
-    return parts
+        raise RegistryError(f"{method} {url}: a redirect to no URL, {location!r}", method=method, url=url) from error
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

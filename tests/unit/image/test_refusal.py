@@ -27,6 +27,7 @@ def error(
         (403, "DENIED", Unauthorized, DENIED),
         (404, "NAME_UNKNOWN", RegistryError, DENIED),
         (404, "MANIFEST_UNKNOWN", RegistryError, "manifest for app:1 not found; check the name and the tag"),
+        (404, "BLOB_UNKNOWN", RegistryError, "lost a part of the image; push it again"),
         (500, "", RegistryError, "trouble of its own with the manifest for app:1; try again later"),
         (400, "TAG_INVALID", RegistryError, "the registry refused the manifest for app:1"),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dockmagic.errors import DigestMismatch, InvalidManifest, RegistryError, Unauthorized
+from dockmagic.errors import DigestMismatch, InvalidManifest, InvalidOption, RegistryError, Unauthorized
 from dockmagic.image.auth import Credentials
 from dockmagic.image.registry import MANIFEST_LIMIT, RawManifest, RegistryClient
 from dockmagic.oci.descriptor import DOCKER_LIST, OCI_MANIFEST
@@ -227,6 +227,12 @@ def test_a_mirror_is_for_docker_hub_only(server: FakeServer) -> None:
     client = RegistryClient(mirror="https://mirror.invalid")
     assert client.manifest(app(server)).data == MANIFEST
     client.close()
+
+
+@pytest.mark.parametrize("mirror", ["localhost:5000", "http://mirror.example", "ftp://localhost"])
+def test_a_mirror_that_is_no_safe_url_is_refused(mirror: str) -> None:
+    with pytest.raises(InvalidOption, match="expected https://HOST"):
+        RegistryClient(mirror=mirror)
 
 
 def test_importing_the_client_is_cheap() -> None:
