@@ -17,9 +17,10 @@ from dockmagic.image import tool
 from dockmagic.image.busybox import layer_archive
 from dockmagic.image.elf import is_static_native
 from dockmagic.image.platform import host_platform
-from dockmagic.image.snapshot import Layer, Snapshots
+from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.oci.descriptor import OCI_LAYER
+from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig, History, ImageConfig
 from dockmagic.oci.reference import Reference
 
@@ -44,12 +45,12 @@ def bootstrap_busybox(
         archive = layer_archive(binary.read_bytes(), _applets(binary, workspace))
         origin = f"{_PACKAGE} {_version(binary, workspace)}"
         descriptor = store.put_blob(archive, OCI_LAYER)
-        layer = snapshots.unpack(None, descriptor, descriptor.digest)
-        config = base_config(layer, cmd=("sh",), origin=origin, created=EPOCH)
+        snapshots.unpack(None, descriptor, diff_id=descriptor.digest)  # one and the same, for it isn't compressed
+        config = base_config(descriptor.digest, cmd=("sh",), origin=origin, created=EPOCH)
         return store.add_image(config, [descriptor], references=[Reference.parse("busybox")])
 
 
-def base_config(layer: Layer, *, cmd: tuple[str, ...], origin: str, created: str) -> ImageConfig:
+def base_config(diff_id: Digest, *, cmd: tuple[str, ...], origin: str, created: str) -> ImageConfig:
     """Config of an image of one layer that was made on this machine from `origin`, which its label and history name."""
     host = host_platform()
     return ImageConfig(
@@ -57,7 +58,7 @@ def base_config(layer: Layer, *, cmd: tuple[str, ...], origin: str, created: str
         os=host.os,
         variant=host.variant,
         config=ContainerConfig(env=_ENV, cmd=cmd, labels={LABEL: origin}),
-        diff_ids=(layer.diff_id,),
+        diff_ids=(diff_id,),
         history=(History(created=created, created_by=f"bootstrap {origin}", comment="made locally, not pulled"),),
         created=created,
     )

@@ -58,7 +58,7 @@ def bootstrap_debian(
         layer = snapshots.commit(None, tree)
         created = datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         origin = " ".join([name, suite, *packages])
-        config = base_config(layer, cmd=("bash",), origin=origin, created=created)
+        config = base_config(layer.diff_id, cmd=("bash",), origin=origin, created=created)
         references = [Reference.parse(f"debian:{suite}"), Reference.parse("debian")]
         return store.add_image(config, [layer.descriptor], references=references)
 

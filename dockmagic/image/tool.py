@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +17,7 @@ from typing import IO, Final
 from dockmagic.errors import BuildError
 
 _TAIL: Final = 12  # lines that an error shows
+_LAST_WORDS_S: Final = 5.0  # how long the killed may take to be gone
 
 OnLine = Callable[[str], None]
 
@@ -71,3 +74,12 @@ def _started(command: Sequence[str | Path], cwd: Path) -> Iterator[tuple[subproc
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                _wait_for_end(output.fileno())
+
+
+def _wait_for_end(fd: int) -> None:
+    """Wait until all who could write to this pipe are gone, so that they write nowhere else either."""
+    deadline = time.monotonic() + _LAST_WORDS_S
+    while select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not os.read(fd, 1 << 16):
+            return

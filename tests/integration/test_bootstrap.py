@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,12 +45,51 @@ def test_busybox_runs_in_its_own_root(root: StateRoot) -> None:
     assert done.split() == ["root", "3", "ok"]
 
 
+@pytest.mark.root
+def test_busybox_has_its_applets_and_its_label(root: StateRoot) -> None:
+    image = bootstrap_busybox(root.store, root.snapshots)
+    assert image.references == (Reference.parse("busybox:latest"),)
+    assert image.config.config.labels[LABEL].startswith("busybox-static 1")
+    tree = root.snapshots.path(image.chain_ids[0])
+    assert (tree / "bin/sh").samefile(tree / "bin/busybox")
+    assert {"[", "ps", "hostname", "id", "env", "sleep"} <= {path.name for path in (tree / "bin").iterdir()}
+    assert (tree / "etc/passwd").read_text().startswith("root:x:0:0:")
+    assert ((tree / "var/www").stat().st_uid, (tree / "tmp").stat().st_mode & 0o7777) == (33, 0o1777)
+
+
+@pytest.mark.root
+def test_the_same_busybox_gives_the_same_image(root: StateRoot, tmp_path: Path) -> None:
+    first = bootstrap_busybox(root.store, root.snapshots)
+    assert bootstrap_busybox(root.store, root.snapshots) == first
+    with state_root(tmp_path / "other") as other:
+        again = bootstrap_busybox(other.store, other.snapshots)
+    assert (again.id, again.manifest_digest) == (first.id, first.manifest_digest)
+
+
+@pytest.mark.root
 @pytest.mark.network
 def test_busybox_comes_from_debian_where_the_host_has_none(root: StateRoot, tmp_path: Path) -> None:
     lines: list[str] = []
     image = bootstrap_busybox(root.store, root.snapshots, path=tools_only(tmp_path / "bin"), on_line=lines.append)
     assert image.config.config.labels[LABEL].startswith("busybox-static 1:")
     assert any("/unpacked/" in line for line in lines)
+
+
+@pytest.mark.root
+@pytest.mark.network
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", ["Retrieving", "Unpacking required"])
+def test_an_interrupted_debian_leaves_nothing(root: StateRoot, moment: str) -> None:
+    def interrupt(line: str) -> None:
+        if moment in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap_debian(root.store, root.snapshots, on_line=interrupt)
+    assert root.leftovers() == []
+    assert root.store.list_images() == []
+    assert str(root.path) not in Path("/proc/self/mountinfo").read_text()
+    assert not any(str(root.path) in os.fsdecode(path.read_bytes()) for path in Path("/proc").glob("[0-9]*/cmdline"))
 
 
 @pytest.mark.root

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,12 +40,13 @@ REPOSITORY = "team/app"
 
 
 def archive(**files: str) -> bytes:
-    """A layer with these files."""
+    """A layer with these files, which belong to whoever runs the tests."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(text)
+            member.uid, member.gid = os.geteuid(), os.getegid()
             tar.addfile(member, io.BytesIO(text.encode()))
     return out.getvalue()
 
