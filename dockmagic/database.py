@@ -193,6 +193,7 @@ def _make_directory(directory: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
+    """Schema version of the file, 0 for a new one."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -63,6 +63,7 @@ class BlobWriter:
         self._file.close()
 
     def _refuse_size(self, actual: str) -> None:
+        """Raise the DigestMismatch of a blob of another size."""
         raise DigestMismatch(
             f"blob {self._expected or ''}".rstrip(), expected=f"{self._expected_size} bytes", actual=actual
         )

@@ -49,9 +49,11 @@ def collect(database: Database, root: Path, trash: Path) -> list[Digest]:
 
 
 def _blobs(directory: Path) -> Iterator[Path]:
+    """All blobs, of any algorithm."""
     for algorithm in _files(directory):
         yield from _files(algorithm)
 
 
 def _files(directory: Path) -> list[Path]:
+    """What is in a directory, nothing where there is none."""
     return list(directory.iterdir()) if directory.exists() else []

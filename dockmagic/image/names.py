@@ -44,11 +44,13 @@ def references(database: Database, image_id: Digest) -> tuple[Reference, ...]:
 
 
 def _by_reference(database: Database, reference: Reference) -> Match | None:
+    """The image of exactly this reference."""
     rows = database.query("SELECT image_id FROM tags WHERE reference = ?", (str(reference),))
     return Match(Digest(rows[0]["image_id"]), reference) if rows else None
 
 
 def _by_prefix(database: Database, name: str, prefix: str) -> Match | None:
+    """The one image whose ID starts so."""
     rows = database.query("SELECT id FROM images WHERE id GLOB ? ORDER BY id LIMIT 3", (f"{prefix}*",))
     if len(rows) > 1:
         found = ", ".join(Digest(row["id"]).short for row in rows)

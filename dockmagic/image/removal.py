@@ -41,6 +41,7 @@ def remove(database: Database, match: names.Match, force: bool, running: bool) -
 def _check_by_id(
     image_id: Digest, present: Sequence[Reference], containers: Sequence[str], force: bool, running: bool
 ) -> None:
+    """Raise Conflict where an image can't be deleted by its ID."""
     if running:
         _refuse(image_id.short, f"unable to delete (cannot be forced): {_user(containers)} uses it and is running")
     if force:
@@ -66,24 +67,29 @@ def _is_single(present: Sequence[Reference]) -> bool:
 
 
 def _containers(database: Database, image_id: Digest) -> list[str]:
+    """IDs of the containers that were made of the image."""
     return [row["id"] for row in database.query("SELECT id FROM containers WHERE image_id = ?", (image_id,))]
 
 
 def _user(containers: Sequence[str]) -> str:
+    """Words for whoever uses the image."""
     return f"container {containers[0][:12]}" if containers else "a container"
 
 
 def _untag(database: Database, references: Sequence[Reference]) -> list[str]:
+    """Take these names away, and say so."""
     with database.transaction() as transaction:
         transaction.executemany("DELETE FROM tags WHERE reference = ?", [(str(reference),) for reference in references])
     return [f"Untagged: {reference.familiar}" for reference in references]
 
 
 def _delete(database: Database, image_id: Digest) -> list[str]:
+    """Take the image away, and say so."""
     with database.transaction() as transaction:
         transaction.execute("DELETE FROM images WHERE id = ?", (image_id,))
     return [f"Deleted: {image_id}"]
 
 
 def _refuse(name: str, why: str) -> NoReturn:
+    """Raise the Conflict of this image."""
     raise Conflict("image", name, why)

@@ -187,6 +187,7 @@ def _pack(directory: Path, blob: Path) -> tuple[Descriptor, Digest]:
 
 
 def _layer(row: sqlite3.Row) -> Layer:
+    """The layer of a row."""
     return Layer(
         chain_id=Digest(row["chain_id"]),
         parent=Digest(row["parent"]) if row["parent"] else None,
@@ -197,6 +198,7 @@ def _layer(row: sqlite3.Row) -> Layer:
 
 
 def _row(made: Layer) -> tuple[str | int | None, ...]:
+    """The row of a layer that was made in this boot."""
     blob = made.descriptor
     return (
         made.chain_id,

@@ -154,6 +154,7 @@ class ImageStore(BlobStore):
                 return garbage.collect(self._database, self.root, trash) if alone else []
 
     def _match(self, name: str) -> names.Match:
+        """The image that a name means; raises NotFound."""
         match = names.resolve(self._database, name)
         if match is None:
             raise NotFound("image", name, _HINT)

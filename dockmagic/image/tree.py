@@ -133,6 +133,7 @@ def instruction_text(created_by: str) -> str:
 
 
 def _node(image: Image, snapshots: Snapshots, entry: History, position: int | None, largest: int) -> LayerNode:
+    """The node of a history entry, whose layer is the one at `position` (None: it has none)."""
     instruction = instruction_text(entry.created_by)
     if position is None:
         return LayerNode(instruction, entry.created, empty=True)
@@ -182,11 +183,13 @@ def _names(below: Sequence[str]) -> list[str]:
 
 
 def _is_opaque(directory: str) -> bool:
+    """Whether a directory hides those below it."""
     names = os.listxattr(directory, follow_symlinks=False)
     own = {name: os.getxattr(directory, name) for name in names if overlay.is_own_attribute(name)}
     return overlay.is_opaque(own)
 
 
 def _change(path: str, kind: Kind, status: os.stat_result) -> Change:
+    """The change of a path, described by the file that it is or was."""
     size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else 0
     return Change(path, kind, _TYPES[stat.S_IFMT(status.st_mode)], size_bytes, stat.S_IMODE(status.st_mode))

@@ -33,6 +33,7 @@ def size(directory: Path) -> int:
 
 
 def _clean_file(path: Path) -> None:
+    """Remove the overlay's own attributes from one file."""
     own = [name for name in os.listxattr(path, follow_symlinks=False) if overlay.is_own_attribute(name)]
     if not own:
         return

@@ -97,6 +97,7 @@ class Workspaces:
             os.close(lock)
 
     def _collect_one(self, path: Path) -> bool:
+        """Whether a workspace was nobody's, and so removed."""
         lock = os.open(path, _DIRECTORY)
         try:
             if not _try_lock(lock):
@@ -140,6 +141,7 @@ def remove_tree(directory: Path) -> None:
 
 
 def _empty_child(top: int, name: str, device: int) -> list[str]:
+    """Do the same for a sub-directory that was moved to `top`; raises OSError at a mount point."""
     os.chmod(name, 0o700, dir_fd=top)
     fd = os.open(name, _DIRECTORY, dir_fd=top)
     try:
@@ -166,6 +168,7 @@ def _empty(fd: int, top: int) -> list[str]:
 
 
 def _try_lock(fd: int) -> bool:
+    """Whether the lock could be had at once."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

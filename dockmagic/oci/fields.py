@@ -105,21 +105,25 @@ class Fields:
         raise InvalidManifest(f"{self.where}.{key}: {why}")
 
     def _get(self, key: str, expected: type[T], default: T) -> T:
+        """A field's value of this type, the default where absent."""
         value = self._data.get(key)
         return default if value is None else _checked(value, expected, f"{self.where}.{key}")
 
 
 def _checked(value: Any, expected: type[T], where: str) -> T:
+    """The value, if it has this type."""
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise InvalidManifest(f"{where}: expected {_NAMES[expected]}, got {_kind(value)}")
     return value
 
 
 def _kind(value: Any) -> str:
+    """What a JSON value is, in words."""
     return _NAMES.get(type(value), "null")
 
 
 def _refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's parser would take."""
     raise ValueError(f"{name} is not a JSON value")
 
 

@@ -71,6 +71,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def _container_config(fields: Fields) -> ContainerConfig:
+    """The `config` object."""
     return ContainerConfig(
         user=fields.text("User"),
         exposed_ports=fields.names("ExposedPorts"),
@@ -90,6 +91,7 @@ def _container_config(fields: Fields) -> ContainerConfig:
 
 
 def _container_json(config: ContainerConfig) -> dict[str, Any]:
+    """JSON form of the `config` object."""
     document = _compact(
         User=config.user,
         ExposedPorts=_set(config.exposed_ports),
@@ -109,6 +111,7 @@ def _container_json(config: ContainerConfig) -> dict[str, Any]:
 
 
 def _healthcheck(fields: Fields) -> Healthcheck:
+    """The `Healthcheck` object."""
     return Healthcheck(
         test=fields.texts("Test"),
         interval=fields.number("Interval"),
@@ -120,6 +123,7 @@ def _healthcheck(fields: Fields) -> Healthcheck:
 
 
 def _healthcheck_json(check: Healthcheck) -> dict[str, Any]:
+    """JSON form of a health check."""
     return _compact(
         Test=list(check.test),
         Interval=check.interval,
@@ -131,6 +135,7 @@ def _healthcheck_json(check: Healthcheck) -> dict[str, Any]:
 
 
 def _diff_ids(rootfs: Fields) -> tuple[Digest, ...]:
+    """The layers' diff IDs, lowest first."""
     if rootfs.required_text("type") != "layers":
         rootfs.refuse("type", f"expected 'layers', got {rootfs.text('type')!r}")
     try:
@@ -140,6 +145,7 @@ def _diff_ids(rootfs: Fields) -> tuple[Digest, ...]:
 
 
 def _history(fields: Fields) -> History:
+    """An entry of the history."""
     return History(
         created=_time(fields, "created"),
         created_by=fields.text("created_by"),
@@ -150,6 +156,7 @@ def _history(fields: Fields) -> History:
 
 
 def _history_json(entry: History) -> dict[str, Any]:
+    """JSON form of an entry of the history."""
     return _compact(
         created=entry.created,
         created_by=entry.created_by,
@@ -160,6 +167,7 @@ def _history_json(entry: History) -> dict[str, Any]:
 
 
 def _time(fields: Fields, key: str) -> str:
+    """A time as it is written, if it is one."""
     text = fields.text(key)
     try:
         parse_time(text)
@@ -174,8 +182,10 @@ def _compact(**values: Any) -> dict[str, Any]:
 
 
 def _set(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """A set in Go's JSON form."""
     return {name: {} for name in sorted(names)}
 
 
 def _sorted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, sorted by name."""
     return dict(sorted(values.items()))

@@ -117,6 +117,7 @@ def _shape(fields: Fields) -> str:
 
 
 def _manifest(fields: Fields, media_type: str) -> Manifest:
+    """The document as a manifest of this media type."""
     for key in ("config", "layers"):
         if key not in fields:
             fields.refuse(key, "is missing")
@@ -131,6 +132,7 @@ def _manifest(fields: Fields, media_type: str) -> Manifest:
 
 
 def _index(fields: Fields, media_type: str) -> Index:
+    """The document as an index of this media type."""
     if "manifests" not in fields:
         fields.refuse("manifests", "is missing")
     return Index(
@@ -143,6 +145,7 @@ def _index(fields: Fields, media_type: str) -> Index:
 
 
 def _descriptor(fields: Fields) -> Descriptor:
+    """A descriptor."""
     size = fields.number("size")
     if "size" not in fields or not 0 <= size <= _MAXIMUM_SIZE:
         fields.refuse("size", "expected a number of bytes")
@@ -158,6 +161,7 @@ def _descriptor(fields: Fields) -> Descriptor:
 
 
 def _platform(fields: Fields) -> Platform:
+    """A platform."""
     return Platform(
         os=fields.required_text("os"),
         architecture=fields.required_text("architecture"),
@@ -167,6 +171,7 @@ def _platform(fields: Fields) -> Platform:
 
 
 def _descriptor_json(descriptor: Descriptor) -> dict[str, Any]:
+    """JSON form of a descriptor."""
     document: dict[str, Any] = {
         "mediaType": descriptor.media_type,
         "digest": descriptor.digest,
@@ -184,6 +189,7 @@ def _descriptor_json(descriptor: Descriptor) -> dict[str, Any]:
 
 
 def _platform_json(platform: Platform) -> dict[str, str]:
+    """JSON form of a platform."""
     document = {"architecture": platform.architecture, "os": platform.os}
     optional = {"os.version": platform.os_version, "variant": platform.variant}
     return document | {key: value for key, value in optional.items() if value}

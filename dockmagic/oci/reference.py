@@ -92,6 +92,7 @@ class Reference:
         return self._join(self.name)
 
     def _join(self, name: str) -> str:
+        """A name with the tag or digest."""
         return f"{name}:{self.tag}" if self.digest is None else f"{name}@{self.digest}"
 
 
@@ -109,11 +110,13 @@ def _split_registry(name: str) -> tuple[str, str]:
 
 
 def _check_registry(text: str, registry: str) -> None:
+    """Refuse what is no host name with an optional port."""
     if _REGISTRY.fullmatch(registry) is None:
         _refuse(text, f"{registry!r} is not a registry's host name; expected HOST or HOST:PORT")
 
 
 def _check_repository(text: str, registry: str, repository: str) -> None:
+    """Refuse what the grammar doesn't allow as a repository's name."""
     if not repository:
         _refuse(text, "the repository name is missing; expected a form like busybox:latest")
     if repository != repository.lower():
@@ -132,6 +135,7 @@ def _check_repository(text: str, registry: str, repository: str) -> None:
 
 
 def _check_tag(text: str, tag: str) -> None:
+    """Refuse what the grammar doesn't allow as a tag."""
     if _TAG.fullmatch(tag) is None:
         _refuse(
             text,
@@ -141,6 +145,7 @@ def _check_tag(text: str, tag: str) -> None:
 
 
 def _digest(text: str, digest: str) -> Digest:
+    """The digest after the @."""
     try:
         return Digest(digest)
     except InvalidManifest as error:
@@ -148,4 +153,5 @@ def _digest(text: str, digest: str) -> Digest:
 
 
 def _refuse(text: str, why: str) -> NoReturn:
+    """Raise the InvalidReference of this text."""
     raise InvalidReference(f"invalid image reference {text!r}: {why}")
