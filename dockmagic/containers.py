@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from dockmagic.errors import Conflict, InvalidOption, InvalidState, StartFailed
+from dockmagic.errors import Conflict, InvalidOption, InvalidState
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.images import Images
@@ -20,7 +20,7 @@ from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.logs import LogLine
-from dockmagic.runtime.making import make_spec, renew_files
+from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.state import ContainerState, Status
@@ -83,21 +83,23 @@ class Containers:
         """
         row = self.create(image, options, on_event).row
 
-        def on_start(started: Started) -> None:
-            on_event(ContainerStarted(row.id, started.record.pid))
+        started = False
+
+        def on_start(answer: Started) -> None:
+            nonlocal started
+            started = True
+            on_event(ContainerStarted(row.id, answer.record.pid))
 
         def on_output(stream: str, data: bytes) -> None:
             on_event(ContainerOutput(row.id, stream, data))
 
         try:
             record = self.rows.run(row, on_output, on_start, stdin)
-        except StartFailed:
-            if options.remove:
-                self.rows.delete(row.id)
-            raise
         finally:
-            if options.remove:
-                self.rows.forget(row.id)
+            if options.remove and not started:
+                self.rows.delete(row.id)
+            elif options.remove:
+                self.rows.forget(row.id)  # its monitor removes the rest
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
         return RunResult(row.id, record.exit_status, record.oom_killed)
 
@@ -106,7 +108,7 @@ class Containers:
         container = self.create(image, options, on_event)
         try:
             container.start()
-        except StartFailed:
+        except BaseException:
             if options.remove:
                 self.rows.delete(container.id)
             raise
@@ -148,9 +150,7 @@ class Container:
         """Start it in the background; fine where it runs already. Raises StartFailed."""
         if self.state().running:
             return
-        row = self.row
-        renew_files(self._client.run_dir, self.id, row.spec, row.options)
-        self._rows.start(row).connection.close()
+        self._rows.start(self.row).connection.close()
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Ask it to end, and kill it where it hasn't in time (seconds; by default its own, else 10)."""

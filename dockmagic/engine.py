@@ -34,7 +34,7 @@ from dockmagic.runtime import leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
-from dockmagic.runtime.making import make_spec
+from dockmagic.runtime.making import generated_files, make_spec
 from dockmagic.runtime.request import StartRequest, root_key
 from dockmagic.runtime.session import Session
 
@@ -140,7 +140,8 @@ class Engine:
         with Session(on_output) as session:
             namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
             request = StartRequest(container_id, namespaces, session.streams, foreground=True)
-            started = self.client.start(request, spec, session.descriptors)
+            with generated_files(str(self.run_dir), container_id, spec, step.options.network):
+                started = self.client.start(request, spec, session.descriptors)
             with started.connection:
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:

@@ -24,6 +24,7 @@ from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
     LAUNCHER_SOCKET,
+    LOG,
     ExecRequest,
     Record,
     StartRequest,
@@ -140,9 +141,9 @@ class Client:
     def _ask(self, message: protocol.Message, descriptors: Sequence[int]) -> tuple[socket.socket, protocol.Message]:
         """Send a request to the launcher, one that ended meanwhile being replaced; its first answer."""
         for attempt in range(_TRIES):
-            self._hold_lease()
             connection = None
             try:
+                self._hold_lease()
                 connection = protocol.connect(f"{self.run_dir}/{LAUNCHER_SOCKET}")
                 protocol.send(connection, message, descriptors)
                 return connection, _answer(connection)
@@ -150,13 +151,22 @@ class Client:
                 if connection is not None:
                     connection.close()
                 if error.errno not in _GONE or attempt == _TRIES - 1:
-                    raise Unsupported("starting containers", f"the launcher does not answer: {error}") from error
+                    raise Unsupported(
+                        "starting containers", f"the launcher does not answer: {error}{self._log()}"
+                    ) from error
                 self.close()
             except BaseException:
                 if connection is not None:
                     connection.close()
                 raise
         raise AssertionError("unreachable")
+
+    def _log(self) -> str:
+        """The launcher's last word, where it had one."""
+        with contextlib.suppress(OSError):
+            lines = (Path(self.run_dir) / LOG).read_text().splitlines()
+            return f"; it said: {lines[-1]}" if lines else ""
+        return ""
 
     def _hold_lease(self) -> None:
         """Have a launcher, and keep it alive as long as this engine is open."""
@@ -168,10 +178,7 @@ class Client:
                 self._lease = protocol.connect(path)
             except OSError:
                 self._spawn()
-                try:
-                    self._lease = protocol.connect(path)
-                except OSError as error:
-                    raise Unsupported("starting containers", f"the launcher did not start: {error}") from error
+                self._lease = protocol.connect(path)
             protocol.send(self._lease, {"op": "hello"})
 
     def _spawn(self) -> None:
@@ -179,10 +186,14 @@ class Client:
         Path(self.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         ready, end = os.pipe2(os.O_CLOEXEC)
         package = Path(__file__).resolve().parents[2]
-        code = f"import sys; sys.path.insert(0, {str(package)!r}); from dockmagic.runtime.launcher import main; "
-        code += f"main({self.state_root!r}, {self.run_dir!r}, {end})"
-        with (Path(self.run_dir) / "launcher.log").open("wb") as log:
-            subprocess.Popen(
+        # The process that is started forks the launcher and ends, so that nobody here has to wait for the launcher.
+        code = (
+            f"import os, sys; os.fork() and os._exit(0); sys.path.insert(0, {str(package)!r}); "
+            "from dockmagic.runtime.launcher import main; "
+            f"main({self.state_root!r}, {self.run_dir!r}, {end})"
+        )
+        with (Path(self.run_dir) / LOG).open("wb") as log:
+            subprocess.run(
                 [sys.executable, "-I", "-S", "-c", code],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,6 +201,7 @@ class Client:
                 cwd="/",
                 pass_fds=(end,),
                 start_new_session=True,
+                check=True,
             )
         os.close(end)
         with open(ready, "rb") as pipe:

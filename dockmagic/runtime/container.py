@@ -30,6 +30,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import names, state
 from dockmagic.runtime.client import Client, Started
+from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.request import Record, StartRequest
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
@@ -191,7 +192,8 @@ class Containers:
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
         )
-        return self._client.start(request, row.spec, session.descriptors if session else ())
+        with generated_files(self._client.run_dir, row.id, row.spec, row.options.network):
+            return self._client.start(request, row.spec, session.descriptors if session else ())
 
     def run(self, row: Row, on_output: OnOutput, on_start: OnStart, stdin: int | None) -> Record:
         """Start the container, move its streams until it has ended, and return what became of it.

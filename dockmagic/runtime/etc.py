@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,19 +18,31 @@ LOCALHOST: Final = (
 )
 
 
-def write(directory: Path, hostname: str, network: str, host_etc: Path = Path("/etc")) -> Mapping[str, str]:
-    """Write the files into `directory`, and map the container's paths to them.
+NAMES: Final = ("hosts", "hostname", "resolv.conf")
+
+
+def sources(directory: str) -> Mapping[str, str]:
+    """The container's paths, and the files in `directory` that are shown there."""
+    return {f"/etc/{name}": f"{directory}/{name}" for name in NAMES}
+
+
+@contextlib.contextmanager
+def written(directory: Path, hostname: str, network: str, host_etc: Path = Path("/etc")) -> Iterator[None]:
+    """Write the files into `directory`; the directory goes again where the block, the container's start, raises.
 
     On the host's network a container sees the host's hosts file, and always the host's resolvers.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    hosts = _read(host_etc / "hosts") if network == "host" else LOCALHOST
-    contents = {"hosts": hosts, "hostname": f"{hostname}\n", "resolv.conf": _read(host_etc / "resolv.conf")}
-    for name, text in contents.items():
-        path = directory / name
-        path.write_text(text)
-        path.chmod(0o644)
-    return {f"/etc/{name}": str(directory / name) for name in contents}
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hosts = _read(host_etc / "hosts") if network == "host" else LOCALHOST
+        for name, text in zip(NAMES, (hosts, f"{hostname}\n", _read(host_etc / "resolv.conf")), strict=True):
+            path = directory / name
+            path.write_text(text)
+            path.chmod(0o644)
+        yield
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _read(path: Path) -> str:

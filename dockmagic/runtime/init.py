@@ -18,6 +18,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
@@ -221,6 +222,8 @@ def run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[rootf
         protocol.send(sync, protocol.failed(error.failure))
     except OSError as error:
         protocol.send(sync, protocol.failed(Failure("init", error.errno or 0, describe(error))))
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # to the launcher's log
     finally:
         os._exit(1)
 

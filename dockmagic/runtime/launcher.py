@@ -12,7 +12,6 @@ import fcntl
 import gc
 import os
 import selectors
-import signal
 import socket
 import sys
 import time
@@ -26,12 +25,14 @@ from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import leftovers, monitor, protocol, rootfs
 from dockmagic.runtime.cgroup import hierarchy
-from dockmagic.runtime.request import LAUNCHER_SOCKET, ExecRequest, Record, StartRequest
+from dockmagic.runtime.request import LAUNCHER_SOCKET, LOG, ExecRequest, Record, StartRequest
 from dockmagic.runtime.sandbox import Site
 
 PARKED: Final = 3
 PARK_DELAY_S: Final = 0.006  # a start in progress has the processors first
 LINGER_S: Final = 5.0
+LOCK: Final = "launcher.lock"
+LOCK_PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +152,15 @@ class Launcher:
         """Give the request to a parked monitor where the namespaces are the usual ones, else to a new one."""
         namespaces = tuple(message["namespaces"])
         self._last_start = time.monotonic()
-        child = self._parked.pop(0) if self._parked and namespaces == NAMESPACES else self._fork(namespaces)
-        self._running.add(child.pid)
         try:
-            protocol.send(child.handoff, message, (connection.fileno(), *descriptors))
+            child = self._parked.pop(0) if self._parked and namespaces == NAMESPACES else self._fork(namespaces)
+            self._running.add(child.pid)
+            with child.handoff:
+                protocol.send(child.handoff, message, (connection.fileno(), *descriptors))
         except OSError as error:
-            failure = Failure("launcher", error.errno or 0, "the monitor ended before it got the container; try again")
+            failure = Failure("launcher", error.errno or 0, f"make a process: {error.strerror}")
             with contextlib.suppress(OSError):
                 protocol.send(connection, protocol.failed(failure))
-        child.handoff.close()
 
 
 def cgroup_mounts(hierarchies: hierarchy.Hierarchies) -> tuple[rootfs.CgroupMount, ...]:
@@ -177,10 +178,8 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
 
     Where another launcher serves it already, this one ends at once, and the caller finds the other.
     """
-    lock = os.open(f"{run_dir}/launcher.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock(2), no child of this process holds it
-    except BlockingIOError:
+    lock = take_lock(run_dir)
+    if lock < 0:
         return
     p.set_name("dockmagic-launch")
     p.prctl(p.PR_SET_DUMPABLE, 0)  # nobody in a container may look into a process on its way in
@@ -190,11 +189,42 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
     site = Site(state_root, run_dir, hierarchies, cgroup_mounts(hierarchies))
     listener = protocol.listen(f"{run_dir}/{LAUNCHER_SOCKET}")
     os.close(ready)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     prepare(Spec, StartRequest, ExecRequest, Record)
     gc.disable()
     gc.freeze()  # what a child never collects it never copies
     Launcher(site, listener).serve()
+    leave(run_dir)
+
+
+def take_lock(run_dir: str) -> int:
+    """Descriptor of the lock that says "the launcher of this directory"; -1 where another process has it and serves.
+
+    lockf(3) locks belong to the process, so that no child of it holds them on. One that is just about to end may still
+    have the lock, or have removed its file.
+    """
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while time.monotonic() < deadline:
+        os.makedirs(run_dir, mode=0o700, exist_ok=True)
+        lock = os.open(f"{run_dir}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_nlink:
+                return lock
+        os.close(lock)
+        with contextlib.suppress(OSError):
+            protocol.connect(f"{run_dir}/{LAUNCHER_SOCKET}").close()
+            return -1
+        time.sleep(0.005)
+    return -1
+
+
+def leave(run_dir: str) -> None:
+    """Remove the launcher's own files, and the directory where no container has any; the lock's file goes last."""
+    for remove, name in ((os.unlink, LAUNCHER_SOCKET), (os.rmdir, "stage"), (os.unlink, LOG), (os.unlink, LOCK)):
+        with contextlib.suppress(OSError):
+            remove(f"{run_dir}/{name}")
+    with contextlib.suppress(OSError):
+        os.rmdir(run_dir)
 
 
 if __name__ == "__main__":

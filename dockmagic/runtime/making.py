@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,18 +20,17 @@ from dockmagic.runtime.seccomp import default_filter
 def make_spec(
     run_dir: str, container_id: str, config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str
 ) -> Spec:
-    """The runtime spec of a container; its generated files are written to the run directory. Raises InvalidOption."""
+    """The runtime spec of a container; writes nothing. Raises InvalidOption."""
     if options.network == "host" and not options.hostname:
         hostname = os.uname().nodename
-    files = etc.write(Path(container_directory(run_dir, container_id)), hostname, options.network)
-    spec = convert(config, options, Root(overlay=overlay), files, hostname)
+    sources = etc.sources(container_directory(run_dir, container_id))
+    spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     if options.seccomp == "unconfined":
         return spec
     program = default_filter(frozenset(spec.process.capabilities.bounding))
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 
-def renew_files(run_dir: str, container_id: str, spec: Spec, options: RunOptions) -> None:
-    """Write the generated files anew: they went when the container ended."""
-    directory = Path(container_directory(run_dir, container_id))
-    etc.write(directory, spec.hostname or os.uname().nodename, options.network)
+def generated_files(run_dir: str, container_id: str, spec: Spec, network: str) -> AbstractContextManager[None]:
+    """Write the container's generated files for a start, which is to happen inside the context."""
+    return etc.written(Path(container_directory(run_dir, container_id)), spec.hostname or os.uname().nodename, network)

@@ -13,6 +13,7 @@ import selectors
 import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,6 +47,8 @@ def main(site: Site, namespaces: Sequence[str], handoff: socket.socket) -> NoRet
             protocol.send(socket.socket(fileno=descriptors[0]), protocol.failed(failure))
         elif sandbox is not None:
             sandbox.discard()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # to the launcher's log: nothing but this process knows of it
     finally:
         os._exit(0)
 

@@ -10,6 +10,7 @@ from dockmagic.oci.spec import Process
 STREAMS = ("stdin", "stdout", "stderr")
 LAUNCHER_SOCKET = "launcher"
 CONTROL_SOCKET = "ctl"
+LOG = "launcher.log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ container wait, as a full pipe would.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -113,7 +114,8 @@ class Output:
         cut = text.rfind(b"\n") + 1 if data and len(text) < CHUNK else len(text)
         self._incomplete = text[cut:]
         if text[:cut]:
-            self._log.write(self.name, text[:cut])
+            with contextlib.suppress(OSError):  # a full disk costs log lines, never the container
+                self._log.write(self.name, text[:cut])
 
     def drop(self, sink: Sink) -> None:
         """Forget a reader."""
