@@ -92,6 +92,8 @@ def _mount(node: Node, text: str) -> Options:
         fields = next(csv.reader([text], strict=True), [])
     except csv.Error as error:
         raise node.fault(f"invalid --mount {text!r}: {error}", "--mount") from None
+    if not fields:
+        raise node.fault("--mount needs options, as in --mount=type=cache,target=/root/.cache", "--mount")
     options = tuple(_mount_option(node, field) for field in fields)
     kind = next((value for name, value in reversed(options) if name == "type"), "bind")
     if kind is not None and "$" not in kind and kind.lower() not in _MOUNT_TYPES:

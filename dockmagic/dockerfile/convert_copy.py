@@ -72,10 +72,12 @@ def _places(node: Node) -> tuple[tuple[str, ...], str, tuple[Heredoc, ...]]:
     if heredoc_of(words[-1]) is not None:
         raise node.fault(f"{node.name} cannot accept a heredoc as a destination", words[-1])
     contents = {heredoc.name: heredoc.content for heredoc in node.heredocs}
-    announced = [(word, heredoc_of(word)) for word in words[:-1]]
-    paths = tuple(word for word, heredoc in announced if heredoc is None)
-    return (
-        paths,
-        words[-1],
-        tuple(replace(heredoc, content=contents[heredoc.name]) for _, heredoc in announced if heredoc),
-    )
+    paths: list[str] = []
+    heredocs: list[Heredoc] = []
+    for word in words[:-1]:
+        heredoc = heredoc_of(word)
+        if heredoc is not None and heredoc.name in contents:
+            heredocs.append(replace(heredoc, content=contents[heredoc.name]))
+        else:
+            paths.append(word)
+    return tuple(paths), words[-1], tuple(heredocs)

@@ -26,7 +26,7 @@ def announced(name: str, rest: str) -> list[tuple[str, Heredoc]]:
 
 
 def heredoc_of(word: str) -> Heredoc | None:
-    """The empty here-document that this word announces, None if it announces none.
+    """The empty here-document that this word announces, None if it announces none or isn't one word.
 
     >>> heredoc_of("3<<-'END'")
     Heredoc(name='END', content='', expand=False, strip_tabs=True, fd=3)
@@ -37,8 +37,9 @@ def heredoc_of(word: str) -> Heredoc | None:
         return None
     strip_tabs = rest.startswith("<<-")
     quoted = rest[3:] if strip_tabs else rest[2:]
+    words, closed = split_quoted(quoted)
     name = unquote(quoted)
-    if not name:
+    if words != [quoted] or not closed or not name:
         return None
     expand = _quotes(name) == _quotes(quoted)
     return Heredoc(name, "", expand, strip_tabs, int(digits) if digits else None)
