@@ -54,7 +54,7 @@ class Tail:
     def last(self, most: int) -> list[str]:
         """The last lines, those without an end included."""
         lines = [*self._lines, *(text for text in self._open.values() if text)]
-        return [plain_line(line) for line in lines[-most:]]
+        return [plain_line(line) for line in lines[max(len(lines) - most, 0) :]]
 
 
 def _first_line(text: str) -> str:
@@ -148,10 +148,12 @@ class BuildView:
             names = " ".join(self._finished.references) or "image"
             steps = f"{plural(len(self._steps), 'step')}, {cached} cached"
             identifier = self._finished.image_id.removeprefix("sha256:")[:12]
-            return f"{names}  {identifier}  {steps}, {self._now_s() - self._began_s:.1f} s"
+            return f"{names} · {identifier} · {steps} · {self._now_s() - self._began_s:.1f} s"
         if self._error is None:
             return "building …"
-        return "interrupted" if isinstance(self._error, KeyboardInterrupt) else "failed"
+        failed = [view.step for view in self._steps.values() if view.step.state is StepState.FAILED]
+        place = f" at step {failed[0].number} of {failed[0].total}" if failed else ""
+        return f"{'interrupted' if isinstance(self._error, KeyboardInterrupt) else 'failed'}{place}"
 
     def _html(self) -> str:
         """The picture in HTML: a row a step, output beneath, a last line."""
@@ -167,7 +169,7 @@ class BuildView:
             f'<div style="padding:5px 12px;border-left:3px solid {color};background:var(--jp-layout-color2,#f8f9fa)">'
             f'<span style="color:{color};font-weight:600">{mark}</span> {escape(self._summary())}</div>'
         )
-        return f'<div style="{BOX}">{steps}{warnings}{summary}</div>'
+        return f'<div style="{BOX}"><div style="padding:4px 0">{steps}{warnings}</div>{summary}</div>'
 
     def _html_step(self, view: StepView, now_s: float) -> str:
         """A step's row, and what it wrote."""

@@ -125,7 +125,8 @@ def _html_node(number: int, node: Node, largest: int) -> str:
     """A row, which opens to show the files where there are any."""
     files = _files(node)
     if node.empty or not files:
-        return f'<div style="padding:3px 12px 3px 26px">{_html_head(number, node, largest)}</div>'
+        space = '<span style="display:inline-block;width:14px"></span>'  # as wide as a fold's triangle
+        return f'<div style="padding:3px 12px 3px 26px">{space}{_html_head(number, node, largest)}</div>'
     shown = "".join(_html_file(change) for change in files[:_HTML_FILES])
     more = node.added + node.changed + node.removed - len(files[:_HTML_FILES])
     rest = f'<div style="{FAINT};padding-top:2px">… and {more} more, directories included</div>' if more > 0 else ""
@@ -145,11 +146,11 @@ def _html_head(number: int, node: Node, largest: int) -> str:
     bar = f"display:block;width:{max(share * 100, 1):.1f}%;height:8px;border-radius:2px;background:{BLUE}"
     return (
         '<span style="display:inline-grid;grid-template-columns:22px minmax(0,1fr) 90px 70px 110px;column-gap:10px;'
-        'align-items:center;width:calc(100% - 8px);vertical-align:middle">'
+        'align-items:center;width:calc(100% - 24px);vertical-align:middle">'
         f'<span style="{FAINT};text-align:right">{number}</span>'
         f'<span title="{escape(instruction)}" style="{MONO};font-size:12px;{ELLIPSIS};{color}">'
         f"{escape(instruction)}</span>"
-        f'<span style="{"" if node.empty else bar}"></span>'
+        f'<span style="{bar if node.size_bytes else ""}"></span>'
         f'<span style="text-align:right;{color}">{"" if node.empty else size_text(node.size_bytes)}</span>'
         f"<span>{_html_counts(node)}</span></span>"
     )

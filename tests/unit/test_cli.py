@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from dockmagic import cli
+from dockmagic.errors import Failure, NotFound, StartFailed
+from dockmagic.events import BuildStep, ContainerOutput, Event, OnEvent, StepState
+from tests.unit.commands.fakes import FakeContainer, FakeContainers, FakeEngine, Line, Result
+
+Main = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """The engine that the command line will find."""
+    fake = FakeEngine()
+    monkeypatch.setattr(cli, "open_engine", lambda environ: fake)
+    return fake
+
+
+@pytest.fixture
+def main(engine: FakeEngine, capfd: pytest.CaptureFixture[str]) -> Main:
+    """Run a command line: exit status and what was written to descriptors 1 and 2."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = cli.main(words)
+        captured = capfd.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_streams_stay_apart_and_the_status_is_the_containers(main: Main, engine: FakeEngine) -> None:
+    engine.containers.events = (ContainerOutput("c", "stdout", b"\xffhi\n"), ContainerOutput("c", "stderr", b"oops\n"))
+    engine.containers.result = Result(exit_status=3)
+    status, out, err = main("run", "--rm", "busybox")
+    assert (status, out.endswith("hi\n"), err) == (3, True, "oops\n")
+    assert engine.closed
+
+
+def test_the_background_prints_the_id(main: Main) -> None:
+    assert main("container", "run", "-d", "busybox") == (0, f"{FakeContainer().id}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "status"),
+    [
+        (StartFailed(Failure("exec", 2, "no such file: nope"), 127), ("run", "busybox", "nope"), 127),
+        (NotFound("image", "x"), ("run", "x"), 125),
+    ],
+)
+def test_statuses_of_a_run_that_failed(
+    main: Main, engine: FakeEngine, error: Exception, words: tuple[str, ...], status: int
+) -> None:
+    engine.containers.fails = error
+    assert main(*words) == (status, "", f"dockmagic: {error}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("ps --nonsense", 125, "dockmagic: unknown flag --nonsense; see dockmagic ps --help\n"),
+        ("logs nothing", 1, "dockmagic: no such container: nothing\n"),
+        ("frobnicate", 125, "dockmagic: unknown command 'frobnicate'; --help lists them all\n"),
+        ("run -it busybox", 125, "dockmagic: -t isn't available yet: "),
+    ],
+)
+def test_errors_are_a_line_on_standard_error(main: Main, line: str, status: int, message: str) -> None:
+    got, out, err = main(*line.split())
+    assert (got, out) == (status, "")
+    assert err.startswith(message)
+
+
+def test_help_and_version(main: Main) -> None:
+    for words in ((), ("--help",), ("help",)):
+        status, out, _ = main(*words)
+        assert status == 0
+        assert out.startswith("usage: dockmagic COMMAND")
+    assert main("run", "--help")[1].startswith("usage: dockmagic run")
+    assert main("--version")[1].startswith("dockmagic ")
+
+
+def test_progress_goes_to_standard_error(main: Main, engine: FakeEngine, tmp_path: object) -> None:
+    engine.events = (BuildStep(1, 1, "FROM busybox", StepState.CACHED, 1),)
+    (status, out, err) = main("build", "-f", "/dev/null", str(tmp_path))
+    assert (status, out, err) == (0, "", "#1 [1/1] FROM busybox\n#1 CACHED\n")
+
+
+def test_logs_keep_their_streams(main: Main, engine: FakeEngine) -> None:
+    lines = (Line(1, "stdout", b"one\n"), Line(2, "stderr", b"two\n"))
+    engine.containers.all = {"burn": FakeContainer(lines=lines)}
+    assert main("logs", "burn") == (0, "one\n", "two\n")
+
+
+def interrupted(number: int) -> Callable[[OnEvent], None]:
+    def meanwhile(on_event: OnEvent) -> None:
+        os.kill(os.getpid(), number)
+        signal.pause()
+
+    return meanwhile
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_interrupts(main: Main, engine: FakeEngine, number: int) -> None:
+    engine.containers = FakeContainers(meanwhile=interrupted(number))
+    before = signal.getsignal(number)
+    assert main("run", "busybox") == (128 + number, "", "")
+    assert engine.closed
+    assert signal.getsignal(number) is before
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(
+    main: Main, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(descriptor: int, data: bytes) -> NoReturn:
+        raise BrokenPipeError
+
+    events: tuple[Event, ...] = (ContainerOutput("c", "stdout", b"hi\n"),)
+    engine.containers.events = events
+    monkeypatch.setattr(cli.os, "write", broken)
+    assert cli.main(["run", "busybox"]) == 141

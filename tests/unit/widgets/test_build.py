@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, ContainerStarted, StepState
+from dockmagic.widgets.build import BuildView, Tail
+
+IMAGE_ID = "sha256:" + "3f" * 32
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def step(number: int, state: StepState, text: str = "RUN make", reason: str = "") -> BuildStep:
+    return BuildStep(number, 3, text, state, number, 1.25, reason)
+
+
+def text_of(view: BuildView) -> list[str]:
+    return view.bundle()["text/plain"].splitlines()
+
+
+def test_a_running_build_shows_its_last_lines_and_its_time() -> None:
+    clock = Clock()
+    view = BuildView(clock)
+    view(step(1, StepState.CACHED, "FROM busybox"))
+    view(step(2, StepState.RUNNING))
+    view(BuildOutput(2, "stdout", "".join(f"line {n}\n" for n in range(20)).encode() + b"unfinished"))
+    clock.now_s = 2.4
+    lines = text_of(view)
+    assert lines[0] == "✓ [1/3] FROM busybox  cached"
+    assert lines[1] == "● [2/3] RUN make  2.4 s"
+    assert lines[2].strip() == "line 13"
+    assert lines[-2].strip() == "unfinished"
+    assert lines[-1] == "building …"
+    assert "line 13\nline 14" in view.bundle()["text/html"]
+
+
+def test_a_finished_build_folds_its_output_away() -> None:
+    clock = Clock()
+    view = BuildView(clock)
+    view(step(1, StepState.CACHED, "FROM busybox"))
+    view(step(2, StepState.RUNNING))
+    view(BuildOutput(2, "stdout", b"one\ntwo\n"))
+    view(step(2, StepState.DONE))
+    view(BuildWarning("odd <thing>", 2))
+    view(BuildFinished(IMAGE_ID, ("hello:latest",)))
+    clock.now_s = 3.0
+    view.end()
+    clock.now_s = 99.0
+    assert text_of(view) == [
+        "✓ [1/3] FROM busybox  cached",
+        "✓ [2/3] RUN make  1.2 s",
+        "warning: line 2: odd <thing>",
+        "hello:latest · 3f3f3f3f3f3f · 2 steps, 1 cached · 3.0 s",
+    ]
+    html = view.bundle()["text/html"]
+    assert "<summary>2 lines of output</summary>" in html
+    assert "odd &lt;thing&gt;" in html
+
+
+def test_a_failure_shows_the_end_of_the_output_and_the_reason() -> None:
+    view = BuildView(Clock())
+    view(step(2, StepState.RUNNING))
+    view(BuildOutput(2, "stderr", b"\x1b[31merror\x1b[0m: <no>\n"))
+    view(step(2, StepState.FAILED, reason="exit code: 2\n  2 | RUN make"))
+    view.end(RuntimeError())
+    assert text_of(view) == ["✗ [2/3] RUN make  1.2 s", "    error: <no>", "failed at step 2 of 3"]
+    html = view.bundle()["text/html"]
+    assert "error: &lt;no&gt;" in html
+    assert "exit code: 2<" in html
+
+
+def test_an_interrupted_build_says_so() -> None:
+    view = BuildView(Clock())
+    view.end(KeyboardInterrupt())
+    assert text_of(view) == ["interrupted"]
+
+
+def test_instructions_are_escaped_and_styles_inline() -> None:
+    view = BuildView(Clock())
+    view(step(1, StepState.DONE, 'RUN echo "<script>alert(1)</script>"', "because \"'"))
+    html = view.bundle()["text/html"]
+    assert "<script" not in html
+    assert "<style" not in html
+    assert 'title="because &quot;&#x27;"' in html
+
+
+def test_other_events_change_nothing() -> None:
+    view = BuildView(Clock())
+    before = view.bundle()
+    view(ContainerStarted("c", 1))
+    view(BuildOutput(9, "stdout", b"of no step"))
+    assert view.bundle() == before
+
+
+def test_a_tail_keeps_the_last_lines_and_what_a_carriage_return_leaves() -> None:
+    tail = Tail()
+    tail.add("stdout", "10 %\r50 %\r100 %\nüber".encode()[:-3])
+    tail.add("stdout", b"x" * 2000)
+    assert tail.count == 1
+    assert tail.last(2)[0] == "100 %"
+    assert len(tail.last(1)[0]) == 500
+    assert tail.last(0) == []
