@@ -193,6 +193,38 @@ def test_what_a_word_expands_to(word: str, expected: str) -> None:
     assert expand(word, ENV) == expected
 
 
+PATTERN_ROWS = [
+    ("${F#()[]{\\}^$.\\*\\?|\\\\}", {"F": "()[]{}^$.*?|\\x"}, "x"),
+    ("${F%%\\**}", {"F": "xx**"}, "xx"),
+    ("${F#*x*y}", {"F": "xxyy"}, "y"),
+    ("${F#*}", {"F": "xxyy"}, "xxyy"),
+    ("${F#$B}", {"F": "xxyy", "B": "x"}, "xyy"),
+    ("${F#$B}", {"F": "xxyy", "B": ""}, "xxyy"),
+    ("${F#}", {"F": "xxyy"}, "xxyy"),
+    ("${F##*x}", {"F": "xxyy"}, "yy"),
+    ("${F##}", {"F": "xxyy"}, "xxyy"),
+    ("${F#?\\?}", {"F": "???y"}, "?y"),
+    ("${A:-.}${F%x}${A:-.}", {"F": "xxyy"}, ".xxyy."),
+    ("${F%%\\**\\*}", {"F": "a***yy*"}, "a"),
+    ("${F%}", {"F": "xxyy"}, "xxyy"),
+    ("${F%%$B}", {"F": "xxyy", "B": ""}, "xxyy"),
+    ("${F/$N/.} - ${F//$N/.}", {"F": "/foo*/*/*.txt", "N": "\\*/"}, "/foo.*/*.txt - /foo..*.txt"),
+    ("${F/$N/} - ${F//$N/}", {"F": "/tmp/tmp/bar.txt", "N": "/tmp"}, "/tmp/bar.txt - /bar.txt"),
+    ("${F/$N/$R} - ${F//$N/$R}", {"F": "/a/foo/b/c.txt", "N": "/?/", "R": "/"}, "/foo/b/c.txt - /foo/c.txt"),
+    ("${F/$N/$R}", {"F": "http://google.de", "N": "http://", "R": "https://"}, "https://google.de"),
+    ("${F//\\//\\/}", {"F": "/tmp/foo.txt"}, "\\/tmp\\/foo.txt"),
+    ("${F/$B/ww}", {"F": "xxyy", "B": ""}, "wwxxyy"),
+    ("${F///}", {"F": "xxyy"}, "xxyy"),
+    ("${F///}", {}, ""),
+    ("x-$V.${O}${T:+-${T}}.gz", {"V": "v1.2", "O": "linux", "T": "v7"}, "x-v1.2.linux-v7.gz"),
+]
+
+
+@pytest.mark.parametrize(("word", "env", "expected"), PATTERN_ROWS)
+def test_patterns_in_a_word(word: str, env: dict[str, str], expected: str) -> None:
+    assert expand(word, env) == expected
+
+
 WRONG = [
     ("'a", "unexpected end of statement while looking for matching single-quote"),
     ('"a', "unexpected end of statement while looking for matching double-quote"),
