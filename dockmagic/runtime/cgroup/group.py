@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from dockmagic.oci.spec import Resources
-from dockmagic.runtime.cgroup import control, v1, v2
+from dockmagic.oci.spec import DeviceRule, Resources
+from dockmagic.runtime.cgroup import control, devices, v1, v2
 from dockmagic.runtime.cgroup.hierarchy import PARENT, Hierarchies, enabled, prepare
 
 UNIFIED: Final = "unified"  # the key of the cgroup2 directory among the controllers of `paths`
@@ -66,7 +66,9 @@ class Group:
                 warnings += _write_all(self._v1[controller], old[controller])
             elif controller in on_v2:
                 warnings += _write_all(self._v2, new[controller])
-            elif controller != "devices":
+            elif controller == "devices":
+                warnings += self._confine(resources.devices)
+            else:
                 warnings.append(f"{controller} limits are not enforced: {self._missing(controller)}")
         return warnings
 
@@ -146,6 +148,19 @@ class Group:
             _await(lambda: control.counter(control.read(f"{self._v2}/cgroup.events"), "frozen") == int(frozen))
         else:
             raise OSError(errno.ENOTSUP, "this host has no freezer", self.name)
+
+    def _confine(self, rules: tuple[DeviceRule, ...]) -> list[str]:
+        """Put device rules in force where v1 has no controller for them; returns why that can't be."""
+        directory = self.v2_dirfd()
+        if directory is None:
+            return [f"devices limits are not enforced: {self._missing('devices')}"]
+        try:
+            devices.enforce(directory, rules)
+        except OSError as error:
+            return [f"devices limits are not enforced: the kernel refuses the program ({error.strerror})"]
+        finally:
+            os.close(directory)
+        return []
 
     def _missing(self, controller: str) -> str:
         """Why a controller's limits can't be set here."""

@@ -89,6 +89,7 @@ def test_a_missing_controller_and_a_missing_file_are_warnings(tmp_path: Path) ->
     assert group.apply(Resources(memory=Memory(1 << 26, 1 << 27), pids_limit=5, devices=(DeviceRule(False),))) == [
         "memory.memsw.limit_in_bytes is not enforced: this kernel has no such file",
         "pids limits are not enforced: this host offers no writable pids controller",
+        "devices limits are not enforced: this host offers no writable devices controller",
     ]
 
 
@@ -100,6 +101,13 @@ def test_limits_on_v2(tmp_path: Path) -> None:
     assert warning.startswith("pids limits are not enforced: the pids controller can't be enabled in")
     assert warning.endswith("/cgroup/cgroup.subtree_control")
     assert [path.read_text() for path in found.values()] == ["67108864", "100", ""]
+
+
+def test_device_rules_that_the_kernel_does_not_take(tmp_path: Path) -> None:
+    group = Group(v2_hierarchies(tmp_path / "cgroup", ""), "one")
+    group.create()
+    (warning,) = group.apply(Resources(devices=(DeviceRule(False),)))  # the directory is not a cgroup's
+    assert warning.startswith("devices limits are not enforced: the kernel refuses the program (")
 
 
 def test_a_refused_write_is_tried_again_after_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
