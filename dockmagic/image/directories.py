@@ -11,11 +11,13 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from tarfile import DIRTYPE
 from typing import Final, NamedTuple
 
 from dockmagic.image import attributes, overlay
+from dockmagic.image.lower import find_directory
 from dockmagic.image.tar_header import Entry
 from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 
@@ -39,9 +41,13 @@ class Directory(NamedTuple):
 
 
 class Directories:
-    """The directories below a root, opened once; a Directory is good until the next `trim`."""
+    """The directories below a root, opened once; a Directory is good until the next `trim`.
 
-    def __init__(self, root: Path) -> None:
+    `lower` are the layers that the root lies upon, the topmost first: directories that nobody describes look as there.
+    """
+
+    def __init__(self, root: Path, lower: Sequence[Path] = ()) -> None:
+        self._lower = lower
         self._root = Directory(os.open(root, _DIRECTORY), b"")
         self._root_path = _path_of(self._root.fd)
         self._open = {b"": self._root}
@@ -139,7 +145,10 @@ class Directories:
     def _find_or_make(self, path: bytes, parent: Directory, name: bytes) -> Directory:
         """The directory `name`, through a symlink if it is one; a new one where nothing or a whiteout is there."""
         status = self.status(parent, name)
-        if status is None or overlay.is_whiteout(status):
+        if status is None:
+            below = find_directory(self._lower, parent.child(name))
+            return self.make(parent, name, below or Entry(name, DIRTYPE, 0o755))
+        if overlay.is_whiteout(status):
             return self.make(parent, name, Entry(name, DIRTYPE, 0o755))
         try:
             fd = _open_below(self._root.fd, parent.child(name), _INSIDE)

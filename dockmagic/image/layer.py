@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,19 +88,20 @@ def _check_complete(entry: Entry) -> None:
         )
 
 
-def unpack(source: Source, directory: Path, *, limits: Limits = Limits()) -> None:
+def unpack(source: Source, directory: Path, *, lower: Sequence[Path] = (), limits: Limits = Limits()) -> None:
     """Make the tree of a layer in an empty directory from its plain tar stream, which is read to its end.
 
     Names are below the directory even if they begin with a slash, as in Docker; a name that leads out of it is an
-    InvalidLayer, as is anything else that a layer must not hold. StoreError where this machine is what refuses. After
-    an error the directory holds a part of the tree and is of no use.
+    InvalidLayer, as is anything else that a layer must not hold. Directories that only show in other names are as in
+    the layers `lower`, the topmost first, or else root's with mode 0755. StoreError where this machine is what refuses.
+    After an error the directory holds a part of the tree and is of no use.
     """
     try:
-        with TreeWriter(directory) as tree:
+        with TreeWriter(directory, lower) as tree:
             _place_all(tree, TarReader(source), limits)
             tree.finish()
     except OSError as error:
-        raise StoreError(f"can't unpack a layer into {directory}: {error.strerror or error}") from error
+        raise StoreError(f"can't unpack a layer into {directory}: {error.strerror or error}{_hint(error)}") from error
 
 
 def _place_all(tree: TreeWriter, reader: TarReader, limits: Limits) -> None:
@@ -150,5 +152,9 @@ def _refusal(entry: Entry, error: OSError | ValueError) -> DockmagicError:
         return InvalidLayer(f"the layer's entry {name!r} is refused: {error}")
     if error.errno in _ARCHIVE_ERRORS:
         return InvalidLayer(f"the layer's entry {name!r} can't be unpacked: {error.strerror}")
-    hint = "; it takes root to give files to others and to make devices" if error.errno == errno.EPERM else ""
-    return StoreError(f"can't unpack {name!r} of a layer: {error.strerror or error}{hint}")
+    return StoreError(f"can't unpack {name!r} of a layer: {error.strerror or error}{_hint(error)}")
+
+
+def _hint(error: OSError) -> str:
+    """What helps, as the end of a message."""
+    return "; it takes root to make devices and to give files to others" if error.errno == errno.EPERM else ""

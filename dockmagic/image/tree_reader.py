@@ -49,7 +49,7 @@ def read_tree(root: Path) -> Generator[tuple[Entry, int], None, None]:
             path = waiting.pop()
             fd = openat2(root_fd, path or b".", _DIRECTORY, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
             try:
-                yield _entry(path, os.fstat(fd), read_xattrs(fd)), NO_CONTENT
+                yield entry_of(path, os.fstat(fd), read_xattrs(fd)), NO_CONTENT
                 prefix = path + b"/" if path else b""
                 files, directories = _names(fd)
                 for name in files:
@@ -69,16 +69,16 @@ def _file(directory_fd: int, name: bytes, path: bytes, links: Links) -> Iterator
     if status.st_nlink > 1 and not overlay.is_whiteout(status):  # the kernel makes all whiteouts one inode
         first = links.setdefault((status.st_dev, status.st_ino), path)
         if first != path:
-            yield replace(_entry(path, status, {}), kind=LNKTYPE, linkname=first, size=0, stored=0), NO_CONTENT
+            yield replace(entry_of(path, status, {}), kind=LNKTYPE, linkname=first, size=0, stored=0), NO_CONTENT
             return
     if stat.S_ISREG(status.st_mode):
         fd = os.open(name, _FILE, dir_fd=directory_fd)
         try:
-            yield _entry(path, status, read_xattrs(fd)), fd
+            yield entry_of(path, status, read_xattrs(fd)), fd
         finally:
             os.close(fd)
     else:
-        entry = _entry(path, status, read_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name)))
+        entry = entry_of(path, status, read_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name)))
         if entry.kind == SYMTYPE:
             entry.linkname = os.fsencode(os.readlink(name, dir_fd=directory_fd))
         yield entry, NO_CONTENT
@@ -94,7 +94,7 @@ def _names(directory_fd: int) -> tuple[list[bytes], list[bytes]]:
     return sorted(files), sorted(directories)
 
 
-def _entry(path: bytes, status: os.stat_result, xattrs: Mapping[str, bytes]) -> Entry:
+def entry_of(path: bytes, status: os.stat_result, xattrs: Mapping[str, bytes]) -> Entry:
     """The entry that the result of stat(2) describes."""
     kind = _KINDS[stat.S_IFMT(status.st_mode)]
     size = status.st_size if kind == REGTYPE else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, REGTYPE, SYMTYPE
 from types import TracebackType
@@ -40,13 +40,13 @@ def split(name: bytes) -> list[bytes]:
 
 
 class TreeWriter:
-    """Makes files below `root`, which must be there; `finish` completes the directories.
+    """Makes files below `root`, which must be there and lies upon the layers `lower`; `finish` completes directories.
 
     Every method raises ValueError for what an archive may not ask, and OSError for what the kernel refuses.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._directories = Directories(root)
+    def __init__(self, root: Path, lower: Sequence[Path] = ()) -> None:
+        self._directories = Directories(root, lower)
         status = root.stat()
         creator = (os.geteuid(), os.getegid())
         # Files in a setgid directory, and all on a file system mounted with grpid, get the directory's group.

@@ -43,6 +43,18 @@ def test_missing_parents_are_made(root: Path, directories: Directories) -> None:
     assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o755, 0)
 
 
+def test_parents_that_a_lower_layer_has_look_as_there(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "lower/tmp").mkdir(parents=True)
+    (tmp_path / "lower/tmp").chmod(0o1777)
+    os.utime(tmp_path / "lower/tmp", ns=(0, 7))
+    directories = Directories(root, [tmp_path / "lower"])
+    directories.open(b"tmp/new")
+    directories.finish()
+    directories.close()
+    assert [stat.S_IMODE((root / name).stat().st_mode) for name in ("tmp", "tmp/new")] == [0o1777, 0o755]
+    assert (root / "tmp").stat().st_mtime_ns == 7
+
+
 def test_a_directory_is_opened_once(directories: Directories) -> None:
     assert directories.open(b"a/b") is directories.open(b"a/b")
 
