@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from dockmagic.errors import Conflict, InvalidOption, InvalidState
+from dockmagic.errors import Conflict, InvalidOption, InvalidState, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.images import Images
@@ -98,8 +98,9 @@ class Containers:
         finally:
             if options.remove and not started:
                 self.rows.delete(row.id)
-            elif options.remove:
-                self.rows.forget(row.id)  # its monitor removes the rest
+            elif options.remove:  # its monitor removes the rest
+                with contextlib.suppress(StoreError):  # a full disk: the row goes when somebody finds the rest gone
+                    self.rows.forget(row.id)
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
         return RunResult(row.id, record.exit_status, record.oom_killed)
 

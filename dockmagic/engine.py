@@ -71,6 +71,13 @@ class Engine:
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
         self.repair()
 
+    def __enter__(self) -> Engine:
+        """The engine itself; it is closed when the block ends."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def build(
         self,
         dockerfile: str,
