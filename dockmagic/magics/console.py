@@ -33,11 +33,14 @@ from dockmagic.widgets.pull import PullView
 class View(Protocol):
     """The state of a picture: fed with events, and told how its cause ended."""
 
-    def __call__(self, event: Event) -> None: ...
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
 
-    def end(self, error: BaseException | None) -> None: ...
+    def end(self, error: BaseException | None) -> None:
+        """Say that it is over; `error` is what ended it."""
 
-    def bundle(self) -> Bundle: ...
+    def bundle(self) -> Bundle:
+        """The picture, by MIME type."""
 
 
 _VIEWS: Final[Mapping[type, type[View]]] = {

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from dockmagic.widgets.style import AMBER, BLUE, BORDER, BOX, ELLIPSIS, FAINT, GREEN, MONO, RED
 from dockmagic.widgets.text import plural, printable, size_text
+
+if TYPE_CHECKING:
+    from dockmagic.image.tree import Change, LayerNode
 
 _TEXT_FILES = 5
 _TEXT_WIDTH = 72
@@ -19,39 +22,7 @@ _HTML_FILES = 60
 _KINDS = {"A": ("+", GREEN), "C": ("~", AMBER), "D": ("−", RED)}
 
 
-class Change(Protocol):
-    """A path that a layer added (A), changed (C) or deleted (D)."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def size_bytes(self) -> int: ...
-
-
-class Node(Protocol):
-    """An instruction with its layer's changes; `empty` where it changed the config only."""
-
-    @property
-    def instruction(self) -> str: ...
-    @property
-    def empty(self) -> bool: ...
-    @property
-    def size_bytes(self) -> int: ...
-    @property
-    def added(self) -> int: ...
-    @property
-    def changed(self) -> int: ...
-    @property
-    def removed(self) -> int: ...
-    @property
-    def largest(self) -> Sequence[Change]: ...
-
-
-def counts_text(node: Node) -> str:
+def counts_text(node: LayerNode) -> str:
     """How many paths a layer added, changed and removed: "+12 ~3 −1"."""
     counts = ((sign, count) for sign, count in (("+", node.added), ("~", node.changed), ("−", node.removed)))
     return " ".join(f"{sign}{count}" for sign, count in counts if count) or "no files"
@@ -69,7 +40,7 @@ def _shortened(text: str, width: int) -> str:
 # plain text
 
 
-def tree_text(title: str, nodes: Sequence[Node]) -> str:
+def tree_text(title: str, nodes: Sequence[LayerNode]) -> str:
     """The tree as lines, lowest layer first."""
     total = sum(node.size_bytes for node in nodes)
     layers = sum(not node.empty for node in nodes)
@@ -82,14 +53,14 @@ def tree_text(title: str, nodes: Sequence[Node]) -> str:
     return "\n".join(lines)
 
 
-def _text_head(node: Node) -> str:
+def _text_head(node: LayerNode) -> str:
     instruction = _shortened(_one_line(node.instruction), _TEXT_WIDTH)
     if node.empty:
         return f"{'':>9}  {instruction}"
     return f"{size_text(node.size_bytes):>9}  {instruction}  ({counts_text(node)})"
 
 
-def _text_files(node: Node) -> list[str]:
+def _text_files(node: LayerNode) -> list[str]:
     """The largest files of a layer, and how many more there are."""
     files = _files(node)
     lines = [
@@ -99,7 +70,7 @@ def _text_files(node: Node) -> list[str]:
     return lines[:_TEXT_FILES] + ([f"{'':>9}  … {more} more"] if more > 0 and lines else [])
 
 
-def _files(node: Node) -> list[Change]:
+def _files(node: LayerNode) -> list[Change]:
     """Changes that are worth a line: all but directories."""
     return [change for change in node.largest if change.type != "dir"]
 
@@ -107,7 +78,7 @@ def _files(node: Node) -> list[Change]:
 # HTML
 
 
-def tree_html(title: str, nodes: Sequence[Node]) -> str:
+def tree_html(title: str, nodes: Sequence[LayerNode]) -> str:
     """The tree as HTML: a fold for each layer with its size as a bar, lowest layer first."""
     total = sum(node.size_bytes for node in nodes)
     largest = max((node.size_bytes for node in nodes), default=0)
@@ -121,7 +92,7 @@ def tree_html(title: str, nodes: Sequence[Node]) -> str:
     return f'<div style="{BOX}">{head}{rows}</div>'
 
 
-def _html_node(number: int, node: Node, largest: int) -> str:
+def _html_node(number: int, node: LayerNode, largest: int) -> str:
     """A row, which opens to show the files where there are any."""
     files = _files(node)
     if node.empty or not files:
@@ -138,7 +109,7 @@ def _html_node(number: int, node: Node, largest: int) -> str:
     )
 
 
-def _html_head(number: int, node: Node, largest: int) -> str:
+def _html_head(number: int, node: LayerNode, largest: int) -> str:
     """The instruction, its size with a bar, and the counts, in columns."""
     instruction = _one_line(node.instruction)
     color = FAINT if node.empty else ""
@@ -156,7 +127,7 @@ def _html_head(number: int, node: Node, largest: int) -> str:
     )
 
 
-def _html_counts(node: Node) -> str:
+def _html_counts(node: LayerNode) -> str:
     """The counts in the colours of their kinds."""
     if node.empty:
         return ""

@@ -122,5 +122,5 @@ def test_a_reader_that_has_gone_ends_it_quietly(
 
     events: tuple[Event, ...] = (ContainerOutput("c", "stdout", b"hi\n"),)
     engine.containers.events = events
-    monkeypatch.setattr(cli.os, "write", broken)
+    monkeypatch.setattr("os.write", broken)
     assert cli.main(["run", "busybox"]) == 141

@@ -10,6 +10,7 @@ from typing import Any
 
 from dockmagic.errors import NotFound
 from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
+from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
@@ -166,35 +167,21 @@ class FakeImage:
     created: datetime | None = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class FakeChange:
+def change(path: str, kind: Kind = "A", type: str = "file", size_bytes: int = 0) -> Change:
     """A path that a layer changed."""
-
-    path: str
-    kind: str = "A"
-    type: str = "file"
-    size_bytes: int = 0
+    return Change(path, kind, type, size_bytes, 0o644)
 
 
-@dataclass(frozen=True)
-class FakeNode:
+def node(instruction: str, *, empty: bool = False, created: str = "2024-01-01T00:00:00Z", **counts: Any) -> LayerNode:
     """An instruction and its layer."""
-
-    instruction: str
-    created: str = "2024-01-01T00:00:00Z"
-    empty: bool = False
-    size_bytes: int = 0
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    largest: tuple[FakeChange, ...] = ()
+    return LayerNode(instruction, created, empty, **counts)
 
 
 @dataclass(frozen=True)
 class FakeTree:
     """An image and its instructions."""
 
-    nodes: tuple[FakeNode, ...]
+    nodes: tuple[LayerNode, ...]
     image: FakeImage = field(default_factory=FakeImage)
 
 
@@ -203,7 +190,7 @@ class FakeImages:
     """The images that the test gave, and what was asked of them."""
 
     all: dict[str, FakeImage] = field(default_factory=dict)
-    nodes: tuple[FakeNode, ...] = ()
+    nodes: tuple[LayerNode, ...] = ()
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     events: tuple[Event, ...] = ()
 

@@ -6,7 +6,7 @@ from dockmagic.errors import NotFound
 from dockmagic.events import PullProgress
 from dockmagic.oci.reference import Reference
 from tests.unit.commands.calling import call
-from tests.unit.commands.fakes import IMAGE_ID, FakeChange, FakeConsole, FakeEngine, FakeImage, FakeImages, FakeNode
+from tests.unit.commands.fakes import IMAGE_ID, FakeConsole, FakeEngine, FakeImage, FakeImages, change, node
 
 BOTH = FakeImage(references=(Reference.parse("hello"), Reference.parse("ghcr.io/me/hello:1")))
 BARE = FakeImage(references=(), created=None)
@@ -66,8 +66,8 @@ def test_inspect() -> None:
 
 
 NODES = (
-    FakeNode("ADD rootfs.tar /", size_bytes=4_000_000, added=2, largest=(FakeChange("/bin/sh", size_bytes=1000),)),
-    FakeNode(f'CMD ["{"x" * 60}"]', created="", empty=True),
+    node("ADD rootfs.tar /", size_bytes=4_000_000, added=2, largest=(change("/bin/sh", size_bytes=1000),)),
+    node(f'CMD ["{"x" * 60}"]', created="", empty=True),
 )
 
 

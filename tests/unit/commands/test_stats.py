@@ -87,7 +87,7 @@ def test_an_interrupt_is_the_end_of_sampling_without_a_time(monkeypatch: pytest.
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stats.time, "sleep", interrupt)
+    monkeypatch.setattr("time.sleep", interrupt)
     container = Watched()
     assert isinstance(call(engine_with(container), "stats", "burn"), Stats)
     with pytest.raises(KeyboardInterrupt):

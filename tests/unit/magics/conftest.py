@@ -49,12 +49,12 @@ def shell(engine: FakeEngine) -> Iterator[Any]:
     """An IPython shell without history."""
     config = Config()
     config.HistoryManager.enabled = False
-    shell = InteractiveShell(config=config)
+    shell = InteractiveShell(config=config)  # type: ignore[no-untyped-call]
     load(shell)
     yield shell
     if hasattr(shell, "dockmagic"):
         unload(shell)
-    shell.restore_sys_module_state()
+    shell.restore_sys_module_state()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dockmagic.runtime.series import Usage
@@ -34,6 +35,12 @@ def labels(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
+def legend(axes: Axes) -> list[str]:
+    """The names in a panel's legend."""
+    found = axes.get_legend()
+    return [] if found is None else [text.get_text() for text in found.get_texts()]
+
+
 def test_one_container_has_its_limits_drawn_in() -> None:
     figure = stats_figure([trace()])
     cpu, memory = figure.axes
@@ -43,16 +50,15 @@ def test_one_container_has_its_limits_drawn_in() -> None:
     assert cpu.get_ylim()[1] > 50
     assert memory.get_ylim()[1] > 64 * MIB
     assert cpu.get_xlim()[1] == pytest.approx(3.0)
-    assert [text.get_text() for text in cpu.get_legend().get_texts()] == ["throttled"]
-    assert memory.get_legend() is None
+    assert (legend(cpu), legend(memory)) == (["throttled"], [])
 
 
 def test_several_containers_share_limits_and_panels() -> None:
     figure = stats_figure([trace("a"), trace("b", cpu_limit=None, oom=True)], title="two of them")
     cpu, memory = figure.axes
     assert labels(figure) == ["limit 50 %", "limit 64 MiB"]
-    assert [text.get_text() for text in cpu.get_legend().get_texts()] == ["a", "b", "throttled"]
-    assert [text.get_text() for text in memory.get_legend().get_texts()] == ["killed: out of memory"]
+    assert legend(cpu) == ["a", "b", "throttled"]
+    assert legend(memory) == ["killed: out of memory"]
     assert figure.get_suptitle() == "two of them"
 
 

@@ -3,30 +3,30 @@ from __future__ import annotations
 import re
 
 from dockmagic.widgets.tree import tree_html, tree_text
-from tests.unit.commands.fakes import FakeChange, FakeNode
+from tests.unit.commands.fakes import change, node
 
 HOSTILE = '/app/<script>alert("1")</script>\n\x1b[2J'
 NODES = (
-    FakeNode(
+    node(
         "ADD rootfs.tar /",
         size_bytes=1_210_000,
         added=312,
-        largest=(FakeChange("/bin/busybox", size_bytes=1_200_000), FakeChange("/bin", type="dir")),
+        largest=(change("/bin/busybox", size_bytes=1_200_000), change("/bin", type="dir")),
     ),
-    FakeNode(
+    node(
         "COPY ./ \\\n  ./",
         size_bytes=84_000,
         added=1,
         changed=1,
         removed=1,
         largest=(
-            FakeChange(HOSTILE, size_bytes=80_000),
-            FakeChange("/etc/motd", "C", size_bytes=20),
-            FakeChange("/etc/issue", "D", size_bytes=12),
+            change(HOSTILE, size_bytes=80_000),
+            change("/etc/motd", "C", size_bytes=20),
+            change("/etc/issue", "D", size_bytes=12),
         ),
     ),
-    FakeNode("WORKDIR /app", added=1, largest=(FakeChange("/app", type="dir"),)),
-    FakeNode('CMD ["sh"]', empty=True),
+    node("WORKDIR /app", added=1, largest=(change("/app", type="dir"),)),
+    node('CMD ["sh"]', empty=True),
 )
 
 
@@ -62,8 +62,8 @@ def test_every_element_of_the_html_is_closed() -> None:
 
 
 def test_many_files_are_not_all_listed() -> None:
-    files = tuple(FakeChange(f"/f{n}", size_bytes=n) for n in range(100))
-    html = tree_html("x", [FakeNode("RUN x", size_bytes=1, added=3000, largest=files)])
+    files = tuple(change(f"/f{n}", size_bytes=n) for n in range(100))
+    html = tree_html("x", [node("RUN x", size_bytes=1, added=3000, largest=files)])
     assert html.count("/f") == 60
     assert "… and 2940 more" in html
 
