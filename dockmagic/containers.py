@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
@@ -16,6 +17,8 @@ from dockmagic.images import Images
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
 from dockmagic.runtime import inspect, logs, state
+from dockmagic.runtime.cgroup import hierarchy
+from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
@@ -24,6 +27,10 @@ from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.state import ContainerState, Status
+
+if TYPE_CHECKING:
+    from dockmagic.runtime.sampler import Sampler
+    from dockmagic.runtime.series import Series
 
 STOP_TIMEOUT_S: Final = 10
 
@@ -37,6 +44,33 @@ class RunResult:
     oom_killed: bool
 
 
+class Watcher:
+    """The sampler of an engine, made when the first container is watched: it brings numpy with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sampler: Sampler | None = None
+
+    def watch(self, container_id: str, cgroup: str) -> Series:
+        """Series of samples of the cgroup with this name."""
+        from dockmagic.runtime.sampler import Sampler
+        from dockmagic.runtime.samples import Reader
+
+        with self._lock:
+            self._sampler = self._sampler or Sampler()
+            return self._sampler.add(container_id, Reader(Group(hierarchy.detect(), cgroup).paths()))
+
+    def unwatch(self, container_id: str) -> None:
+        """Stop sampling a container."""
+        if self._sampler is not None:
+            self._sampler.remove(container_id)
+
+    def close(self) -> None:
+        """Stop sampling everything."""
+        if self._sampler is not None:
+            self._sampler.close()
+
+
 class Containers:
     """The containers of an engine."""
 
@@ -45,15 +79,16 @@ class Containers:
         self._client = client
         self._images = images
         self._snapshots = snapshots
+        self._watcher = Watcher()
 
     def ls(self, all: bool = False) -> list[Container]:
         """Running containers, or all of them; newest first."""
-        found = [Container(self.rows, self._client, row) for row in self.rows.rows()]
+        found = [self._handle(row) for row in self.rows.rows()]
         return [container for container in found if all or container.state().running]
 
     def get(self, name: str) -> Container:
         """The container with this name, id or beginning of an id; raises NotFound."""
-        return Container(self.rows, self._client, self.rows.find(name))
+        return self._handle(self.rows.find(name))
 
     def create(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
         """Make a container, the image fetched first where it isn't here; it is not started yet."""
@@ -72,7 +107,14 @@ class Containers:
             spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
             labels = {**config.labels, **options.labels}
             row = Row(container_id, options.name, found.id, image, time.time_ns(), spec, options, labels)
-            return Container(self.rows, self._client, self.rows.insert(row))
+            return self._handle(self.rows.insert(row))
+
+    def close(self) -> None:
+        """End all sampling."""
+        self._watcher.close()
+
+    def _handle(self, row: Row) -> Container:
+        return Container(self.rows, self._client, self._watcher, row)
 
     def run(
         self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore
@@ -119,9 +161,10 @@ class Containers:
 class Container:
     """A handle on a container; what it tells of the state is fresh each time."""
 
-    def __init__(self, rows: Rows, client: Client, row: Row) -> None:
+    def __init__(self, rows: Rows, client: Client, watcher: Watcher, row: Row) -> None:
         self._rows = rows
         self._client = client
+        self._watcher = watcher
         self.row = row
         self.id = row.id
         self.name = row.name
@@ -204,6 +247,19 @@ class Container:
             with connection:
                 ended = session.follow(connection, 0, init=False)
         return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
+
+    def watch(self) -> Series:
+        """Begin to sample what it uses, ten times a second, until it ends or `unwatch`; raises InvalidState.
+
+        A container that is watched already keeps its series.
+        """
+        now = self.state()
+        state.check(self.id, "watch", now.status)
+        return self._watcher.watch(self.id, now.cgroup)
+
+    def unwatch(self) -> None:
+        """Stop sampling; the series stays as it is."""
+        self._watcher.unwatch(self.id)
 
     def inspect(self) -> dict[str, Any]:
         """The container in the JSON shape of Docker."""

@@ -136,6 +136,7 @@ class Engine:
 
     def close(self) -> None:
         """Let the launcher go and close the database; detached containers run on. Idempotent."""
+        self.containers.close()
         self.client.close()
         self.database.close()
 

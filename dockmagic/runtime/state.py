@@ -30,6 +30,7 @@ POSSIBLE: Final = {
     "start": frozenset({Status.CREATED, Status.EXITED}),
     "kill": frozenset({Status.RUNNING}),
     "exec in": frozenset({Status.RUNNING}),
+    "watch": frozenset({Status.RUNNING}),
     "remove": frozenset({Status.CREATED, Status.EXITED}),
 }
 """Statuses in which each operation is possible; anywhere else it is an InvalidState."""
