@@ -126,15 +126,19 @@ def test_the_filter_is_inherited() -> None:
 
 
 def test_i386_programs_run_under_their_own_numbers(tmp_path: Path) -> None:
-    """An i386 program of two calls: write(1, …, 3), then exit(mount(0, 0, 0) < 0 ? 7 : 0)."""
+    """An i386 program of two calls: mount, and an exit with 7 where that gave -EPERM."""
     program = tmp_path / "i386"
     program.write_bytes(
         _elf32(b"\xb8\x15\0\0\0\x31\xdb\xcd\x80\x83\xf8\xff\x75\x05\xbb\x07\0\0\0\xb8\x01\0\0\0\xcd\x80")
     )
     program.chmod(0o755)
+    try:
+        subprocess.run([program], check=False)
+    except OSError:
+        pytest.skip("this kernel runs no i386 programs")
     with pytest.raises(subprocess.CalledProcessError) as caught:
         confined(str(program))
-    assert caught.value.returncode == 7  # mount gave -EPERM, and exit was allowed
+    assert caught.value.returncode == 7
 
 
 def _elf32(code: bytes) -> bytes:
