@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from dockmagic.builder.tree import Found
 from dockmagic.image.attributes import carried
+
+_CANNOT_HAVE: Final = (errno.ENOTSUP, errno.EPERM)  # EPERM: "user." on a link or a device, an archive can ask for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +61,14 @@ def apply(location: Path, attributes: Attributes, *, link: bool = False) -> None
     if not link:
         location.chmod(attributes.mode)
     for name, value in attributes.xattrs.items():
-        os.setxattr(location, name, value, follow_symlinks=False)
+        _set_xattr(location, name, value)
     os.utime(location, ns=(attributes.mtime_ns, attributes.mtime_ns), follow_symlinks=False)
+
+
+def _set_xattr(location: Path, name: str, value: bytes) -> None:
+    """Set an extended attribute, unless the file system or this kind of file can't have it."""
+    try:
+        os.setxattr(location, name, value, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _CANNOT_HAVE:
+            raise

@@ -29,7 +29,7 @@ def owner_of(text: str, tree: Tree) -> Owner:
     try:
         found = users.resolve(User(username=text), _read(tree, "etc/passwd"), _read(tree, "etc/group"))
     except users.UnknownUser as error:
-        raise BuildError(f"{error} of the image; use a number, or add it in a RUN before") from error
+        raise BuildError(f"{error}; give a number, or add the name to the image in a RUN before") from error
     return Owner(found.uid, found.uid if user.isdecimal() and not group else found.gid)
 
 

@@ -166,8 +166,6 @@ def _base(program: df.Program, stage: df.Stage, from_: df.From) -> Origin:
 
 def _copy_origin(program: df.Program, stage: df.Stage, instruction: df.Copy, name: str) -> Origin:
     """What `--from=name` means inside this stage: an earlier stage by name or number, else an image."""
-    if "$" in name:
-        raise _error(instruction, "--from takes no variables; name a stage FROM ${…} AS name, and copy from that")
     found = program.stages[int(name)] if name.isdecimal() and int(name) < len(program.stages) else None
     found = found or _earlier_stage(program, stage, name) or program.stage(name)
     if found is None and name.isdecimal():

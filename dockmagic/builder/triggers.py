@@ -31,6 +31,8 @@ def _instruction(text: str, from_: df.From, escape: str) -> df.Instruction:
     except (DockerfileError, ValueError) as error:
         reason = error.message if isinstance(error, DockerfileError) else "it isn't one instruction"
         raise _error(from_, f"the base image's trigger ONBUILD {text}: {reason}") from error
+    if isinstance(instruction, df.From | df.OnBuild):
+        raise _error(from_, f"the base image's trigger ONBUILD {text}: {instruction.keyword} can't be one")
     if isinstance(instruction, df.Copy) and instruction.from_ is not None:
         raise _error(from_, f"the base image's trigger ONBUILD {text}: --from isn't supported in triggers yet")
     return replace(instruction, line=from_.line, end_line=from_.end_line)

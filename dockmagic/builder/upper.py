@@ -8,7 +8,6 @@ the root and have no links in them: `Tree.resolve` first. Source: kernel Documen
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from dockmagic.builder.data import copy_data
 from dockmagic.builder.tree import Tree
 from dockmagic.errors import BuildError
 from dockmagic.image.overlay import OPAQUE, WHITEOUT_DEVICE
+from dockmagic.image.workspace import remove_tree
 
 _NEW_DIRECTORY_MODE: Final = 0o755
 
@@ -82,7 +82,7 @@ class Upper:
         if status is None:
             return place
         if stat.S_ISDIR(status.st_mode):
-            shutil.rmtree(place)
+            remove_tree(place)
             self.tree.forget()
         else:
             place.unlink()

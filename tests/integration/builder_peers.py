@@ -1,0 +1,197 @@
+"""The same Dockerfile under our builder, with a chroot for a runner, and under buildah; and what a tree holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image
+
+BUSYBOX = Path("/bin/busybox")
+APPLETS = ("sh", "cat", "ls", "mkdir", "touch", "id", "echo", "ln", "rm", "chmod", "chown", "mv", "stat", "env", "test")
+OLD_S = 1_000_000_000  # the age of all files in contexts
+_LEFT_BY_CHROOT = ("dev", "proc", "sys", "run", "etc/host", "etc/resolv.conf")
+
+# Runs in a mount namespace of its own: an overlay, a chroot, the user by number or by the image's passwd.
+_RUNNER = """
+import ctypes, json, os, sys
+job = json.load(sys.stdin)
+libc = ctypes.CDLL(None, use_errno=True)
+def mount(source, target, kind, flags, data):
+    if libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode()):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
+os.mkdir(job["root"])
+mount("overlay", job["root"], "overlay", 0, f"lowerdir={job['lower']},upperdir={job['upper']},workdir={job['work']}")
+os.chroot(job["root"])
+os.chdir(job["workdir"])
+name, _, group = (job["user"] or "0").partition(":")
+rows = [line.split(":") for line in open("/etc/passwd")] if os.path.exists("/etc/passwd") else []
+row = next((row for row in rows if name in (row[0], row[2])), [name, "x", name, "0"])
+os.setgroups([])
+os.setgid(int(group or row[3]))
+os.setuid(int(row[2]))
+os.execve(job["argv"][0], job["argv"], dict(entry.split("=", 1) for entry in job["env"]))
+"""
+
+
+def make_base(directory: Path) -> None:
+    """A root directory with busybox, users, and links to trip over."""
+    for name in ("bin", "etc", "tmp", "root", "srv/data", "var/lib"):
+        (directory / name).mkdir(parents=True)
+    (directory / "bin/busybox").write_bytes(BUSYBOX.read_bytes())
+    (directory / "bin/busybox").chmod(0o755)
+    for applet in APPLETS:
+        (directory / "bin" / applet).symlink_to("busybox")
+    (directory / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\n")
+    (directory / "etc/group").write_text("root:x:0:\nbob:x:1001:\nstaff:x:50:\n")
+    (directory / "tmp").chmod(0o1777)
+    (directory / "root").chmod(0o700)
+    os.chown(directory / "srv/data", 1000, 50)
+    (directory / "srv/data").chmod(0o2750)
+    (directory / "data").symlink_to("/srv/data")
+    (directory / "etc/old").write_text("old")
+    directory.chmod(0o755)
+
+
+def chroot_runner(step: RunStep, output: OnOutput) -> int:
+    """Run the step's command in a chroot on an overlay that ends with it."""
+    job = {
+        "root": str(step.upper.with_name("root")),
+        "lower": ":".join(map(str, step.lower)),
+        "upper": str(step.upper),
+        "work": str(step.work),
+        "workdir": step.options.workdir,
+        "user": step.options.user,
+        "argv": list(step.options.command),
+        "env": list(step.options.env),
+    }
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", _RUNNER],
+        input=json.dumps(job).encode(),
+        capture_output=True,
+        check=False,
+    )
+    output("stdout", done.stdout)
+    output("stderr", done.stderr)
+    return done.returncode
+
+
+class Buildah:
+    """buildah with a storage of its own; `base` in it is the image of the same name."""
+
+    def __init__(self, directory: Path) -> None:
+        self._options = ["--root", str(directory / "root"), "--runroot", str(directory / "run")]
+        self._options += ["--storage-driver", "vfs"]
+        self._directory = directory
+
+    def call(self, *args: str) -> str:
+        """Standard output of a command."""
+        done = subprocess.run(["buildah", *self._options, *args], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"buildah {args}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def build(self, text: str, context: Path, flags: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The image's `config` object and its tree."""
+        dockerfile = self._directory / "Dockerfile"
+        dockerfile.write_text(text)
+        name = f"built-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        flags = [*flags, "--isolation", "chroot", "--format", "docker", "--pull-never"]
+        self.call("bud", "-q", *flags, "-t", name, "-f", str(dockerfile), str(context))
+        config = json.loads(self.call("inspect", "--type", "image", name))["Docker"]["config"]
+        container = self.call("from", "--pull-never", name).strip()
+        try:
+            return config, listing(Path(self.call("mount", container).strip()))
+        finally:
+            self.call("rm", container)
+
+
+def our_tree(image: Image, snapshots: Snapshots, workspace: Path) -> dict[str, Any]:
+    """The image's tree as the kernel's overlay shows it."""
+    lower = snapshots.lower(image.config.diff_ids)
+    target = workspace / "view"
+    target.mkdir()
+    empty = workspace / "empty"
+    empty.mkdir()
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; "
+        "from tests.integration.builder_peers import listing; print(json.dumps(listing(Path(sys.argv[1]))))"
+    )
+    options = f"lowerdir={':'.join(map(str, [empty, *lower]))}"
+    # The empty directory on top would lend its mode to the root.
+    os.chown(empty, lower[0].stat().st_uid, lower[0].stat().st_gid)
+    empty.chmod(stat.S_IMODE(lower[0].stat().st_mode))
+    script = 'mount -t overlay overlay -o "$1" "$2" && exec "$3" -c "$4" "$2" "$5"'
+    here = str(Path(__file__).parents[2])
+    words = ["sh", "-c", script, "sh", options, str(target), sys.executable, code, here]
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", *words], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    shown: dict[str, Any] = json.loads(done.stdout)
+    return shown
+
+
+def listing(root: Path) -> dict[str, Any]:
+    """Every path with all that a copy has to keep: kind, mode, owner, content, link, attributes, and an old time."""
+    shown: dict[str, Any] = {}
+    inodes: dict[int, str] = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if not name.startswith(_LEFT_BY_CHROOT):
+            shown[name] = _describe(path, name, inodes)
+    return shown
+
+
+def _describe(path: Path, name: str, inodes: dict[int, str]) -> dict[str, Any]:
+    status = path.lstat()
+    kind = stat.S_IFMT(status.st_mode)
+    found: dict[str, Any] = {
+        "kind": oct(kind),
+        "mode": oct(stat.S_IMODE(status.st_mode)),
+        "owner": f"{status.st_uid}:{status.st_gid}",
+        "xattrs": {
+            key: os.getxattr(path, key, follow_symlinks=False).hex()
+            for key in os.listxattr(path, follow_symlinks=False)
+            if not key.startswith("trusted.overlay.")
+        },
+    }
+    if kind == stat.S_IFLNK:
+        found["link"] = os.readlink(path)  # noqa: PTH115 - as it is stored
+    if kind == stat.S_IFREG:
+        found["content"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        found["same as"] = inodes.setdefault(status.st_ino, name) if status.st_nlink > 1 else name
+        found["old"] = status.st_mtime == OLD_S
+    return found
+
+
+def make_context(directory: Path, files: Mapping[str, str | bytes]) -> Path:
+    """A context with these files: "x/" is a directory, "-> t" a link, "= t" a hard link; "name|4755" gives a mode."""
+    directory.mkdir()
+    for spelled, content in files.items():
+        name, _, mode = spelled.partition("|")
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir(exist_ok=True)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        elif content.startswith("-> "):
+            path.symlink_to(content[3:])
+            continue
+        elif content.startswith("= "):
+            path.hardlink_to(directory / content[2:])
+        else:
+            path.write_text(content)
+        path.chmod(int(mode, 8) if mode else 0o755 if name.endswith("/") else 0o644)
+    for path in [directory, *directory.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o022)
+        os.utime(path, (OLD_S, OLD_S), follow_symlinks=False)
+    return directory

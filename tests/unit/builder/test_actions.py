@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dockmagic.builder import actions
+from dockmagic.builder.content import FileHashes
+from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.builder.sources import Origin
+from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
+from dockmagic.builder.tree import Tree
+from dockmagic.errors import BuildError, Failure, RunFailed, StartFailed, StoreError
+from dockmagic.oci.spec import Mount
+from tests.unit.builder.lab import Lab, fill
+
+RUN = RunAction(("/bin/sh", "-c", "go"), ("A=1",), "bob", "/w", "none", hidden_env=("http_proxy=p",))
+COPY = CopyAction(("a",), "/x/", None, None, (), unpack=False)
+
+
+@pytest.fixture
+def shop(lab: Lab) -> actions.Workshop:
+    return actions.Workshop(lab.snapshots, lab.workspaces, lab.store.get("base").config)
+
+
+def silent(stream: str, data: bytes) -> None:
+    """Nobody listens."""
+
+
+def test_a_command_gets_an_empty_upper_directory_over_the_layers(shop: actions.Workshop) -> None:
+    seen: list[RunStep] = []
+
+    def run(step: RunStep, output: OnOutput) -> int:
+        seen.append(step)
+        assert list(step.upper.iterdir()) == list(step.work.iterdir()) == []
+        assert step.upper.stat().st_dev == step.work.stat().st_dev
+        (step.upper / "made").write_text("m")
+        return 0
+
+    made = actions.run(RUN, shop, run, silent)
+    assert made.certain
+    assert made.layer.parent == shop.parent
+    assert [path.name for path in shop.snapshots.path(made.layer.chain_id).iterdir()] == ["made"]
+    options = seen[0].options
+    assert seen[0].lower == shop.lower
+    assert (options.command, options.entrypoint, options.user, options.workdir) == (RUN.argv, (), "bob", "/w")
+    assert options.env == ("http_proxy=p", "A=1")
+
+
+def test_a_script_is_shown_to_the_command_as_a_file(shop: actions.Workshop) -> None:
+    def run(step: RunStep, output: OnOutput) -> int:
+        (mount,) = step.options.mounts
+        assert mount == Mount("/dev/pipes/EOF", "bind", mount.source, ("bind", "ro"))
+        assert Path(mount.source).read_text() == "#!/bin/x\n"
+        assert os.access(mount.source, os.X_OK)
+        assert step.options.command == ("/dev/pipes/EOF",)
+        return 0
+
+    action = RunAction(("/bin/sh", "-c", ""), (), "", "/", "none", script="#!/bin/x\n", script_name="EOF")
+    assert actions.run(action, shop, run, silent).layer.size_bytes == 0
+
+
+def test_a_command_that_fails_leaves_its_last_words(shop: actions.Workshop, lab: Lab) -> None:
+    heard: list[tuple[str, bytes]] = []
+
+    def run(step: RunStep, output: OnOutput) -> int:
+        for number in range(3000):
+            output("stdout", f"line {number} {'x' * 60}\n".encode())
+        output("stderr", b"the \xff end")
+        return 7
+
+    with pytest.raises(RunFailed) as caught:
+        actions.run(RUN, shop, run, lambda stream, data: heard.append((stream, data)))
+    assert str(caught.value) == 'process "/bin/sh -c go" did not complete successfully: exit code: 7'
+    lines = caught.value.output.splitlines()
+    assert (len(lines), lines[-1], lines[0][:9]) == (20, "the � end", "line 2981")
+    assert len(heard) == 3001
+    assert lab.left() == []
+
+
+def test_one_long_line_is_kept_whole(shop: actions.Workshop) -> None:
+    def run(step: RunStep, output: OnOutput) -> int:
+        output("stdout", b"x" * 200_000)
+        return 1
+
+    with pytest.raises(RunFailed) as caught:
+        actions.run(RUN, shop, run, silent)
+    assert caught.value.output == "x" * 200_000
+
+
+def test_a_command_that_cannot_start(shop: actions.Workshop) -> None:
+    def run(step: RunStep, output: OnOutput) -> int:
+        raise StartFailed(Failure("exec", errno.ENOENT, "/bin/sh: not found"), 127)
+
+    with pytest.raises(BuildError, match='process "/bin/sh -c go" could not start: /bin/sh: not found'):
+        actions.run(RUN, shop, run, silent)
+
+
+def test_an_interrupt_leaves_nothing(shop: actions.Workshop, lab: Lab) -> None:
+    def run(step: RunStep, output: OnOutput) -> int:
+        (step.upper / "half").write_text("done")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        actions.run(RUN, shop, run, silent)
+    assert lab.left() == []
+
+
+def test_copies_become_a_layer(shop: actions.Workshop, context: Path) -> None:
+    fill(context, {"a": "a"})
+    origin = Origin(Tree((context,)), "the build context", root_owned=True)
+    sources, digest = actions.read_sources(COPY, origin, FileHashes())
+    assert len(digest) == 64
+    made = actions.copy_files(COPY, sources, True, shop)
+    assert (shop.snapshots.path(made.layer.chain_id) / "x/a").read_text() == "a"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (errno.ENOSPC, StoreError, "no space left to copy to /x/; free some"),
+        (errno.EIO, BuildError, r"cannot copy to /x/: Input/output error"),
+    ],
+)
+def test_what_the_system_refuses(
+    shop: actions.Workshop,
+    context: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    kind: type[Exception],
+    message: str,
+) -> None:
+    fill(context, {"a": "a"})
+    origin = Origin(Tree((context,)), "the build context")
+    sources, _ = actions.read_sources(COPY, origin, FileHashes())
+
+    def refuse(*args: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    with pytest.raises(kind, match=message):
+        actions.copy_files(COPY, sources, True, shop)
+
+
+def test_directories(shop: actions.Workshop, lab: Lab) -> None:
+    assert actions.is_directory("/srv/app", shop)
+    assert actions.is_directory("/app", shop)
+    assert not actions.is_directory("/app/new", shop)
+    with pytest.raises(BuildError, match="WORKDIR /bin/sh isn't a directory"):
+        actions.is_directory("/bin/sh", shop)
+    made = actions.make_directory(MakeDirectory("/app/new", ""), shop)
+    assert (shop.snapshots.path(made.layer.chain_id) / "srv/app/new").is_dir()
+
+
+def test_nothing_below_the_first_layer(lab: Lab) -> None:
+    empty = replace(lab.store.get("base").config, diff_ids=())
+    shop = actions.Workshop(lab.snapshots, lab.workspaces, empty)
+    assert (shop.parent, shop.lower) == (None, ())
+    assert actions.make_directory(MakeDirectory("/x", ""), shop).layer.parent is None

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from dockmagic.builder.supported import refuse_unsupported
+from dockmagic.dockerfile.instructions import Instruction
+from dockmagic.dockerfile.parser import parse
+from dockmagic.dockerfile.stages import stages
+from dockmagic.errors import DockerfileError
+
+
+def instruction(line: str) -> Instruction:
+    return stages(parse(f"FROM x\n{line}\n")).stages[0].instructions[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("RUN --mount=type=cache,target=/x y", "RUN --mount isn't supported yet"),
+        ("RUN --security=insecure y", "RUN --security=insecure isn't supported"),
+        ("COPY --link a b", "COPY --link isn't supported yet"),
+        ("COPY --parents a b", "COPY --parents isn't supported yet"),
+        ("COPY --exclude=*.o a b", "COPY --exclude isn't supported yet"),
+        ("COPY https://example.com/x b", "COPY takes files, not an address such as https://example.com/x"),
+        ("ADD --link a b", "ADD --link isn't supported yet"),
+        ("ADD https://example.com/x b", "ADD of an address such as https://example.com/x isn't supported yet"),
+        ("ADD git@github.com:a/b.git b", "ADD of an address such as git@github.com:a/b.git"),
+        ("ADD --checksum=sha256:1234 a b", "ADD --checksum is for addresses"),
+        ("ADD --keep-git-dir=true a b", "ADD --keep-git-dir is for git repositories"),
+    ],
+)
+def test_what_cannot_be_built_yet_is_refused_at_its_line(line: str, message: str) -> None:
+    with pytest.raises(DockerfileError, match=message) as caught:
+        refuse_unsupported(instruction(line))
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN --network=none x",
+        "RUN --network=default --security=sandbox x",
+        "COPY --chown=1 --chmod=700 --from=x a b",
+        "ADD --unpack=false a b",
+        "COPY http a",
+        "ENV A=http://x",
+    ],
+)
+def test_what_can(line: str) -> None:
+    refuse_unsupported(instruction(line))
