@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from dockmagic.errors import InvalidState
+from dockmagic.runtime.request import Record
+from dockmagic.runtime.state import POSSIBLE, ContainerState, Status, check, derive
+
+
+@pytest.mark.parametrize("operation", POSSIBLE)
+@pytest.mark.parametrize("status", Status)
+def test_every_operation_in_every_status(operation: str, status: Status) -> None:
+    if status in POSSIBLE[operation]:
+        check("0" * 64, operation, status)
+    else:
+        with pytest.raises(InvalidState, match=f"cannot {operation} container 000000000000: it is {status.value}"):
+            check("0" * 64, operation, status)
+
+
+def test_a_container_without_a_record_was_created_or_is_about_to_run() -> None:
+    assert derive(None, alive=False) == ContainerState(Status.CREATED)
+    assert derive(None, alive=True).running
+
+
+def test_a_record_of_an_end_is_an_exited_container() -> None:
+    record = Record(pid=0, started_ns=1, finished_ns=2, exit_status=3, oom_killed=True)
+    state = derive(record, alive=False)
+    assert (state.status, state.exit_status, state.oom_killed) == (Status.EXITED, 3, True)
+
+
+def test_a_start_without_an_end_and_without_a_monitor_is_a_loss() -> None:
+    state = derive(Record(pid=9, started_ns=1), alive=False)
+    assert (state.status, state.exit_status, state.pid) == (Status.EXITED, 137, 0)
+    assert "monitor was killed" in state.error
+
+
+def test_a_start_that_failed_leaves_a_created_container_with_its_error() -> None:
+    state = derive(Record(exit_status=127, error="not found"), alive=False)
+    assert (state.status, state.exit_status, state.error) == (Status.CREATED, 127, "not found")

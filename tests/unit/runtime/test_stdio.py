@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dockmagic.runtime.logs import follow, parse_time, read
+from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Log, Output, Sink, timestamp
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe; whoever takes one over closes it."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def test_a_sink_keeps_what_a_slow_reader_can_t_take(pipe: tuple[int, int]) -> None:
+    sink = Sink(pipe[1])
+    data = os.urandom(300_000)
+    assert sink.write(data)
+    assert sink.pending
+    taken = b""
+    while len(taken) < len(data):
+        taken += os.read(pipe[0], CHUNK)
+        assert sink.flush()
+    assert (taken, bytes(sink.pending)) == (data, b"")
+
+
+def test_a_sink_notices_that_its_reader_is_gone(pipe: tuple[int, int]) -> None:
+    os.close(pipe[0])
+    assert not Sink(pipe[1]).write(b"x")
+
+
+def output(log: Log | None = None) -> tuple[Output, int]:
+    source, end = os.pipe()
+    return Output("stdout", source, log, []), end
+
+
+def test_an_output_goes_to_every_reader_until_it_ends(pipe: tuple[int, int]) -> None:
+    out, end = output()
+    out.sinks.append(Sink(pipe[1]))
+    os.write(end, b"hello")
+    assert out.pump()
+    os.close(end)
+    assert not out.pump()
+    out.finish()
+    assert os.read(pipe[0], CHUNK) == b"hello"
+    assert os.read(pipe[0], CHUNK) == b""
+
+
+def test_a_reader_that_is_gone_doesn_t_stop_the_others(pipe: tuple[int, int]) -> None:
+    out, end = output()
+    gone, other = os.pipe()
+    out.sinks += [Sink(other), Sink(pipe[1])]
+    os.close(gone)
+    os.write(end, b"x")
+    assert out.pump()
+    assert len(out.sinks) == 1
+    os.close(end)
+    out.pump()
+    out.finish()
+
+
+def test_an_output_is_congested_by_one_reader_far_behind(pipe: tuple[int, int]) -> None:
+    out, end = output()
+    sink = Sink(pipe[1])
+    out.sinks.append(sink)
+    sink.pending += b"x" * (HIGH_WATER + 1)
+    assert out.congested
+    sink.pending.clear()
+    os.close(end)
+    out.pump()
+    out.finish()
+
+
+def test_the_log_has_an_entry_for_each_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    out, end = output(Log(str(path)))
+    for piece in (b"on", b"e\ntwo\nthr", b"ee"):
+        os.write(end, piece)
+        out.pump()
+    os.close(end)
+    out.pump()
+    out.finish()
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [entry["log"] for entry in entries] == ["one\n", "two\n", "three"]
+    assert {entry["stream"] for entry in entries} == {"stdout"}
+    assert [line.data for line in read(path)] == [b"one\n", b"two\n", b"three"]
+
+
+def test_a_full_disk_costs_the_log_and_not_the_output(pipe: tuple[int, int]) -> None:
+    out, end = output(Log("/dev/full"))
+    out.sinks.append(Sink(pipe[1]))
+    os.write(end, b"line\n")
+    assert out.pump()
+    os.close(end)
+    out.pump()
+    out.finish()
+    assert os.read(pipe[0], CHUNK) == b"line\n"
+
+
+def test_times_go_there_and_back() -> None:
+    for time_ns in (0, 1, 1_700_000_000_123_456_789):
+        assert parse_time(timestamp(time_ns)) == time_ns
+
+
+def test_a_log_that_isn_t_there_has_no_lines(tmp_path: Path) -> None:
+    assert list(read(tmp_path / "none")) == []
+
+
+def test_the_tail_of_a_log(tmp_path: Path) -> None:
+    log = Log(str(tmp_path / "log"))
+    log.write("stderr", b"1\n2\n3\n4\n")
+    log.close()
+    assert [line.data for line in read(tmp_path / "log", tail=2)] == [b"3\n", b"4\n"]
+    assert list(read(tmp_path / "log", tail=0)) == []
+
+
+def test_following_shows_what_comes_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = Log(str(path))
+    log.write("stdout", b"before\n")
+    states = iter([True, True, False])
+
+    def running() -> bool:
+        alive = next(states)
+        log.write("stdout", b"alive\n" if alive else b"last\n")
+        return alive
+
+    assert [line.data for line in follow(path, running=running)] == [b"before\n", b"alive\n", b"alive\n", b"last\n"]
+    log.close()
+
+
+def test_half_an_entry_waits_for_its_other_half(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('{"log": "half')
+    assert list(read(path)) == []

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dockmagic.runtime.stubs import Stubs, make_stub, remove_stubs
+
+
+def test_stubs_and_copied_directories_go_again(tmp_path: Path) -> None:
+    upper, lower = tmp_path / "upper", tmp_path / "lower"
+    (lower / "etc").mkdir(parents=True)
+    (upper / "etc").mkdir(parents=True)  # as if copied up for the stub's sake
+    os.utime(upper / "etc", ns=(5, 5))
+    stubs: Stubs = []
+    make_stub(str(upper), "/etc/hosts", directory=False, stubs=stubs)
+    make_stub(str(upper), "/proc", directory=True, stubs=stubs)
+    make_stub(str(upper), "/deep/er/data", directory=True, stubs=stubs)
+    remove_stubs(str(upper), [str(lower)], stubs)
+    assert list(upper.iterdir()) == []
+
+
+def test_what_the_container_filled_stays(tmp_path: Path) -> None:
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    stubs: Stubs = []
+    make_stub(str(upper), "/data", directory=True, stubs=stubs)
+    make_stub(str(upper), "/file", directory=False, stubs=stubs)
+    (upper / "data" / "result").write_text("x")
+    (upper / "file").write_text("x")
+    remove_stubs(str(upper), [], stubs)
+    assert sorted(path.name for path in upper.iterdir()) == ["data", "file"]
+
+
+def test_a_directory_of_the_containers_own_keeps_its_time_and_stays(tmp_path: Path) -> None:
+    upper = tmp_path / "upper"
+    (upper / "own").mkdir(parents=True)
+    os.utime(upper / "own", ns=(7, 7))
+    stubs: Stubs = []
+    make_stub(str(upper), "/own/data", directory=True, stubs=stubs)
+    remove_stubs(str(upper), [str(tmp_path / "lower")], stubs)
+    assert (upper / "own").stat().st_mtime_ns == 7
