@@ -8,8 +8,8 @@ from typing import TextIO
 
 from dockmagic.commands.human import binary_size
 
-HEAD_CHARACTERS = 400_000
-TAIL_CHARACTERS = 40_000
+HEAD_CHARACTERS = 128_000
+TAIL_CHARACTERS = 16_000
 
 
 class CappedText:

@@ -101,7 +101,8 @@ def _stats(engine: Engine, args: Namespace, console: Console) -> Stats | Table:
         except KeyboardInterrupt:
             if args.seconds is not None:
                 raise
-        return Stats(tuple(_trace(container, series, began_ns) for container, series in watched))
+        used = [(container, series.usage(began_ns)) for container, series in watched]
+    return Stats(tuple(_trace(container, usage) for container, usage in used))
 
 
 def _watch(container: Container, stack: ExitStack) -> Series:
@@ -151,11 +152,11 @@ def _host_memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _trace(container: Container, series: Series, began_ns: int) -> Trace:
+def _trace(container: Container, usage: Usage) -> Trace:
     """What was sampled of a container, with its limits."""
     from dockmagic.widgets.stats import Trace
 
-    return Trace(container.name, series.usage(began_ns), container.cpu_limit, container.memory_limit_bytes)
+    return Trace(container.name, usage, container.cpu_limit, container.memory_limit_bytes)
 
 
 COMMANDS = (Command("container", "stats", ("stats",), "Show what containers use.", _arguments, _stats),)

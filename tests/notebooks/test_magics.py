@@ -1,0 +1,123 @@
+"""The magics in a real kernel, on the real engine."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.notebooks.kernel import Kernel, Output, kernel
+
+pytestmark = [pytest.mark.root, pytest.mark.notebook]
+
+DOCKERFILE = """FROM busybox
+WORKDIR /app
+COPY ./ ./
+ENV WHO=world
+RUN echo "built" > built.txt
+CMD ["sh", "-c", "echo hello $WHO; cat built.txt; cat note.txt; id -u"]
+"""
+
+
+@pytest.fixture
+def notebook(state_root: Path, tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel beside a folder with one file, with the image busybox."""
+    folder = tmp_path / "notebook"
+    folder.mkdir()
+    (folder / "note.txt").write_text("a note\n")
+    with kernel(folder) as started:
+        assert "busybox:latest" in started.run("%image_bootstrap busybox").text
+        yield started
+
+
+def test_from_a_cell_to_a_container_and_away_again(notebook: Kernel) -> None:
+    built = notebook.run(f"%%dockerfile -t hello\n{DOCKERFILE}")
+    assert built.status == "ok"
+    assert "✓ [6/6] CMD" in built.text
+    assert "hello:latest" in built.data("text/html")[0]
+    ran = notebook.run("%container_run --rm --memory 64m --cpus 0.5 hello")
+    assert ran.stream("stdout") == "hello world\nbuilt\na note\n0\n"
+    assert ran.text == ""
+    again = notebook.run(f"%%dockerfile -t hello\n{DOCKERFILE}")
+    assert again.text.count("cached") >= 3
+    tree = notebook.run("%image_tree hello")
+    assert "/app/note.txt" in tree.text
+    assert "<details" in tree.data("text/html")[0]
+    lines = "r = %container_run -d --name burn hello sh -c 'echo started; while :; do :; done'\n%container_ps"
+    assert '"sh -c echo started;…"' in notebook.run(lines).text
+    assert notebook.run("r.state().status.value").text == "'running'"
+    notebook.run("import time; time.sleep(0.2)")
+    assert notebook.run("%container_logs burn").stream("stdout") == "started\n"
+    ended = notebook.run("%container_stop -t 0 burn\n%container_ps -a\n%container_rm burn\n%image_ls")
+    assert "Exited (137)" in ended.text
+    assert "REPOSITORY" in ended.text
+    assert "burn" not in notebook.run("%container_ps -a").text
+
+
+def test_a_container_is_watched_and_drawn(notebook: Kernel) -> None:
+    notebook.run("%container_run -d --name burn -m 64m --cpus 0.5 busybox sh -c 'while :; do :; done'")
+    watched = notebook.run("%container_stats --for 1s burn")
+    assert "burn: CPU" in watched.text
+    assert "MEM USAGE / LIMIT" in watched.text
+    [picture] = watched.data("image/png")
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+    assigned = notebook.run("s = %container_stats --for 500ms burn\nprint(len(s['burn'].time_s), s.figure)")
+    assert assigned.data("image/png") == []
+    assert 3 <= int(assigned.stream("stdout").split()[0]) <= 6
+    notebook.run("%container_rm -f burn")
+
+
+def test_output_arrives_while_the_container_runs(notebook: Kernel) -> None:
+    output = notebook.run("%container_run --rm busybox sh -c 'echo one; sleep 1; echo two >&2'")
+    times = {content["text"]: at for at, kind, content in output.messages if kind == "stream"}
+    assert set(times) == {"one\n", "two\n"}
+    assert times["two\n"] - times["one\n"] > 0.5
+    assert output.stream("stderr") == "two\n"
+
+
+def test_the_body_of_a_cell_is_the_input(notebook: Kernel) -> None:
+    output = notebook.run("%%container_run --rm busybox sh\necho from the body\nexit 3")
+    assert output.stream("stdout") == "from the body\n"
+    assert output.text == "exited with 3"
+
+
+def test_an_interrupt_stops_the_container_and_says_so_in_a_line(notebook: Kernel) -> None:
+    interrupted: list[bool] = []
+
+    def interrupt(output: Output) -> None:
+        if "running" in output.stream("stdout") and not interrupted:
+            interrupted.append(True)
+            notebook.interrupt()
+
+    output = notebook.run("%container_run --rm busybox sh -c 'echo running; exec sleep 100'", interrupt)
+    assert (output.status, output.error) == ("error", ["Interrupted: stopped"])
+    assert len(notebook.run("%container_ps -a").text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("%container_run --memory lots busybox", "InvalidOption: -m/--memory: 'lots' isn't a size"),
+        ("%container_run -p 80:80 busybox", "InvalidOption: -p isn't available yet"),
+        ("%container_run --rm busybox nonsense", "StartFailed: "),
+        ("%container_stop nothing", "NotFound: no such container: nothing"),
+        ("%%dockerfile\nFROM busybox\nFRUM x", "DockerfileError: cell:2: unknown instruction: FRUM"),
+        ("%%dockerfile\nFROM busybox\nRUN echo before; exit 2", "RunFailed: cell:2: "),
+        ("%%dockerfile\nRUN true", "DockerfileError: "),
+    ],
+)
+def test_errors_are_shown_without_a_traceback(notebook: Kernel, source: str, error: str) -> None:
+    output = notebook.run(source)
+    assert output.status == "error"
+    [shown] = output.error
+    assert shown.startswith(error)
+    assert "Traceback" not in shown
+
+
+def test_a_failing_step_shows_its_line_with_a_caret_and_its_output(notebook: Kernel) -> None:
+    output = notebook.run("%%dockerfile\nFROM busybox\nRUN echo the last words; exit 2")
+    assert "  2 | RUN echo the last words; exit 2\n    | ^^^" in output.error[0]
+    assert "    the last words\nfailed at step 2 of 2" in output.text
+    assert "the last words" in output.data("text/html")[0]
