@@ -6,13 +6,15 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
 from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image
 from dockmagic.images import Images
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
@@ -91,23 +93,30 @@ class Containers:
         return self._handle(self.rows.find(name))
 
     def create(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
-        """Make a container, the image fetched first where it isn't here; it is not started yet."""
-        found = self._images.find_or_pull(image, on_event)
-        config = found.config.config
+        """Make a container, the image fetched first where it isn't here; it is not started yet.
+
+        Raises InvalidOption, Conflict, and what a pull raises.
+        """
+        with self._images.kept():
+            found = self._images.find_or_pull(image, on_event)
+            lower = self._snapshots.lower(found.config.diff_ids)
+            if not lower:
+                raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
+            with self.rows.new(lower[0]) as container_id:
+                row = self._plan(container_id, image, found, lower, options)
+                return self._handle(self.rows.insert(row))
+
+    def _plan(self, container_id: str, reference: str, image: Image, lower: Sequence[Path], options: RunOptions) -> Row:
+        """Everything that is decided when a container is created."""
+        config = image.config.config
         options = replace(options, stop_signal=options.stop_signal or config.stop_signal)
-        lower = self._snapshots.lower(found.config.diff_ids)
-        if not lower:
-            raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
-        with self.rows.new(lower[0]) as container_id:
-            directory = self.rows.directory(container_id)
-            overlay = Overlay(
-                tuple(map(str, lower)), str(directory / "upper"), str(directory / "work"), volatile=options.remove
-            )
-            hostname = options.hostname or container_id[:12]
-            spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
-            labels = {**config.labels, **options.labels}
-            row = Row(container_id, options.name, found.id, image, time.time_ns(), spec, options, labels)
-            return self._handle(self.rows.insert(row))
+        directory = self.rows.directory(container_id)
+        writable = str(directory / "upper"), str(directory / "work")
+        overlay = Overlay(tuple(map(str, lower)), *writable, volatile=options.remove)
+        hostname = options.hostname or container_id[:12]
+        spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
+        labels = {**config.labels, **options.labels}
+        return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, options, labels)
 
     def close(self) -> None:
         """End all sampling."""

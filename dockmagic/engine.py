@@ -130,8 +130,8 @@ class Engine:
 
     def repair(self) -> None:
         """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
-        self.workspaces.collect()
         self.containers.rows.collect()
+        self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
 
     def close(self) -> None:

@@ -78,6 +78,13 @@ class PullFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class BootstrapOutput:
+    """A line of what the making of a base image said."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerStarted:
     """The process runs; `pid` is the host's number of the container's process 1."""
 
@@ -110,6 +117,7 @@ Event = (
     | BuildFinished
     | PullProgress
     | PullFinished
+    | BootstrapOutput
     | ContainerStarted
     | ContainerOutput
     | ContainerExited

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
 from dockmagic.errors import InvalidOption, RegistryError
-from dockmagic.events import OnEvent, ignore
+from dockmagic.events import BootstrapOutput, OnEvent, ignore
 from dockmagic.image import inspect
 from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
@@ -72,6 +73,10 @@ class Images:
         """The image with this name, fetched first where it isn't here."""
         return self._store.find(name) or self.pull(name, on_event)
 
+    def kept(self) -> AbstractContextManager[None]:
+        """While this is held, nobody takes layers out of the store: an image that was found stays whole."""
+        return self._store.workspaces.hold()
+
     def tag(self, source: str, target: str) -> None:
         """Give an image one more name."""
         self._store.tag(source, target)
@@ -93,11 +98,14 @@ class Images:
         from dockmagic.image.bootstrap import bootstrap_busybox
         from dockmagic.image.bootstrap_debian import bootstrap_debian
 
+        def on_line(line: str) -> None:
+            on_event(BootstrapOutput(line))
+
         base, _, suite = name.partition(":")
-        if base == "busybox":
-            return bootstrap_busybox(self._store, self._snapshots)
+        if name in ("busybox", "busybox:latest"):
+            return bootstrap_busybox(self._store, self._snapshots, on_line=on_line)
         if base == "debian":
-            return bootstrap_debian(self._store, self._snapshots, suite=suite or "bookworm")
+            return bootstrap_debian(self._store, self._snapshots, suite=suite or "bookworm", on_line=on_line)
         raise InvalidOption(f"can't bootstrap {name!r}: choose one of {', '.join(BASES)}; pull anything else")
 
 

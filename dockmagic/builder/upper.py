@@ -20,7 +20,7 @@ from dockmagic.builder.data import copy_data
 from dockmagic.builder.tree import Tree
 from dockmagic.errors import BuildError
 from dockmagic.image.overlay import OPAQUE, WHITEOUT_DEVICE
-from dockmagic.image.workspace import remove_tree
+from dockmagic.trees import remove_tree
 
 _NEW_DIRECTORY_MODE: Final = 0o755
 
@@ -132,8 +132,8 @@ class Upper:
         found = self.tree.find(path)
         if found is None or found.is_dir:
             raise BuildError(f"there is no file /{path} to link to")
-        if found.layer == self.directory:
-            return found.location
+        if found.layer == str(self.directory):
+            return Path(found.location)
         if stat.S_ISLNK(found.status.st_mode):
             self.symlink(path, found.target, attributes_of(found))
             return self.place(path)
@@ -146,7 +146,7 @@ class Upper:
     def _copy_up(self, path: str) -> None:
         """The directory `path` of the tree is in the upper directory too, as it is below."""
         found = self.tree.find(path) if path else None
-        if found is None or found.layer == self.directory:
+        if found is None or found.layer == str(self.directory):
             return
         self._copy_up(paths.parent(path))
         place = self.directory / path

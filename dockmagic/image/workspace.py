@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from dockmagic.errors import StoreError
+from dockmagic.trees import remove_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HINTS = {
@@ -116,55 +117,6 @@ def store_errors(action: str) -> Iterator[None]:
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "")
         raise StoreError(f"cannot {action}: {error.strerror or error}{hint}") from error
-
-
-def remove_tree(directory: Path) -> None:
-    """Remove a directory with all that is in it, whatever its depth and its modes. Does nothing if it isn't there.
-
-    Sub-directories are moved up to the top one by one, so that neither recursion nor long paths are needed. Stops with
-    OSError (EBUSY, EXDEV) at a mount point, whose content belongs to somebody else.
-    """
-    try:
-        top = os.open(directory, _DIRECTORY)
-    except FileNotFoundError:
-        return
-    try:
-        device = os.fstat(top).st_dev
-        pending = _empty(top, top)
-        while pending:
-            name = pending.pop()
-            pending += _empty_child(top, name, device)
-            os.rmdir(name, dir_fd=top)
-    finally:
-        os.close(top)
-    directory.rmdir()
-
-
-def _empty_child(top: int, name: str, device: int) -> list[str]:
-    """Do the same for a sub-directory that was moved to `top`; raises OSError at a mount point."""
-    os.chmod(name, 0o700, dir_fd=top)
-    fd = os.open(name, _DIRECTORY, dir_fd=top)
-    try:
-        if os.fstat(fd).st_dev != device:
-            raise OSError(errno.EXDEV, "a file system is mounted here", name)
-        return _empty(fd, top)
-    finally:
-        os.close(fd)
-
-
-def _empty(fd: int, top: int) -> list[str]:
-    """Remove the files of a directory and move its sub-directories to `top`; their names there."""
-    moved: list[str] = []
-    with os.scandir(fd) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                name = f".{secrets.token_hex(8)}"
-                os.chmod(entry.name, 0o700, dir_fd=fd)  # a move changes "..", which needs the right to write
-                os.rename(entry.name, name, src_dir_fd=fd, dst_dir_fd=top)
-                moved.append(name)
-            else:
-                os.unlink(entry.name, dir_fd=fd)
-    return moved
 
 
 def _try_lock(fd: int) -> bool:

@@ -15,7 +15,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +33,7 @@ from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.request import Record, StartRequest
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
+from dockmagic.trees import remove_tree
 
 OnStart = Callable[[Started], None]
 
@@ -121,13 +121,15 @@ class Containers:
         try:
             self._make(directory, below.stat())
         except OSError as error:
-            shutil.rmtree(directory, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(directory)
             raise StoreError(f"cannot make {directory}: {error.strerror}; is the disk full?") from error
         with _lock(directory, fcntl.LOCK_SH):
             try:
                 yield container_id
             except BaseException:
-                shutil.rmtree(directory, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    remove_tree(directory)
                 raise
 
     @staticmethod
@@ -168,7 +170,8 @@ class Containers:
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""
         self.forget(container_id)
-        shutil.rmtree(self.directory(container_id), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(self.directory(container_id))
 
     def forget(self, container_id: str) -> None:
         """Remove the row only: the monitor removes the directory."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from dockmagic.trees import remove_tree
 
 LOCALHOST: Final = (
     "127.0.0.1\tlocalhost\n"
@@ -41,7 +42,8 @@ def written(directory: Path, hostname: str, network: str, host_etc: Path = Path(
             path.chmod(0o644)
         yield
     except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(directory)
         raise
 
 

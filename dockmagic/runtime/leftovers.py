@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterable
 
@@ -12,6 +11,7 @@ from dockmagic.runtime import protocol
 from dockmagic.runtime.cgroup.group import Group, leftovers
 from dockmagic.runtime.cgroup.hierarchy import Hierarchies
 from dockmagic.runtime.request import CONTROL_SOCKET, root_key
+from dockmagic.trees import remove_tree
 
 YOUNG_S = 10.0  # what is younger may be in the making
 
@@ -43,4 +43,5 @@ def _collect_directory(path: str) -> None:
     try:
         protocol.connect(f"{path}/{CONTROL_SOCKET}").close()
     except OSError:
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(path)

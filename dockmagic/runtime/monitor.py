@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -31,6 +30,7 @@ from dockmagic.runtime.stage import Failed
 from dockmagic.runtime.starting import Start, start
 from dockmagic.runtime.stdio import Output, Sink
 from dockmagic.runtime.stubs import remove_stubs
+from dockmagic.trees import remove_tree
 
 
 def main(site: Site, namespaces: Sequence[str], handoff: socket.socket) -> NoReturn:
@@ -85,7 +85,8 @@ class Monitor:
             self._give_up(error.failure)
         self._sandbox.group.remove()
         for path in self._request.remove:
-            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(path)
 
     def _begin(self, begun: Start) -> None:
         """Tell the engine, write it down, and begin to watch."""
@@ -239,7 +240,8 @@ class Monitor:
         self._tell(self._owner, protocol.failed(failure))
 
     def _leave_directory(self) -> None:
-        shutil.rmtree(self._directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(self._directory)
 
     def _write_record(self) -> None:
         """Write the container's state down, so that no reader ever sees half of it."""

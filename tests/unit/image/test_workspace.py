@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.errors import StoreError
-from dockmagic.image.workspace import Workspaces, remove_tree, store_errors
+from dockmagic.image.workspace import Workspaces, store_errors
 
 # Makes a workspace with a file in it, says so, and waits to be killed.
 VICTIM = """
@@ -106,43 +105,6 @@ def test_holders_wait_for_who_is_alone(workspaces: Workspaces) -> None:
         assert not done.wait(0.1)
     holder.join(10)
     assert done.is_set()
-
-
-def test_deep_trees_need_neither_long_paths_nor_recursion(tmp_path: Path) -> None:
-    top = tmp_path / "top"
-    top.mkdir()
-    fd = os.open(top, os.O_RDONLY)
-    for _ in range(300):
-        os.mkdir("d" * 250, dir_fd=fd)
-        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=fd)
-        os.close(fd)
-        fd = inner
-    os.close(fd)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(len(inspect.stack(0)) + 50)
-    try:
-        remove_tree(top)
-    finally:
-        sys.setrecursionlimit(limit)
-    assert not top.exists()
-
-
-def test_modes_and_links_dont_matter(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir(mode=0o500)
-    (tmp_path / "top" / "a" / "b").mkdir(parents=True)
-    (tmp_path / "top" / "a" / "b" / "file").write_text("x")
-    (tmp_path / "top" / "a" / "link").symlink_to(outside)
-    (tmp_path / "top" / "a" / "dangling").symlink_to("nowhere")
-    (tmp_path / "top" / "a" / "b").chmod(0o000)
-    (tmp_path / "top" / "a").chmod(0o555)
-    remove_tree(tmp_path / "top")
-    assert not (tmp_path / "top").exists()
-    assert outside.stat().st_mode & 0o777 == 0o500
-
-
-def test_removing_what_is_not_there(tmp_path: Path) -> None:
-    remove_tree(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(
