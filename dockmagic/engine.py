@@ -10,15 +10,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from dockmagic.builder.build import build_dockerfile
-from dockmagic.builder.cache import BuildCache
-from dockmagic.builder.execute import BuildOptions, Parts
-from dockmagic.builder.plan import BuildArgs
-from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.containers import Containers
 from dockmagic.database import Database
 from dockmagic.errors import ContainerError
@@ -37,6 +31,9 @@ from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.making import generated_files, make_spec
 from dockmagic.runtime.request import StartRequest, root_key
 from dockmagic.runtime.session import Session
+
+if TYPE_CHECKING:
+    from dockmagic.builder.seam import OnOutput, RunStep
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
 
@@ -99,6 +96,11 @@ class Engine:
         `pull` asks the registry for every base image, here or not. Raises DockerfileError, BuildError, RunFailed,
         NotFound and what a pull raises.
         """
+        from dockmagic.builder.build import build_dockerfile
+        from dockmagic.builder.cache import BuildCache
+        from dockmagic.builder.execute import BuildOptions, Parts
+        from dockmagic.builder.plan import BuildArgs
+
         args = BuildArgs(build_args or {}, host_platform(), target or "")
         references = tuple(Reference.parse(tag) for tag in tags)
         options = BuildOptions(args, references, labels or {}, no_cache, network)
@@ -115,6 +117,8 @@ class Engine:
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""
+        from importlib.metadata import version
+
         hierarchies = hierarchy.detect()
         cgroups = "hybrid" if hierarchies.v1 and hierarchies.v2 else "v1" if hierarchies.v1 else "v2"
         return {
