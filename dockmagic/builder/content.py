@@ -33,7 +33,7 @@ class FileHashes:
     def of(self, found: Found) -> bytes:
         """Hash of a regular file's bytes; raises OSError if it can't be read."""
         status = found.status
-        state = (str(found.location), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        state = (found.location, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         with self._lock:
             known = self._known.get(state)
         if known is None:

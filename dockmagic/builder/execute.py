@@ -60,13 +60,17 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What a build is asked for: the flags of `docker build`. `network` is RUN's, "none" or "host"."""
+    """What a build is asked for: the flags of `docker build`.
+
+    `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too.
+    """
 
     args: BuildArgs = field(default_factory=BuildArgs)
     tags: tuple[Reference, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False
     network: str = "none"
+    pull: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +143,9 @@ class _Build:
         return Standing(begin(found.config, {}), found.manifest.layers), how
 
     def _image(self, name: str, instruction: df.Instruction) -> tuple[Image, StepState]:
-        """An image by its name, pulled if it isn't here."""
+        """An image by its name, pulled if it isn't here or the newest is wanted."""
         try:
-            found = self._parts.store.find(name)
+            found = None if self._options.pull else self._parts.store.find(name)
             if found is not None:
                 return found, StepState.CACHED
             return self._parts.pull_base(Reference.parse(name)), StepState.DONE

@@ -26,14 +26,14 @@ _MAX_LINKS: Final = 40  # as many as the kernel follows
 class Found:
     """Something in the tree: the layer that it comes from, its path there, and its status (a link's own)."""
 
-    layer: Path
+    layer: str
     path: str
     status: os.stat_result
 
     @property
-    def location(self) -> Path:
+    def location(self) -> str:
         """Where it is on the host."""
-        return self.layer / self.path
+        return f"{self.layer}/{self.path}"
 
     @property
     def is_dir(self) -> bool:
@@ -72,15 +72,15 @@ class Tree:
     """A read-only view of layers, topmost first; what it has seen of directories it remembers until `forget`."""
 
     def __init__(self, layers: Sequence[Path]) -> None:
-        self.layers = tuple(layers)
-        self._directories: dict[str, tuple[Path, ...]] = {"": self.layers}
+        self.layers = tuple(map(str, layers))
+        self._directories: dict[str, tuple[str, ...]] = {"": self.layers}
 
     def find(self, path: str) -> Found | None:
         """What is at a path whose directories are no links; None where there is nothing."""
         if not path:
-            return Found(self.layers[0], "", self.layers[0].stat()) if self.layers else None
+            return Found(self.layers[0], "", os.lstat(self.layers[0])) if self.layers else None
         for layer in self._layers_of(paths.parent(path)):
-            status = _lstat(layer / path)
+            status = _lstat(f"{layer}/{path}")
             if status is not None:
                 return None if is_whiteout(status) else Found(layer, path, status)
         return None
@@ -120,7 +120,7 @@ class Tree:
         shown: set[str] = set()
         hidden: set[str] = set()
         for layer in self._layers_of(path):
-            with os.scandir(layer / path) as entries:
+            with os.scandir(f"{layer}/{path}") as entries:
                 here = [(entry.name, _is_whiteout_entry(entry)) for entry in entries]
             shown.update(name for name, whiteout in here if not whiteout and name not in hidden)
             hidden.update(name for name, whiteout in here if whiteout and name not in shown)
@@ -143,7 +143,7 @@ class Tree:
         else:
             self._directories.pop(path, None)
 
-    def _layers_of(self, path: str) -> tuple[Path, ...]:
+    def _layers_of(self, path: str) -> tuple[str, ...]:
         """Layers whose directory at this path is part of the tree, topmost first; () if it is no directory."""
         known = self._directories.get(path)
         if known is None:
@@ -151,15 +151,15 @@ class Tree:
             self._directories[path] = known
         return known
 
-    def _merged(self, path: str) -> Iterator[Path]:
+    def _merged(self, path: str) -> Iterator[str]:
         for layer in self._layers_of(paths.parent(path)):
-            status = _lstat(layer / path)
+            status = _lstat(f"{layer}/{path}")
             if status is None:
                 continue
             if not stat.S_ISDIR(status.st_mode):
                 return
             yield layer
-            if _is_opaque(layer / path):
+            if _is_opaque(f"{layer}/{path}"):
                 return
 
 
@@ -169,7 +169,7 @@ def _is_whiteout_entry(entry: os.DirEntry[str]) -> bool:
     return not ordinary and is_whiteout(entry.stat(follow_symlinks=False))
 
 
-def _is_opaque(directory: Path) -> bool:
+def _is_opaque(directory: str) -> bool:
     """Whether the directory hides what lower layers have in it."""
     try:
         names = os.listxattr(directory, follow_symlinks=False)
@@ -179,8 +179,8 @@ def _is_opaque(directory: Path) -> bool:
     return is_opaque(values)
 
 
-def _lstat(path: Path) -> os.stat_result | None:
+def _lstat(path: str) -> os.stat_result | None:
     try:
-        return path.lstat()
+        return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -71,6 +71,7 @@ class Lab:
         args: Mapping[str, str] | None = None,
         target: str = "",
         no_cache: bool = False,
+        pull: bool = False,
         tag: str = "",
         labels: Mapping[str, str] | None = None,
     ) -> Image:
@@ -82,6 +83,7 @@ class Lab:
             tags=(Reference.parse(tag),) if tag else (),
             labels=labels or {},
             no_cache=no_cache,
+            pull=pull,
         )
         return build_dockerfile(text, context, options, self.parts, on_event=self.events.append)
 
@@ -93,7 +95,7 @@ class Lab:
         """Text of a file in the image."""
         found = self.tree(image).lookup(path)
         assert found is not None, f"there is no {path}"
-        return found.location.read_text()
+        return Path(found.location).read_text()
 
     def listing(self, image: Image) -> list[str]:
         """All paths in the image, sorted; directories end with "/"."""

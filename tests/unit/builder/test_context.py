@@ -13,7 +13,7 @@ def test_files_count_as_roots_and_links_to_the_context_are_followed(context: Pat
     (tmp_path / "link").symlink_to(context)
     origin = Context(tmp_path / "link").origin
     assert origin.root_owned
-    assert origin.tree.layers == (context,)
+    assert origin.tree.layers == (str(context),)
 
 
 def test_nothing_is_read_before_it_is_needed(tmp_path: Path) -> None:

@@ -211,6 +211,12 @@ def test_an_image_that_is_not_here_is_pulled(lab: Lab) -> None:
     assert {"pulled", "x"} <= set(lab.listing(image))
 
 
+def test_the_newest_base_if_it_is_asked_for(lab: Lab) -> None:
+    with pytest.raises(NotFound):
+        lab.build("FROM base\n", pull=True)
+    assert lab.pulled == [Reference.parse("base")]
+
+
 def test_a_base_by_its_id(lab: Lab) -> None:
     image_id = lab.store.get("base").id
     assert len(lab.build(f"FROM {image_id}\nENV A=1\n").config.diff_ids) == 1

@@ -35,7 +35,7 @@ def test_an_upper_layer_covers_the_lower_ones(tmp_path: Path) -> None:
     assert shown(tree) == ["a", "b", "d", "d/x", "d/y"]
     found = tree.find("a")
     assert found is not None
-    assert found.location.read_text() == "top"
+    assert Path(found.location).read_text() == "top"
 
 
 def test_a_file_ends_what_is_below_it_and_a_directory_does_not_pass_over_a_file(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
 def test_a_change_of_the_top_layer_is_seen_after_forgetting(tmp_path: Path) -> None:
     tree = layers(tmp_path, {"a": ""}, {"d/old": ""})
     assert tree.names("d") == ["old"]
-    fill(tree.layers[0], {"d/new": ""})
+    fill(Path(tree.layers[0]), {"d/new": ""})
     tree.forget("d")
     assert tree.names("d") == ["new", "old"]
     tree.forget()
