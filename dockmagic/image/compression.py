@@ -12,6 +12,7 @@ import hashlib
 import io
 import lzma
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 import zstandard
@@ -157,7 +158,8 @@ _FORMATS: Final = (
 class LayerWriter:
     """Plain tar bytes in, gzip out, and the digests of both; the result depends on nothing but the plain bytes.
 
-    The digests, like `size`, are there once it is closed. It leaves `out` open.
+    The digests, like `size`, are there once it is closed. It leaves `out` open. Layers of more than a piece (1 MiB) are
+    compressed and written in a thread, which `close` ends; an error of `out` comes with a later write or with `close`.
     """
 
     def __init__(self, out: Sink) -> None:
@@ -166,27 +168,31 @@ class LayerWriter:
         self._plain_hash = hashlib.sha256()
         self._stored_hash = hashlib.sha256()
         self._waiting = bytearray()
+        self._thread: ThreadPoolExecutor | None = None
+        self._compressing: Future[None] | None = None
         self._closed = False
         self.plain_size = 0
         self.size = 0
 
     def write(self, data: bytes, /) -> int:
         """Take plain bytes; return their length."""
-        self._waiting += data
+        self._plain_hash.update(data)
         self.plain_size += len(data)
+        self._waiting += data
         # Compressed in pieces of one length: otherwise the caller's pieces would show in the result.
         whole = len(self._waiting) - len(self._waiting) % _CHUNK
-        if whole:
-            with memoryview(self._waiting) as view:
-                for start in range(0, whole, _CHUNK):
-                    self._compress(view[start : start + _CHUNK])
-            del self._waiting[:whole]
+        for start in range(0, whole, _CHUNK):
+            self._compress_meanwhile(bytes(self._waiting[start : start + _CHUNK]))
+        del self._waiting[:whole]
         return len(data)
 
     def close(self) -> None:
         """Write the end of the gzip stream; closing twice does nothing."""
         if self._closed:
             return
+        if self._thread is not None:
+            self._thread.shutdown()
+        self._settle()
         self._compress(self._waiting)
         self._store(self._gzip.flush())
         self._closed = True
@@ -206,8 +212,19 @@ class LayerWriter:
             raise ValueError("a layer has no digest before its writer is closed")
         return Digest.sha256(state.hexdigest())
 
-    def _compress(self, piece: bytearray | memoryview) -> None:
-        self._plain_hash.update(piece)
+    def _compress_meanwhile(self, piece: bytes) -> None:
+        """Start on a piece once the one before is done."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "layer")
+        self._settle()
+        self._compressing = self._thread.submit(self._compress, piece)
+
+    def _settle(self) -> None:
+        """Wait for the thread, and raise its error."""
+        if self._compressing is not None:
+            self._compressing.result()
+
+    def _compress(self, piece: bytes | bytearray) -> None:
         self._store(self._gzip.compress(piece))
 
     def _store(self, data: bytes) -> None:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import bz2
+import errno
+import gc
 import gzip
 import hashlib
 import io
 import lzma
+import os
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -151,3 +156,38 @@ def test_closing_a_layer_twice_adds_nothing() -> None:
 def test_an_open_layer_has_no_digest(name: str) -> None:
     with pytest.raises(ValueError, match="closed"):
         getattr(LayerWriter(io.BytesIO()), name)
+
+
+class Full:
+    """A file on a disk without space."""
+
+    def write(self, data: bytes, /) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_errors_of_the_file_come_up_and_leave_no_thread(size: int) -> None:
+    before = threading.active_count()
+    writer = LayerWriter(Full())
+    with pytest.raises(OSError, match="No space left"):  # noqa: PT012  # either may raise it
+        writer.write(bytes(size))
+        writer.close()
+    del writer
+    gc.collect()
+    assert _soon(lambda: threading.active_count() == before)
+
+
+def test_closing_ends_the_thread() -> None:
+    before = threading.active_count()
+    writer = LayerWriter(io.BytesIO())
+    writer.write(bytes(3 << 20))
+    writer.close()
+    assert threading.active_count() == before
+
+
+def _soon(condition: Callable[[], bool]) -> bool:
+    """Whether the condition holds within five seconds."""
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()

@@ -106,7 +106,7 @@ class _Planner:
         os.utime(path, ns=(0, self._draw(_TIMES)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), count=st.integers(0, 14))
 def test_a_tree_comes_back_as_it_was(data: st.DataObject, count: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.mktemp("round")
@@ -419,8 +419,8 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
 
 def test_nothing_stays_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for index, members in enumerate(_REFUSED.values()):
-        (tmp_path / str(index)).mkdir()
+    for name in ("parent later", "circle", "hard link to a directory", "whiteout through symlink", "checksum"):
+        (tmp_path / name).mkdir()
         with pytest.raises(InvalidLayer):
-            layer.unpack(archive(*members), tmp_path / str(index))
+            layer.unpack(archive(*_REFUSED[name]), tmp_path / name)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
