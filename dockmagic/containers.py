@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted,
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.images import Images
+from dockmagic.oci.codec import encode
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
 from dockmagic.runtime import inspect, logs, state
@@ -115,8 +117,9 @@ class Containers:
         overlay = Overlay(tuple(map(str, lower)), *writable, volatile=options.remove)
         hostname = options.hostname or container_id[:12]
         spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
+        text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
-        return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, options, labels)
+        return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)
 
     def close(self) -> None:
         """End all sampling."""

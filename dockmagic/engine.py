@@ -7,6 +7,7 @@ result = engine.containers.run("hello", RunOptions(remove=True))
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
 from dockmagic.images import Images
+from dockmagic.oci.codec import encode
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.spec import Overlay
 from dockmagic.runtime import leftovers
@@ -153,7 +155,7 @@ class Engine:
             namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
             request = StartRequest(container_id, namespaces, session.streams, foreground=True)
             with generated_files(str(self.run_dir), container_id, spec, step.options.network):
-                started = self.client.start(request, spec, session.descriptors)
+                started = self.client.start(request, json.dumps(encode(spec)), session.descriptors)
             with started.connection:
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import socket
@@ -18,7 +17,6 @@ from typing import Final
 
 from dockmagic.errors import StartFailed, Unsupported
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.spec import Spec
 from dockmagic.runtime import protocol
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
@@ -54,12 +52,14 @@ class Client:
         self._lock = threading.Lock()
         self._lease: socket.socket | None = None
 
-    def start(self, request: StartRequest, spec: Spec, descriptors: Sequence[int]) -> Started:
-        """Start a container; `descriptors` are those of `request.streams`, and stay the caller's.
+    def start(self, request: StartRequest, spec_text: str, descriptors: Sequence[int]) -> Started:
+        """Start a container of this spec, in its JSON form; `descriptors` are those of `request.streams`.
+
+        They stay the caller's.
 
         Raises StartFailed with Docker's exit status, Unsupported where no launcher can be had.
         """
-        spec_file = protocol.memory_file(json.dumps(encode(spec)).encode())
+        spec_file = protocol.memory_file(spec_text.encode())
         try:
             connection, message = self._ask({"op": "start", "request": encode(request)}, (spec_file, *descriptors))
         finally:

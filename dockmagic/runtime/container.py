@@ -19,7 +19,7 @@ import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockmagic.database import Database
@@ -40,7 +40,7 @@ OnStart = Callable[[Started], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was asked for when the container was created."""
+    """What was asked for when the container was created; `spec_text` is the spec's JSON form."""
 
     id: str
     name: str
@@ -48,6 +48,7 @@ class Row:
     image_reference: str
     created_ns: int
     spec: Spec
+    spec_text: str
     options: RunOptions
     labels: Mapping[str, str]
 
@@ -160,12 +161,12 @@ class Containers:
                     row.image_id,
                     row.image_reference,
                     row.created_ns,
-                    json.dumps(encode(row.spec)),
+                    row.spec_text,
                     json.dumps(encode(row.options)),
                     json.dumps(dict(row.labels)),
                 ),
             )
-        return Row(row.id, name, row.image_id, row.image_reference, row.created_ns, row.spec, row.options, row.labels)
+        return replace(row, name=name)
 
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""
@@ -196,7 +197,7 @@ class Containers:
             remove=(str(directory),) if row.options.remove else (),
         )
         with generated_files(self._client.run_dir, row.id, row.spec, row.options.network):
-            return self._client.start(request, row.spec, session.descriptors if session else ())
+            return self._client.start(request, row.spec_text, session.descriptors if session else ())
 
     def run(self, row: Row, on_output: OnOutput, on_start: OnStart, stdin: int | None) -> Record:
         """Start the container, move its streams until it has ended, and return what became of it.
@@ -267,6 +268,7 @@ def _row(row: sqlite3.Row) -> Row:
         row["image_reference"],
         row["created_ns"],
         decode(Spec, json.loads(row["spec"])),
+        row["spec"],
         decode(RunOptions, json.loads(row["options"])),
         json.loads(row["labels"]),
     )

@@ -212,12 +212,15 @@ def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
         m.mount_setattr(m.AT_FDCWD, target, m.AT_RECURSIVE, m.MOUNT_ATTR_RDONLY)
 
 
-def run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
-    """The whole life of process 1 in Python: prepare, wait for a spec, start; a failure is reported, never raised."""
+def run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+    """The whole life of process 1 in Python: prepare for the usual spec, wait for the true one, start.
+
+    A failure is reported, never raised.
+    """
     try:
         p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
         p.set_name("dockmagic-init")
-        _run(place, trees, sync, cgroups)
+        _run(place, usual, sync, cgroups)
     except Failed as error:
         protocol.send(sync, protocol.failed(error.failure))
     except OSError as error:
@@ -228,10 +231,11 @@ def run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[rootf
         os._exit(1)
 
 
-def _run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+def _run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+    made = rootfs.staged(usual, cgroups)
     failure: Failed | None = None
     try:
-        prepare(place, trees)
+        prepare(place, made)
     except Failed as error:  # told to the first who asks for this sandbox
         failure = error
     message, descriptors = protocol.receive(sync)
@@ -243,4 +247,6 @@ def _run(place: Place, trees: Trees, sync: socket.socket, cgroups: Sequence[root
     if spec.root.overlay is not None:
         root = replace(spec.root, overlay=within(place.state_root, spec.root.overlay))
         spec = replace(spec, root=root)
-    start(spec, trees, rootfs.staged(spec, cgroups), descriptors[1:], sync)
+    wanted = made if rootfs.same_trees(spec, usual) else rootfs.staged(spec, cgroups)
+    sources = protocol.receive(sync)[1]
+    start(spec, made, wanted, (*descriptors[1:], *sources), sync)

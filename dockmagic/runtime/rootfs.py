@@ -151,6 +151,18 @@ def staged(spec: Spec, cgroups: Iterable[CgroupMount]) -> dict[str, tuple[Operat
     return {tree: tuple(op for op in operations if tree_of(op.target) == tree) for tree in ("/dev", "/proc", "/sys")}
 
 
+def same_trees(one: Spec, other: Spec) -> bool:
+    """Whether both specs want the same three trees; quicker than working them out."""
+    return _ingredients(one) == _ingredients(other)
+
+
+def _ingredients(spec: Spec) -> tuple[object, ...]:
+    """All that decides about the trees."""
+    linux = spec.linux
+    mounts = tuple(mount for mount in spec.mounts if is_staged(mount))
+    return mounts, linux.devices, linux.masked_paths, linux.readonly_paths
+
+
 def _staged_operations(spec: Spec, cgroups: tuple[CgroupMount, ...]) -> Iterator[Operation]:
     for mount in spec.mounts:
         if is_staged(mount):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -28,7 +29,6 @@ CLONE_FLAGS: Final = {
     "network": p.CLONE_NEWNET,
     "cgroup": p.CLONE_NEWCGROUP,
 }
-DEFAULT_SHM_BYTES: Final = 64 << 20
 USUAL_RESOURCES: Final = Resources(devices=defaults.DEVICE_RULES)
 """What the cgroup of a new sandbox has, as nearly every container wants it."""
 
@@ -42,20 +42,14 @@ class Site:
     hierarchies: Hierarchies
     cgroups: tuple[rootfs.CgroupMount, ...]
 
-    @property
-    def trees(self) -> init.Trees:
-        """The staged trees that a container gets by default."""
-        spec = Spec(
-            Process(()),
-            Root(),
-            mounts=defaults.mounts(DEFAULT_SHM_BYTES),
-            linux=Linux(
-                devices=defaults.DEVICES,
-                masked_paths=defaults.MASKED_PATHS,
-                readonly_paths=defaults.READONLY_PATHS,
-            ),
-        )
-        return rootfs.staged(spec, self.cgroups)
+
+USUAL_SPEC: Final = Spec(
+    Process(()),
+    Root(),
+    mounts=defaults.mounts(64 << 20),
+    linux=Linux(devices=defaults.DEVICES, masked_paths=defaults.MASKED_PATHS, readonly_paths=defaults.READONLY_PATHS),
+)
+"""What nearly every container wants of /dev, /proc and /sys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +62,22 @@ class Sandbox:
     group: Group
     namespaces: tuple[str, ...]
 
-    def send(self, spec: int, stdio: Sequence[int], sources: Sequence[int]) -> None:
-        """Hand over a spec's memory file and the descriptors that belong to it."""
-        protocol.send(self.sync, {"event": "start"}, (spec, *stdio, *sources))
+    def send_spec(self, spec: int, stdio: Sequence[int]) -> None:
+        """Hand over a spec's memory file and the ends of the streams; the process begins to work on it."""
+        self._send("spec", (spec, *stdio))
+
+    def send_sources(self, sources: Sequence[int]) -> None:
+        """Hand over a detached mount for everything of the host that the container shows."""
+        self._send("sources", sources)
+
+    def let_go(self) -> None:
+        """Allow the process to become the container's program."""
+        self._send("go", ())
+
+    def _send(self, event: str, descriptors: Sequence[int]) -> None:
+        """Send a message; whether the process was there to get it, `expect` will tell."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            protocol.send(self.sync, {"event": event}, descriptors)
 
     def limit(self, resources: Resources) -> list[str]:
         """Set the container's limits; what can't be enforced comes back. Raises OSError."""
@@ -121,7 +128,7 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
         place = init.Place(
             site.state_root, f"{site.run_dir}/stage", group, in_v2, "network" in kinds, "cgroup" in kinds
         )
-        init.run(place, site.trees, theirs, site.cgroups)
+        init.run(place, USUAL_SPEC, theirs, site.cgroups)
 
     try:
         pid, pidfd = spawn(flags, group, live)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dockmagic.errors import Failure
@@ -35,9 +35,11 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     The process mounts its file systems while limits are set and the control socket is made; it goes on only when both
     are done.
     """
+    outputs = hand_over(sandbox, asked, descriptors)
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
-    streams = dict(zip(asked.streams, descriptors[1:], strict=True))
-    begun = Start(spec, hand_over(sandbox, asked, spec, descriptors[0], streams))
+    os.close(descriptors[0])
+    send_sources(sandbox, spec)
+    begun = Start(spec, outputs)
     with stage("cgroup", "set limits"):
         begun.warnings = sandbox.limit(spec.linux.resources)
     adjust_oom_score(sandbox.pid, spec.process.oom_score_adj)
@@ -48,7 +50,7 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     if ready is None:
         raise Failed(Failure("init", 0, f"the process ended while it was being prepared{_oom_hint(sandbox)}"))
     begun.stubs = ready["stubs"]
-    protocol.send(sandbox.sync, {"event": "go"})
+    sandbox.let_go()
     sandbox.expect()
     return begun
 
@@ -57,11 +59,9 @@ def _oom_hint(sandbox: Sandbox) -> str:
     return "; it ran out of memory: raise --memory" if sandbox.group.oom_kills() else ""
 
 
-def hand_over(
-    sandbox: Sandbox, asked: request.StartRequest, spec: Spec, memory_file: int, streams: Mapping[str, int]
-) -> list[Output]:
-    """Send the process its spec, its ends of the streams, and what it shall mount of the host; our ends come back."""
-    sources = open_sources(spec)
+def hand_over(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[int]) -> list[Output]:
+    """Send the process its spec and its ends of the streams; our ends come back."""
+    streams = dict(zip(asked.streams, descriptors[1:], strict=True))
     stdio = [standard_input(streams.get("stdin"), asked)]
     log = Log(asked.log) if asked.log else None
     outputs = []
@@ -69,19 +69,21 @@ def hand_over(
         source, end = os.pipe2(os.O_CLOEXEC)
         stdio.append(end)
         outputs.append(Output(name, source, log, [Sink(streams[name])] if name in streams else []))
-    sandbox.send(memory_file, stdio, sources)
-    for descriptor in (memory_file, *stdio, *sources):
+    sandbox.send_spec(descriptors[0], stdio)
+    for descriptor in stdio:
         os.close(descriptor)
     return outputs
 
 
-def open_sources(spec: Spec) -> list[int]:
-    """A detached mount for everything of the host that the container shows; raises Failed."""
+def send_sources(sandbox: Sandbox, spec: Spec) -> None:
+    """Send a detached mount for everything of the host that the container shows; raises Failed."""
     sources = []
     for mount in rootfs.sources(spec):
         with stage("mounts", f"open {mount.source} for {mount.destination}"):
             sources.append(rootfs.open_source(mount))
-    return sources
+    sandbox.send_sources(sources)
+    for descriptor in sources:
+        os.close(descriptor)
 
 
 def standard_input(given: int | None, asked: request.StartRequest) -> int:
