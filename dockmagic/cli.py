@@ -31,14 +31,6 @@ _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 _RUN_FAILED = 125
 
 
-class Terminated(KeyboardInterrupt):
-    """A signal other than SIGINT asked to end; `number` is the signal's."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
 class TerminalConsole:
     """A console on the process' own descriptors."""
 
@@ -73,16 +65,14 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; its exit status."""
     words = sys.argv[1:] if words is None else list(words)
     console = TerminalConsole()
-    with _signals():
+    with _signals() as received:
         try:
             return _dispatch(words, console)
         except HelpRequested as help_text:
             console.write("stdout", help_text.text.encode())
             return 0
-        except Terminated as end:
-            return 128 + end.number
         except KeyboardInterrupt:
-            return 128 + signal.SIGINT
+            return 128 + (received[0] if received else signal.SIGINT)
         except BrokenPipeError:
             return 128 + signal.SIGPIPE
 
@@ -124,17 +114,17 @@ def _error_status(command: Command | None, error: DockmagicError) -> int:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP as interrupts, so that a container in the foreground is stopped."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, _terminated) for number in numbers]
+def _signals() -> Iterator[list[int]]:
+    """Take SIGTERM and SIGHUP as interrupts, so that a container in the foreground is stopped; those that came."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield received
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """Raise Terminated in the main thread."""
-    raise Terminated(number)

@@ -18,6 +18,10 @@ COMMANDS: tuple[Command, ...] = (
     *system.COMMANDS,
 )
 
+_ENVIRONMENT = """environment:
+  DOCKMAGIC_ROOT    directory of images and containers
+  DOCKMAGIC_MIRROR  URL of a registry that is asked first for images of Docker Hub"""
+
 
 def by_name() -> dict[str, Command]:
     """Every form of every command's words, such as "container run" and "run"."""
@@ -57,4 +61,4 @@ def overview(prog: str) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name.ljust(width)}  {summary}" for name, summary in rows]
     head = f"usage: {prog} COMMAND …\n\nBuild, run and watch containers.\n\ncommands:"
-    return "\n".join([head, *lines, "", f"{prog} COMMAND --help tells more."])
+    return "\n".join([head, *lines, "", _ENVIRONMENT, "", f"{prog} COMMAND --help tells more."])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dockmagic.widgets.style import NO_MATH
 from dockmagic.widgets.text import printable
 
 _GAP = "   "
@@ -58,7 +59,7 @@ class Table:
         head = "" if self.bare else f"<thead>{_html_row(self.columns, 'th')}</thead>"
         empty = "" if self.rows else f'<div style="opacity:.7">{html.escape(self.caption)}</div>'
         body = "".join(_html_row(row, "td") for row in shown)
-        return f'<table style="border-collapse:collapse;margin:0">{head}<tbody>{body}</tbody></table>{empty}'
+        return f'<table {NO_MATH} style="border-collapse:collapse;margin:0">{head}<tbody>{body}</tbody></table>{empty}'
 
 
 class Rolling:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, StepState
-from dockmagic.widgets.style import AMBER, BLUE, BOX, ELLIPSIS, FAINT, GREEN, MONO, RED
+from dockmagic.widgets.style import AMBER, BLUE, BOX, ELLIPSIS, FAINT, GREEN, MONO, NO_MATH, RED
 from dockmagic.widgets.text import plain_line, plural
 
 _RUNNING_LINES = 8
@@ -169,7 +169,7 @@ class BuildView:
             f'<div style="padding:5px 12px;border-left:3px solid {color};background:var(--jp-layout-color2,#f8f9fa)">'
             f'<span style="color:{color};font-weight:600">{mark}</span> {escape(self._summary())}</div>'
         )
-        return f'<div style="{BOX}"><div style="padding:4px 0">{steps}{warnings}</div>{summary}</div>'
+        return f'<div {NO_MATH} style="{BOX}"><div style="padding:4px 0">{steps}{warnings}</div>{summary}</div>'
 
     def _html_step(self, view: StepView, now_s: float) -> str:
         """A step's row, and what it wrote."""

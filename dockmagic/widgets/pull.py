@@ -6,7 +6,7 @@ import threading
 from html import escape
 
 from dockmagic.events import Event, PullFinished, PullProgress
-from dockmagic.widgets.style import BLUE, BOX, FAINT, GREEN, MONO
+from dockmagic.widgets.style import BLUE, BOX, FAINT, GREEN, MONO, NO_MATH
 from dockmagic.widgets.text import size_text
 
 _DONE = {"exists", "complete"}
@@ -58,7 +58,7 @@ class PullView:
         summary = (
             f'<div style="padding:5px 12px;background:var(--jp-layout-color2,#f8f9fa)">{escape(self._summary())}</div>'
         )
-        return f'<div style="{BOX}">{rows}{summary}</div>'
+        return f'<div {NO_MATH} style="{BOX}">{rows}{summary}</div>'
 
 
 def _short(digest: str) -> str:

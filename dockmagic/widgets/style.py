@@ -9,6 +9,7 @@ BOX = (
     f"border:{BORDER};border-radius:6px;max-width:860px;overflow:hidden;font-size:13px;line-height:1.45;"
     "color:var(--jp-ui-font-color1,#202124);font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
 )
+NO_MATH = 'class="mathjax_ignore tex2jax_ignore"'  # or `$a; $b` would be typeset as a formula, by MathJax 3 and 2
 BAND = "background:var(--jp-layout-color2,#f8f9fa)"
 GREEN = "#188038"
 RED = "#c5221f"

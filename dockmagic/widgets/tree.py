@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from dockmagic.widgets.style import AMBER, BLUE, BORDER, BOX, ELLIPSIS, FAINT, GREEN, MONO, RED
+from dockmagic.widgets.style import AMBER, BLUE, BORDER, BOX, ELLIPSIS, FAINT, GREEN, MONO, NO_MATH, RED
 from dockmagic.widgets.text import plural, printable, size_text
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def tree_html(title: str, nodes: Sequence[LayerNode]) -> str:
         f'<span style="{FAINT}">{size_text(total)} in {plural(layers, "layer")}</span></div>'
     )
     rows = "".join(_html_node(number, node, largest) for number, node in enumerate(nodes, start=1))
-    return f'<div style="{BOX}">{head}{rows}</div>'
+    return f'<div {NO_MATH} style="{BOX}">{head}{rows}</div>'
 
 
 def _html_node(number: int, node: LayerNode, largest: int) -> str:

@@ -96,6 +96,19 @@ def test_an_interrupt_stops_the_container_and_says_so_in_a_line(notebook: Kernel
     assert len(notebook.run("%container_ps -a").text.splitlines()) == 1
 
 
+def test_an_interrupted_build_says_where_and_leaves_nothing(notebook: Kernel) -> None:
+    interrupted: list[bool] = []
+
+    def interrupt(output: Output) -> None:
+        if "begun" in output.text and not interrupted:
+            interrupted.append(True)
+            notebook.interrupt()
+
+    output = notebook.run("%%dockerfile\nFROM busybox\nRUN printf begun; sleep 100", interrupt)
+    assert output.error == ["Interrupted: stopped"]
+    assert output.text.endswith("interrupted at step 2 of 2")
+
+
 @pytest.mark.parametrize(
     ("source", "error"),
     [

@@ -87,6 +87,7 @@ def test_instructions_are_escaped_and_styles_inline() -> None:
     html = view.bundle()["text/html"]
     assert "<script" not in html
     assert "<style" not in html
+    assert html.startswith('<div class="mathjax_ignore tex2jax_ignore"')
     assert 'title="because &quot;&#x27;"' in html
 
 
