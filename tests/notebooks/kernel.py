@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,19 @@ class Kernel:
         reply = self._client.execute_interactive(source, timeout=TIMEOUT_S, output_hook=hook)
         output.status = reply["content"]["status"]
         return output
+
+    def begin(self, source: str) -> None:
+        """Start a cell and don't wait for it."""
+        self._client.execute(source)
+
+    def ended(self) -> dict[str, Any]:
+        """The reply to the cell that was begun, when it comes."""
+        content: dict[str, Any] = self._client.get_shell_msg(timeout=TIMEOUT_S)["content"]
+        return content
+
+    def kill(self) -> None:
+        """Kill the process, as the kernel of the machine does where memory is short."""
+        self._manager.signal_kernel(signal.SIGKILL)
 
     def interrupt(self) -> None:
         """Interrupt the running cell, as the front-end's button does."""
