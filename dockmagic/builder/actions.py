@@ -84,11 +84,12 @@ def run(action: RunAction, shop: Workshop, run_step: StepRunner, on_output: OnOu
         on_output(stream, data)
 
     with shop.upper() as upper:
-        work = upper.with_name("work")
+        work, nothing = upper.with_name("work"), upper.with_name("nothing")
         work.mkdir()
+        nothing.mkdir()  # an overlay needs something below, which scratch hasn't
         options = _run_options(action, upper.with_name("script"))
         try:
-            status = run_step(RunStep(shop.image, options, shop.lower, upper, work), keep)
+            status = run_step(RunStep(shop.image, options, shop.lower or (nothing,), upper, work), keep)
         except StartFailed as error:
             raise BuildError(f"process {_quoted(options)} could not start: {error}") from error
         if status:

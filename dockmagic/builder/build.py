@@ -11,7 +11,7 @@ from dockmagic.builder.progress import Progress
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
 from dockmagic.errors import DockerfileError
-from dockmagic.events import BuildFinished, OnEvent, ignore
+from dockmagic.events import BuildFinished, BuildWarning, OnEvent, ignore
 from dockmagic.image.store import Image
 
 
@@ -38,6 +38,8 @@ def build_dockerfile(
         error.locate(text, filename)
         raise
     progress = Progress(build_plan.total, on_event, text, filename)
+    for warning in parsed.warnings:
+        on_event(BuildWarning(warning.message, warning.line))
     if build_plan.unused:
         progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
     image = execute(build_plan, Context(context, dockerfile), options, parts, progress)

@@ -108,6 +108,7 @@ class _Build:
         self._parts = parts
         self._progress = progress
         self._done: dict[int, Standing] = {}
+        self._images: dict[str, Image] = {}
 
     def run(self) -> Image:
         with self._parts.workspaces.hold():
@@ -143,14 +144,16 @@ class _Build:
         return Standing(begin(found.config, {}), found.manifest.layers), how
 
     def _image(self, name: str, instruction: df.Instruction) -> tuple[Image, StepState]:
-        """An image by its name, pulled if it isn't here or the newest is wanted."""
+        """An image by its name, the same for the whole build; pulled if it isn't here or the newest is wanted."""
+        known = self._images.get(name)
         try:
-            found = None if self._options.pull else self._parts.store.find(name)
-            if found is not None:
-                return found, StepState.CACHED
-            return self._parts.pull_base(Reference.parse(name)), StepState.DONE
+            if known is None and not self._options.pull:
+                known = self._parts.store.find(name)
+            how = StepState.DONE if known is None else StepState.CACHED
+            self._images[name] = known or self._parts.pull_base(Reference.parse(name))
         except InvalidReference as error:
             raise DockerfileError(str(error), line=instruction.line, end_line=instruction.end_line) from error
+        return self._images[name], how
 
     def _step(self, standing: Standing, instruction: df.Instruction, scope: Scope) -> Standing:
         with self._progress.step(instruction) as report:
@@ -171,7 +174,7 @@ class _Build:
             case RunAction() as action:
                 make = partial(actions.run, action, shop, self._parts.run_step, self._progress.output)
                 return self._cached(action, shop, "", make)
-            case CopyAction() as action:
+            case action:
                 return self._copy(action, step, shop)
 
     def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop) -> _Outcome:

@@ -95,8 +95,6 @@ def plan(program: df.Program, args: BuildArgs) -> Plan:
 
 
 def _target(program: df.Program, name: str) -> df.Stage:
-    if not program.stages:
-        raise DockerfileError("there is no FROM; begin with one, such as FROM busybox", line=1)
     stage = program.stage(name) if name else program.stages[-1]
     if stage is None:
         names = one_of([stage.name for stage in program.stages])

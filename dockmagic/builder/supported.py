@@ -27,8 +27,6 @@ def _run(instruction: df.Instruction) -> Iterator[str]:
         yield "RUN --device isn't supported; the command gets the default devices"
     if instruction.security not in (None, "sandbox"):
         yield f"RUN --security={instruction.security} isn't supported; commands run with the default capabilities"
-    if instruction.network not in (None, "default", "none", "host"):
-        yield f"RUN --network={instruction.network}: use default, none or host"
 
 
 def _copy(instruction: df.Instruction) -> Iterator[str]:

@@ -26,6 +26,11 @@ def test_arguments_that_nobody_declares_are_a_warning(lab: Lab) -> None:
     assert lab.events[0] == BuildWarning("[Warning] One or more build-args [B] were not consumed", 1)
 
 
+def test_what_the_parser_finds_odd_is_a_warning(lab: Lab) -> None:
+    lab.build("FROM base\nENV A=1 \\\n\n  B=2\n")
+    assert [event.line for event in lab.events if isinstance(event, BuildWarning)] == [3]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

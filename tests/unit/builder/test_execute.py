@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tarfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,16 @@ def test_from_scratch(lab: Lab, filled: Path) -> None:
     assert lab.build("FROM scratch\nENV A=1\n").config.diff_ids == ()
 
 
+def test_a_command_on_scratch_has_an_empty_directory_below(lab: Lab) -> None:
+    def command(step: RunStep, output: OnOutput) -> int:
+        return len(step.lower) + len(list(step.lower[0].iterdir()))
+
+    lab.command = command
+    with pytest.raises(RunFailed) as caught:
+        lab.build('FROM scratch\nRUN ["/x"]\n')
+    assert caught.value.exit_status == 1
+
+
 def test_only_needed_stages_are_built_and_copied_from(lab: Lab) -> None:
     lab.command = writing("out", "from a stage")
     text = """FROM base AS one
@@ -217,6 +228,19 @@ def test_the_newest_base_if_it_is_asked_for(lab: Lab) -> None:
     assert lab.pulled == [Reference.parse("base")]
 
 
+def test_a_base_is_asked_for_once(lab: Lab) -> None:
+    base = lab.store.get("base")
+    asked: list[Reference] = []
+
+    def pull(reference: Reference) -> Image:
+        asked.append(reference)
+        return base
+
+    lab.parts = replace(lab.parts, pull_base=pull)
+    lab.build("FROM base AS one\nFROM base\nCOPY --from=base /bin/sh /x\nCOPY --from=one /bin/sh /y\n", pull=True)
+    assert len(asked) == 1
+
+
 def test_a_base_by_its_id(lab: Lab) -> None:
     image_id = lab.store.get("base").id
     assert len(lab.build(f"FROM {image_id}\nENV A=1\n").config.diff_ids) == 1
@@ -245,6 +269,16 @@ def test_a_context_that_is_not_used_is_never_read(lab: Lab, tmp_path: Path) -> N
 def test_a_here_document_is_a_file(lab: Lab) -> None:
     image = lab.build("FROM base\nARG A=1\nCOPY <<one <<'two' /d/\n$A\none\n$A\ntwo\n")
     assert (lab.read(image, "d/one"), lab.read(image, "d/two")) == ("1\n", "$A\n")
+
+
+def test_an_archive_is_unpacked_by_add_alone(lab: Lab, context: Path) -> None:
+    fill(context, {"in/f": "packed"})
+    with tarfile.open(context / "a.tar", "w") as tar:
+        tar.add(context / "in/f", "f")
+    text = "FROM base\nADD a.tar /added\nCOPY a.tar /copied/\nADD --unpack=false a.tar /kept/\nADD in /plain\n"
+    image = lab.build(text, context)
+    assert {"added/f", "copied/a.tar", "kept/a.tar", "plain/f"} <= set(lab.listing(image))
+    assert lab.read(image, "added/f") == "packed"
 
 
 def test_a_wildcard_without_a_match_is_a_warning(lab: Lab, filled: Path) -> None:

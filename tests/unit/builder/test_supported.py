@@ -18,6 +18,7 @@ def instruction(line: str) -> Instruction:
     [
         ("RUN --mount=type=cache,target=/x y", "RUN --mount isn't supported yet"),
         ("RUN --security=insecure y", "RUN --security=insecure isn't supported"),
+        ("RUN --device=nvidia.com/gpu=all x", "RUN --device isn't supported"),
         ("COPY --link a b", "COPY --link isn't supported yet"),
         ("COPY --parents a b", "COPY --parents isn't supported yet"),
         ("COPY --exclude=*.o a b", "COPY --exclude isn't supported yet"),

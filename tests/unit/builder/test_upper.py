@@ -9,6 +9,7 @@ import pytest
 from dockmagic.builder.attributes import Attributes, Owner
 from dockmagic.builder.upper import Upper
 from dockmagic.errors import BuildError
+from dockmagic.image.overlay import OPAQUE
 from tests.unit.builder import lab
 
 ME = Owner(os.geteuid(), os.getegid())
@@ -90,6 +91,22 @@ def test_a_file_takes_the_place_of_a_directory_of_this_step(upper: Upper) -> Non
     put(upper, "x")
     assert (upper.directory / "x").is_file()
     assert upper.tree.find("x/y") is None
+
+
+def test_a_directory_takes_the_place_of_a_file(upper: Upper) -> None:
+    put(upper, "new")
+    assert upper.make_directory("new").is_dir()
+    assert upper.make_directory("new") == upper.directory / "new"
+    assert upper.make_directory("file").is_dir()
+    assert upper.tree.names("file") == []
+
+
+def test_a_directory_that_comes_back_hides_what_was_in_it_below(upper: Upper, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_on: list[tuple[Path, str, bytes]] = []
+    monkeypatch.setattr(os, "setxattr", lambda *args, **options: set_on.append(args))
+    put(upper, "d")
+    place = upper.make_directory("d")
+    assert set_on == [(place, OPAQUE, b"y")]
 
 
 def test_links_keep_their_words_and_times(upper: Upper) -> None:
