@@ -65,8 +65,10 @@ def apply_by_name(directory_fd: int, name: bytes, entry: Entry, owner: Owner | N
         os.chown(name, entry.uid, entry.gid, dir_fd=directory_fd, follow_symlinks=False)
     if not entry.linkname:
         os.chmod(name, entry.mode & _PERMISSIONS, dir_fd=directory_fd)
-    if entry.xattrs:
-        _set_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name), entry.xattrs)
+    # Only files and directories can have attributes of users: xattr(7), "Extended attribute namespaces".
+    xattrs = {key: value for key, value in entry.xattrs.items() if not key.startswith("user.")}
+    if xattrs:
+        _set_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name), xattrs)
     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=directory_fd, follow_symlinks=False)
 
 

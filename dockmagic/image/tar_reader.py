@@ -1,7 +1,8 @@
 """Entries of a plain tar stream, one after the other: ustar, pax, GNU and sparse forms, as GNU tar and Go read them.
 
 It knows nothing of layers and touches no file but the one that content is copied to. Every way in which an archive can
-be wrong is an InvalidLayer that says where. Global extended headers are skipped, as Docker does.
+be wrong is an InvalidLayer that says where; an archive without its end marker counts as cut. Global extended headers
+are skipped, as Docker does.
 Sources: tar(5), POSIX pax, GNU tar manual "Basic Tar Format".
 """
 

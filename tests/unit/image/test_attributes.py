@@ -41,7 +41,7 @@ def test_files_that_cannot_be_opened_get_all_by_name(tmp_path: Path) -> None:
     fd = os.open(tree, os.O_RDONLY)
     try:
         attributes.apply_by_name(fd, b"link", _entry(kind=SYMTYPE, linkname=b"../outside"))
-        attributes.apply_by_name(fd, b"fifo", _entry(kind=FIFOTYPE, xattrs={}))
+        attributes.apply_by_name(fd, b"fifo", _entry(kind=FIFOTYPE, xattrs={"user.note": b"1"}))
     finally:
         os.close(fd)
     assert (tree / "link").lstat().st_mtime_ns == (tree / "fifo").lstat().st_mtime_ns == _NS

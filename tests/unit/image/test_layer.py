@@ -6,6 +6,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -332,7 +333,7 @@ _CONTAINED: dict[str, list[bytes]] = {
     "whiteout of a symlink": [_link("d", "{outside}"), _member(".wh.d")],
     "symlink to proc": [_link("p", "/proc/self/fd"), _member("proc/self/fd/x", b"harmless"), _member("p/y")],
     "overlay's attribute for users": [_xattr("user.overlay.opaque"), _member("d", kind=tarfile.DIRTYPE)],
-    "attribute of a symlink": [_xattr("user.a"), _member("f"), _link("l", "{outside}/secret")],
+    "attribute of a symlink": [_xattr("user.a"), _link("l", "{outside}/secret")],
 }
 
 
@@ -381,6 +382,32 @@ def test_hostile_archives_are_contained(name: str, place: Path) -> None:
     before = _snapshot(place / "outside")
     layer.unpack(archive(*_placed(_CONTAINED[name], place / "outside")), place / "tree")
     assert _snapshot(place / "outside") == before
+
+
+_CHANGES = st.lists(
+    st.tuples(st.integers(0, 5000), st.one_of(st.integers(0, 255), st.sampled_from(b"\0\xff\x80/.0159 =\n12345KLSxg"))),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(members=st.sampled_from([*_CONTAINED.values(), *_REFUSED.values()]), changes=_CHANGES)
+def test_damage_does_no_harm(
+    members: list[bytes], changes: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever the bytes are, the archive is unpacked or refused, and nothing happens elsewhere."""
+    place = tmp_path_factory.mktemp("d")
+    (place / "tree").mkdir()
+    data = bytearray(b"".join(members))
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    for start in range(0, len(data), 512):
+        if data[start + 257 : start + 262] == b"ustar":
+            data[start : start + 512] = patched(bytes(data[start : start + 512]), 257, b"ustar")
+    with suppress(InvalidLayer):
+        layer.unpack(io.BytesIO(data + END), place / "tree", limits=Limits(max_bytes=1 << 20))
+    assert [path.name for path in place.iterdir()] == ["tree"]
 
 
 @pytest.mark.parametrize(
