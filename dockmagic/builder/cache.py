@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Final
 
 from dockmagic.database import Database
 from dockmagic.image.snapshot import Layer, Snapshots
@@ -15,6 +16,7 @@ from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.image_json import dump_image_config, parse_image_config
 
+_NOTED_EVERY_NS: Final = 60_000_000_000  # a look-up that writes takes as long as a whole cached step
 _RECORD = """
     INSERT INTO build_cache (key, parent_key, chain_id, diff_id, description, created_ns, used_ns)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
@@ -34,12 +36,14 @@ class BuildCache:
 
     def find(self, key: str, parent: Digest | None) -> Layer | None:
         """The layer that this key stands for, on top of `parent`; None where there is none (any more)."""
-        rows = self._database.query("SELECT chain_id FROM build_cache WHERE key = ?", (key,))
+        rows = self._database.query("SELECT chain_id, used_ns FROM build_cache WHERE key = ?", (key,))
         layer = self._snapshots.get(Digest(rows[0]["chain_id"])) if rows else None
         if layer is None or layer.parent != parent:
             return None
-        with self._database.transaction() as transaction:
-            transaction.execute("UPDATE build_cache SET used_ns = ? WHERE key = ?", (time.time_ns(), key))
+        now_ns = time.time_ns()
+        if now_ns - rows[0]["used_ns"] > _NOTED_EVERY_NS:
+            with self._database.transaction() as transaction:
+                transaction.execute("UPDATE build_cache SET used_ns = ? WHERE key = ?", (now_ns, key))
         return layer
 
     def record(self, key: str, layer: Layer, description: str) -> None:

@@ -136,12 +136,11 @@ class Tree:
                 yield found
                 waiting += [paths.join(here, name) for name in reversed(self.names(here))] if found.is_dir else []
 
-    def forget(self, path: str | None = None) -> None:
-        """Look again at the directory `path`, which the top layer has now; None: at everything."""
-        if path is None:
-            self._directories = {"": self.layers}
-        else:
-            self._directories.pop(path, None)
+    def forget(self, path: str = "") -> None:
+        """Look again at `path` and what is below it: the top layer has changed there."""
+        if self._directories.pop(path, ()):  # it was a directory, so there may be more to forget below it
+            self._directories.clear()
+            self._directories[""] = self.layers
 
     def _layers_of(self, path: str) -> tuple[str, ...]:
         """Layers whose directory at this path is part of the tree, topmost first; () if it is no directory."""

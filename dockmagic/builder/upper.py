@@ -76,16 +76,14 @@ class Upper:
         return self.directory / path
 
     def make_way(self, path: str) -> Path:
-        """As `place`, and nothing is there any more."""
+        """As `place`, and nothing is there any more in the upper directory."""
         place = self.place(path)
         status = _lstat(place)
-        if status is None:
-            return place
-        if stat.S_ISDIR(status.st_mode):
+        if status is not None and stat.S_ISDIR(status.st_mode):
             remove_tree(place)
-            self.tree.forget()
-        else:
+        elif status is not None:
             place.unlink()
+        self.tree.forget(path)
         return place
 
     def create(self, path: str, fill: Callable[[int], None], attributes: Attributes) -> Path:

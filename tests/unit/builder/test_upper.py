@@ -101,6 +101,13 @@ def test_a_directory_takes_the_place_of_a_file(upper: Upper) -> None:
     assert upper.tree.names("file") == []
 
 
+def test_what_a_file_has_covered_is_not_remembered(upper: Upper) -> None:
+    assert upper.tree.names("d/sub") == ["old"]
+    put(upper, "d")
+    assert upper.tree.find("d/sub") is None
+    assert upper.tree.find("d/sub/old") is None
+
+
 def test_a_directory_that_comes_back_hides_what_was_in_it_below(upper: Upper, monkeypatch: pytest.MonkeyPatch) -> None:
     set_on: list[tuple[Path, str, bytes]] = []
     monkeypatch.setattr(os, "setxattr", lambda *args, **options: set_on.append(args))
