@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 from dockmagic.trees import remove_tree
@@ -28,18 +28,17 @@ def sources(directory: str) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def written(directory: Path, hostname: str, network: str, host_etc: Path = Path("/etc")) -> Iterator[None]:
+def written(directory: str, hostname: str, network: str, host_etc: str = "/etc") -> Iterator[None]:
     """Write the files into `directory`; the directory goes again where the block, the container's start, raises.
 
     On the host's network a container sees the host's hosts file, and always the host's resolvers.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        hosts = _read(host_etc / "hosts") if network == "host" else LOCALHOST
-        for name, text in zip(NAMES, (hosts, f"{hostname}\n", _read(host_etc / "resolv.conf")), strict=True):
-            path = directory / name
-            path.write_text(text)
-            path.chmod(0o644)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        hosts = _read(f"{host_etc}/hosts") if network == "host" else LOCALHOST.encode()
+        _write(f"{directory}/hosts", hosts)
+        _write(f"{directory}/hostname", f"{hostname}\n".encode())
+        _write(f"{directory}/resolv.conf", _read(f"{host_etc}/resolv.conf"))
         yield
     except BaseException:
         with contextlib.suppress(OSError):
@@ -47,7 +46,14 @@ def written(directory: Path, hostname: str, network: str, host_etc: Path = Path(
         raise
 
 
-def _read(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text()
-    return ""
+def _read(path: str) -> bytes:
+    with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+        return file.readall()
+    return b""
+
+
+def _write(path: str, data: bytes) -> None:
+    """Make the file, readable by everyone whatever the umask is."""
+    with open(path, "wb", buffering=0) as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(data)

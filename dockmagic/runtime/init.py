@@ -27,9 +27,9 @@ from dockmagic.errors import Failure
 from dockmagic.linux import mount as m
 from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
-from dockmagic.oci.codec import decode
+from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Mount, Overlay, Spec
-from dockmagic.runtime import process, protocol, rootfs
+from dockmagic.runtime import process, protocol, rootfs, users
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.stage import Failed, describe, stage
@@ -238,6 +238,7 @@ def _run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootf
         prepare(place, made)
     except Failed as error:  # told to the first who asks for this sandbox
         failure = error
+    _rehearse(usual)
     message, descriptors = protocol.receive(sync)
     if message is None:
         os._exit(0)
@@ -250,3 +251,10 @@ def _run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootf
     wanted = made if rootfs.same_trees(spec, usual) else rootfs.staged(spec, cgroups)
     sources = protocol.receive(sync)[1]
     start(spec, made, wanted, (*descriptors[1:], *sources), sync)
+
+
+def _rehearse(usual: Spec) -> None:
+    """Use what a start will use, while there is time: a page of memory is copied when it is first written to."""
+    spec = decode(Spec, json.loads(json.dumps(encode(usual))))
+    rootfs.same_trees(spec, usual)
+    users.resolve(spec.process.user, "", "")

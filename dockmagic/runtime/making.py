@@ -6,7 +6,6 @@ import base64
 import os
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 from dockmagic.oci.convert import convert
 from dockmagic.oci.image import ContainerConfig
@@ -33,4 +32,4 @@ def make_spec(
 
 def generated_files(run_dir: str, container_id: str, spec: Spec, network: str) -> AbstractContextManager[None]:
     """Write the container's generated files for a start, which is to happen inside the context."""
-    return etc.written(Path(container_directory(run_dir, container_id)), spec.hostname or os.uname().nodename, network)
+    return etc.written(container_directory(run_dir, container_id), spec.hostname or os.uname().nodename, network)

@@ -27,7 +27,7 @@ from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site, make, wait
 from dockmagic.runtime.stage import Failed
-from dockmagic.runtime.starting import Start, start
+from dockmagic.runtime.starting import Start, rehearse, start
 from dockmagic.runtime.stdio import Output, Sink
 from dockmagic.runtime.stubs import remove_stubs
 from dockmagic.trees import remove_tree
@@ -38,6 +38,7 @@ def main(site: Site, namespaces: Sequence[str], handoff: socket.socket) -> NoRet
     try:
         p.set_name("dockmagic-mon")
         sandbox, failure = _make(site, namespaces)
+        rehearse()
         message, descriptors = protocol.receive(handoff)
         handoff.close()
         if message is not None and sandbox is not None:
@@ -225,6 +226,8 @@ class Monitor:
             remove_stubs(overlay.upper, overlay.lower, self._start.stubs)
         self._write_record()
         self._leave_directory()
+        if not self._request.remove:
+            self._sandbox.unmount()
         for connection in self._waiters:
             self._tell(connection, {"event": "exited", **encode(self._record)})
 

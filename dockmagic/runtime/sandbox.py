@@ -54,13 +54,18 @@ USUAL_SPEC: Final = Spec(
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """The waiting process, the socket to it, and its cgroup."""
+    """The waiting process, the socket to it, and its cgroup.
+
+    `mounts` is a descriptor of its mount namespace. While it is open, the file systems outlive the process: unmounting
+    them takes the kernel longer than all else about an end, and nobody should have to wait for it.
+    """
 
     pid: int
     pidfd: int
     sync: socket.socket
     group: Group
     namespaces: tuple[str, ...]
+    mounts: int
 
     def send_spec(self, spec: int, stdio: Sequence[int]) -> None:
         """Hand over a spec's memory file and the ends of the streams; the process begins to work on it."""
@@ -91,6 +96,10 @@ class Sandbox:
         if message is not None and message["event"] == "failed":
             raise Failed(protocol.failure(message))
         return message
+
+    def unmount(self) -> None:
+        """Let the file systems go, once the process has ended."""
+        os.close(self.mounts)
 
     def reap(self) -> int:
         """Wait for the end of the process; its exit status, 128+n for signal n."""
@@ -136,7 +145,7 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
         group.remove()
         raise Failed(Failure("clone", error.errno or 0, f"make namespaces: {describe(error)}")) from error
     theirs.close()
-    return Sandbox(pid, pidfd, ours, group, kinds)
+    return Sandbox(pid, pidfd, ours, group, kinds, os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC))
 
 
 def spawn(flags: int, group: Group, child: Callable[[bool], None]) -> tuple[int, int]:
