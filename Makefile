@@ -24,7 +24,7 @@ lab: .venv/installed-lab ## Open the quickstart notebook in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 
 test: packages lint ## Install what the tests need, then run them all
-	$(BIN)/pytest $(SUITES)
+	$(BIN)/pytest --doctest-modules dockmagic $(SUITES)
 
 lint: .venv/installed-test ## Check style and types
 	$(BIN)/ruff check
