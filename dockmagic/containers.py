@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dockmagic.errors import Conflict, InvalidOption, InvalidState, StoreError
+from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
@@ -88,7 +89,7 @@ class Containers:
     def ls(self, all: bool = False) -> list[Container]:
         """Running containers, or all of them; newest first."""
         found = [self._handle(row) for row in self.rows.rows()]
-        return [container for container in found if all or container.state().running]
+        return [container for container in found if all or container.running]
 
     def get(self, name: str) -> Container:
         """The container with this name, id or beginning of an id; raises NotFound."""
@@ -187,6 +188,19 @@ class Container:
     def __repr__(self) -> str:
         return f"<Container {self.name} ({self.id[:12]}) of {self.image}>"
 
+    def __str__(self) -> str:
+        """The whole id, as `docker run -d` prints it."""
+        return self.id
+
+    def _repr_html_(self) -> str:
+        """Name, id, image and status, for a notebook."""
+        try:
+            status = self.state().status.value
+        except NotFound:
+            status = "removed"
+        facts = (self.id[:12], self.image, " ".join(self.command), status)
+        return f"<b>{escape(self.name)}</b> " + " · ".join(f"<code>{escape(fact)}</code>" for fact in facts)
+
     @property
     def cpu_limit(self) -> float | None:
         """How many cores' time it may use, None without a limit."""
@@ -198,8 +212,13 @@ class Container:
         """How much memory it may use, None without a limit."""
         return self.row.spec.linux.resources.memory.limit
 
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._client.record(self.id) is not None
+
     def state(self) -> ContainerState:
-        """How it is now."""
+        """How it is now; raises NotFound where it has been removed."""
         return self._rows.state(self.id)
 
     def start(self) -> None:
@@ -237,7 +256,7 @@ class Container:
         """What it wrote, oldest first; with `follow` also what it will write, until it ends."""
         path = self._rows.directory(self.id) / "log.jsonl"
         if follow:
-            return logs.follow(path, running=lambda: self.state().running, tail=tail)
+            return logs.follow(path, running=lambda: self.running, tail=tail)
         return logs.read(path, tail=tail)
 
     def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:

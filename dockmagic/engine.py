@@ -35,6 +35,7 @@ from dockmagic.runtime.request import StartRequest, root_key
 from dockmagic.runtime.session import Session
 
 if TYPE_CHECKING:
+    from dockmagic.builder.content import FileHashes
     from dockmagic.builder.seam import OnOutput, RunStep
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
@@ -65,6 +66,7 @@ class Engine:
         self.store = ImageStore(self.root, self.database)
         self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces)
         self.client = Client(self.root, self.run_dir)
+        self._hashes: FileHashes | None = None
         rows = ContainerRows(self.root, self.database, self.client)
         self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
@@ -100,19 +102,20 @@ class Engine:
         """
         from dockmagic.builder.build import build_dockerfile
         from dockmagic.builder.cache import BuildCache
+        from dockmagic.builder.content import FileHashes
         from dockmagic.builder.execute import BuildOptions, Parts
         from dockmagic.builder.plan import BuildArgs
 
         args = BuildArgs(build_args or {}, host_platform(), target or "")
         references = tuple(Reference.parse(tag) for tag in tags)
-        options = BuildOptions(args, references, labels or {}, no_cache, network)
+        options = BuildOptions(args, references, labels or {}, no_cache, network, pull)
 
         def base(reference: Reference) -> Image:
-            return self.images.pull(str(reference), on_event)
+            return self.images.find_or_pull(str(reference), on_event)
 
-        parts = Parts(
-            self.store, self.snapshots, self.workspaces, BuildCache(self.database, self.snapshots), self._run_step, base
-        )
+        cache = BuildCache(self.database, self.snapshots)
+        self._hashes = self._hashes or FileHashes()
+        parts = Parts(self.store, self.snapshots, self.workspaces, cache, self._run_step, base, self._hashes)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )

@@ -70,8 +70,15 @@ class Images:
             client.close()
 
     def find_or_pull(self, name: str, on_event: OnEvent = ignore) -> Image:
-        """The image with this name, fetched first where it isn't here."""
-        return self._store.find(name) or self.pull(name, on_event)
+        """The image with this name, fetched first where it isn't here; raises what a pull raises."""
+        found = self._store.find(name)
+        if found is not None:
+            return found
+        try:
+            return self.pull(name, on_event)
+        except RegistryError as error:
+            error.args = (f"there is no image {name} here, and it can't be pulled: {error}",)
+            raise
 
     def kept(self) -> AbstractContextManager[None]:
         """While this is held, nobody takes layers out of the store: an image that was found stays whole."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from dockmagic.commands.human import decimal_size, short_id
 from dockmagic.events import (
+    BootstrapOutput,
     BuildFinished,
     BuildOutput,
     BuildStep,
@@ -52,6 +53,8 @@ class PlainProgress:
                 self._write_line(f" => image {image_id}{names}")
             case PullProgress():
                 self._layer(event)
+            case BootstrapOutput(line):
+                self._write_line(printable(line))
             case PullFinished(reference, digest, updated):
                 self._write_line(f"Digest: {digest}")
                 self._write_line(

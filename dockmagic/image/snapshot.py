@@ -114,24 +114,34 @@ class Snapshots:
         present = self.get(chain_id)
         if present is not None:
             return present
-        if parent is not None and self.get(parent) is None:
-            raise NotFound("layer", parent, "layers have to be unpacked from the lowest up")
+        lower = self._stack(parent)
         with self._workspaces.new("unpack-") as workspace:
             directory = workspace / "layer"
             with store_errors(f"unpack layer {diff_id.short}"):
                 self.prepare(parent, directory)
-                self._extract(descriptor, diff_id, directory)
+                self._extract(descriptor, diff_id, directory, lower)
                 size_bytes = upper.size(directory)
             return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
 
-    def _extract(self, descriptor: Descriptor, diff_id: Digest, directory: Path) -> None:
+    def _stack(self, chain_id: Digest | None) -> list[Path]:
+        """Directories of this layer and those below it, topmost first; raises NotFound without one of them."""
+        paths: list[Path] = []
+        while chain_id is not None:
+            found = self.get(chain_id)
+            if found is None:
+                raise NotFound("layer", chain_id, "layers have to be unpacked from the lowest up")
+            paths.append(self.path(chain_id))
+            chain_id = found.parent
+        return paths
+
+    def _extract(self, descriptor: Descriptor, diff_id: Digest, directory: Path, lower: Sequence[Path]) -> None:
         """Unpack the blob and check the whole of its tar stream against the diff ID."""
         path = self._store.blob_path(descriptor.digest)
         if not path.exists():
             raise NotFound("blob", descriptor.digest, "pull the image again")
         with path.open("rb") as blob, compression.open_layer(blob) as plain:
             stream = _Hashed(plain, diff_id.algorithm)
-            layer.unpack(stream, directory)
+            layer.unpack(stream, directory, lower=lower)
             while stream.read(_CHUNK):  # what comes after the archive's end counts too
                 pass
         if stream.digest != diff_id:

@@ -13,7 +13,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
@@ -93,7 +93,11 @@ def image_tree(image: Image, snapshots: Snapshots, largest: int = 60) -> ImageTr
 
 
 def changes(layer_dir: Path, lower: Sequence[Path]) -> Iterator[Change]:
-    """What a layer's directory changes on those below it (topmost first); a directory comes before what is in it."""
+    """What a layer's directory changes on those below it (topmost first); a directory comes before what is in it.
+
+    A file with several names has its size at the first of them, and 0 at the others.
+    """
+    linked: set[int] = set()
     pending = [("", os.fspath(layer_dir), [os.fspath(path) for path in lower], False)]
     while pending:
         path, directory, below, opaque = pending.pop()
@@ -105,7 +109,10 @@ def changes(layer_dir: Path, lower: Sequence[Path]) -> Iterator[Change]:
                 if former is not None:
                     yield _change(child, "D", former)
                 continue
-            yield _change(child, "A" if former is None else "C", status)
+            change = _change(child, "A" if former is None else "C", status)
+            yield replace(change, size_bytes=0) if status.st_ino in linked else change
+            if change.type == "file" and status.st_nlink > 1:
+                linked.add(status.st_ino)
             if stat.S_ISDIR(status.st_mode):
                 inner = f"{directory}/{name}"
                 pending.append((child, inner, former_directories, opaque or _is_opaque(inner)))

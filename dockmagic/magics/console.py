@@ -15,6 +15,7 @@ from dockmagic.commands.output import CappedStreams
 from dockmagic.commands.progress import PlainProgress
 from dockmagic.commands.table import Rolling
 from dockmagic.events import (
+    BootstrapOutput,
     BuildFinished,
     BuildOutput,
     BuildStep,
@@ -28,6 +29,7 @@ from dockmagic.events import (
 from dockmagic.widgets.build import BuildView
 from dockmagic.widgets.live import Bundle, LiveDisplay
 from dockmagic.widgets.pull import PullView
+from dockmagic.widgets.text import printable
 
 
 class View(Protocol):
@@ -146,6 +148,8 @@ class _Pictures:
 
     def __call__(self, event: Event) -> None:
         kind = type(event)
+        if isinstance(event, BootstrapOutput):
+            _print_line(printable(event.line))
         if kind not in _VIEWS:
             return
         with self._lock:

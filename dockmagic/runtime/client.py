@@ -118,17 +118,20 @@ class Client:
             except OSError:
                 return False
 
-    def wait(self, container_id: str, timeout_s: float | None = None) -> bool:
-        """Return True when the container runs no more, False when the time is up before."""
+    def wait(self, container_id: str, timeout_s: float | None = None) -> Record | None:
+        """Wait until the container has ended; its record then, None where nothing answers. Raises TimeoutError."""
         connection = self.control(container_id)
         if connection is None:
-            return True
-        with connection, contextlib.suppress(OSError):
+            return None
+        with connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             protocol.send(connection, {"op": "wait"})
             if not select.select([connection], [], [], timeout_s)[0]:
-                return False
-            protocol.receive(connection)
-        return True
+                raise TimeoutError
+            message, _ = protocol.receive(connection)
+            if message is not None:
+                message.pop("event")
+                return decode(Record, message)
+        return None
 
     def close(self) -> None:
         """Give up the lease; the launcher ends as soon as nobody else needs it. The client can be used again."""

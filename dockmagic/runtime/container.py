@@ -90,10 +90,12 @@ class Containers:
         return self._root / container_id
 
     def state(self, container_id: str) -> ContainerState:
-        """How the container is now."""
+        """How the container is now; raises NotFound where it has been removed."""
         answered = self._client.record(container_id)
         if answered is not None:
             return state.derive(answered, alive=True)
+        if not self.directory(container_id).exists():
+            raise NotFound("container", container_id[:12], "it has been removed")
         return state.derive(self._record(container_id), alive=False)
 
     def _record(self, container_id: str) -> Record | None:
@@ -106,7 +108,7 @@ class Containers:
 
     def images_in_use(self) -> set[str]:
         """IDs of the images of running containers."""
-        return {row.image_id for row in self.rows() if row.image_id and self.state(row.id).running}
+        return {row.image_id for row in self.rows() if self._client.record(row.id) is not None}
 
     # -- making and removing -----------------------------------------------------------------------------------
 
@@ -221,14 +223,18 @@ class Containers:
 
     def stop(self, row: Row, number: int, timeout_s: float) -> None:
         """Send the stop signal, and SIGKILL where that hasn't ended the container in time; fine if it doesn't run."""
-        if self._client.signal(row.id, number) and not self._client.wait(row.id, timeout_s):
+        if not self._client.signal(row.id, number):
+            return
+        try:
+            self._client.wait(row.id, timeout_s)
+        except TimeoutError:
             self._client.signal(row.id, signal.SIGKILL)
             self._client.wait(row.id)
 
     def wait(self, row: Row) -> ContainerState:
-        """Wait until the container doesn't run; its state then."""
-        self._client.wait(row.id)
-        return self.state(row.id)
+        """Wait until the container doesn't run; its state then. Raises NotFound where it is gone by now."""
+        ended = self._client.wait(row.id)
+        return self.state(row.id) if ended is None else state.derive(ended, alive=False)
 
     # -- repairing ---------------------------------------------------------------------------------------------
 
