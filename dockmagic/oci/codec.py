@@ -17,25 +17,32 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from dockmagic.errors import InvalidManifest
 
 T = TypeVar("T")
+_PLAIN: Final = frozenset((str, int, bool, float, type(None)))
 Decoder = Callable[[Any, str], Any]
 
 
 def encode(value: Any) -> Any:
     """JSON form of a dataclass, or of a container of them."""
-    if dataclasses.is_dataclass(value):
-        cls: Any = type(value)
-        encoded = ((key, getattr(value, name), default) for name, key, default in _encode_plan(cls))
-        return {key: encode(item) for key, item, default in encoded if item != default}
-    if isinstance(value, (tuple, list)):
+    cls: Any = type(value)
+    if cls in _PLAIN:
+        return value
+    if cls in (tuple, list):
         return [encode(item) for item in value]
     if isinstance(value, Mapping):
         return {key: encode(item) for key, item in value.items()}
-    return value
+    if not dataclasses.is_dataclass(value):
+        return value
+    encoded = {}
+    for name, key, default in _encode_plan(cls):
+        item = getattr(value, name)
+        if item != default:
+            encoded[key] = item if type(item) in _PLAIN else encode(item)
+    return encoded
 
 
 def decode(cls: type[T], data: Any) -> T:

@@ -23,6 +23,7 @@ from dockmagic.runtime.request import (
     CONTROL_SOCKET,
     LAUNCHER_SOCKET,
     LOG,
+    START_SOCKET,
     ExecRequest,
     Record,
     StartRequest,
@@ -61,7 +62,7 @@ class Client:
         """
         spec_file = protocol.memory_file(spec_text.encode())
         try:
-            connection, message = self._ask({"op": "start", "request": encode(request)}, (spec_file, *descriptors))
+            connection, message = self._ask(encode(request), (spec_file, *descriptors))
         finally:
             os.close(spec_file)
         warnings = tuple(message.pop("warnings"))
@@ -136,28 +137,27 @@ class Client:
     def close(self) -> None:
         """Give up the lease; the launcher ends as soon as nobody else needs it. The client can be used again."""
         with self._lock:
-            lease, self._lease = self._lease, None
-        if lease is not None:
-            with lease, contextlib.suppress(OSError):
-                protocol.send(lease, {"op": "bye"})
+            if self._lease is not None:
+                with contextlib.suppress(OSError):
+                    protocol.send(self._lease, {"op": "bye"})
+        self._drop_lease()
 
     def _ask(self, message: protocol.Message, descriptors: Sequence[int]) -> tuple[socket.socket, protocol.Message]:
-        """Send a request to the launcher, one that ended meanwhile being replaced; its first answer."""
+        """Send a request to a waiting monitor; its first answer. A launcher that ended meanwhile is replaced."""
         for attempt in range(_TRIES):
             connection = None
             try:
                 self._hold_lease()
-                connection = protocol.connect(f"{self.run_dir}/{LAUNCHER_SOCKET}")
+                connection = protocol.connect(f"{self.run_dir}/{START_SOCKET}")
                 protocol.send(connection, message, descriptors)
                 return connection, _answer(connection)
             except OSError as error:
                 if connection is not None:
                     connection.close()
                 if error.errno not in _GONE or attempt == _TRIES - 1:
-                    raise Unsupported(
-                        "starting containers", f"the launcher does not answer: {error}{self._log()}"
-                    ) from error
-                self.close()
+                    feature = "starting containers"
+                    raise Unsupported(feature, f"the launcher does not answer: {error}{self._log()}") from error
+                self._drop_lease()
             except BaseException:
                 if connection is not None:
                     connection.close()
@@ -172,17 +172,22 @@ class Client:
         return ""
 
     def _hold_lease(self) -> None:
-        """Have a launcher, and keep it alive as long as this engine is open."""
+        """Have a connection to the launcher, which stays as long as it is open; one is started where there is none."""
+        with self._lock:
+            if self._lease is None:
+                path = f"{self.run_dir}/{LAUNCHER_SOCKET}"
+                try:
+                    self._lease = protocol.connect(path)
+                except OSError:
+                    self._spawn()
+                    self._lease = protocol.connect(path)
+
+    def _drop_lease(self) -> None:
+        """Close the connection to the launcher."""
         with self._lock:
             if self._lease is not None:
-                return
-            path = f"{self.run_dir}/{LAUNCHER_SOCKET}"
-            try:
-                self._lease = protocol.connect(path)
-            except OSError:
-                self._spawn()
-                self._lease = protocol.connect(path)
-            protocol.send(self._lease, {"op": "hello"})
+                self._lease.close()
+                self._lease = None
 
     def _spawn(self) -> None:
         """Start a launcher in a session of its own, and wait until it listens."""

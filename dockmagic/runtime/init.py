@@ -12,6 +12,7 @@ file system, pivot_root, mounts, names, and `process.become`.
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import json
 import os
@@ -28,12 +29,13 @@ from dockmagic.linux import mount as m
 from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.spec import Mount, Overlay, Spec
-from dockmagic.runtime import process, protocol, rootfs, users
+from dockmagic.oci.spec import Mount, Overlay, Root, Spec
+from dockmagic.runtime import process, protocol, rootfs
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.stage import Failed, describe, stage
 from dockmagic.runtime.stubs import Stubs, make_stub
+from dockmagic.trees import remove_tree
 
 STAGE: Final = "/stage"
 ROOTFS: Final = "/rootfs"
@@ -212,7 +214,7 @@ def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
         m.mount_setattr(m.AT_FDCWD, target, m.AT_RECURSIVE, m.MOUNT_ATTR_RDONLY)
 
 
-def run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+def run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
     """The whole life of process 1 in Python: prepare for the usual spec, wait for the true one, start.
 
     A failure is reported, never raised.
@@ -220,7 +222,7 @@ def run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootfs
     try:
         p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
         p.set_name("dockmagic-init")
-        _run(place, usual, sync, cgroups)
+        _run(place, usual, sync, bell, cgroups)
     except Failed as error:
         protocol.send(sync, protocol.failed(error.failure))
     except OSError as error:
@@ -231,14 +233,16 @@ def run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootfs
         os._exit(1)
 
 
-def _run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
+def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
     made = rootfs.staged(usual, cgroups)
     failure: Failed | None = None
     try:
         prepare(place, made)
     except Failed as error:  # told to the first who asks for this sandbox
         failure = error
-    _rehearse(usual)
+    rehearse(usual)
+    # A message on a socket wakes its reader on the sender's own processor, where the sender isn't done yet.
+    os.eventfd_read(bell)
     message, descriptors = protocol.receive(sync)
     if message is None:
         os._exit(0)
@@ -253,8 +257,26 @@ def _run(place: Place, usual: Spec, sync: socket.socket, cgroups: Sequence[rootf
     start(spec, made, wanted, (*descriptors[1:], *sources), sync)
 
 
-def _rehearse(usual: Spec) -> None:
-    """Use what a start will use, while there is time: a page of memory is copied when it is first written to."""
-    spec = decode(Spec, json.loads(json.dumps(encode(usual))))
-    rootfs.same_trees(spec, usual)
-    users.resolve(spec.process.user, "", "")
+def rehearse(usual: Spec) -> None:
+    """Do once, on things of no importance, what a start does; nothing of it is left, and it may fail.
+
+    A forked process copies each page of memory when it first writes to it, and Python writes to all that it uses.
+    Who does that while there is time is twice as quick when it counts.
+    """
+    trial = Overlay(("/trial/lower",), "/trial/upper", "/trial/work", volatile=True)
+    with contextlib.suppress(OSError, Failed):
+        spec = decode(Spec, json.loads(json.dumps(encode(usual))))
+        rootfs.same_trees(spec, usual)
+        for path in (*trial.lower, trial.upper, trial.work):
+            rootfs.make_directory(path)
+        _mount_root(replace(spec, root=Root(overlay=trial)), iter(()))
+        make_stub(ROOTFS, "/stub", directory=True, stubs=[])
+        m.umount2(ROOTFS, m.MNT_DETACH)
+        shown = Mount("/trial/file", "bind", f"{STAGE}/dev/null", ("rbind", "rprivate"))
+        source = rootfs.open_source(shown)
+        _attach(shown, source, [])
+        os.close(source)
+        m.umount2(shown.destination, m.MNT_DETACH)
+        process.rehearse(usual.process)
+    with contextlib.suppress(OSError):
+        remove_tree("/trial")

@@ -12,64 +12,70 @@ import fcntl
 import gc
 import os
 import selectors
+import signal
 import socket
 import sys
 import time
 from dataclasses import dataclass
 from typing import Final
 
-from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import prepare
-from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import leftovers, monitor, protocol, rootfs
 from dockmagic.runtime.cgroup import hierarchy
-from dockmagic.runtime.request import LAUNCHER_SOCKET, LOG, ExecRequest, Record, StartRequest
+from dockmagic.runtime.request import LAUNCHER_SOCKET, LOG, START_SOCKET, ExecRequest, Record, StartRequest
 from dockmagic.runtime.sandbox import Site
 
 PARKED: Final = 3
-PARK_DELAY_S: Final = 0.006  # a start in progress has the processors first
 LINGER_S: Final = 5.0
+FAILURE_PAUSE_S: Final = 0.1
 LOCK: Final = "launcher.lock"
 LOCK_PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A monitor: its process, and while it is parked the socket to it."""
+    """A monitor. `parked` is a pipe that ends when its container's program has begun."""
 
     pid: int
     pidfd: int
-    handoff: socket.socket
+    parked: int
 
 
 class Launcher:
-    """The launcher's loop."""
+    """The launcher's loop.
 
-    def __init__(self, site: Site, listener: socket.socket) -> None:
+    Monitors that wait all accept connections from one socket, so that an engine reaches one of them without a detour
+    (the kernel wakes one). This process only sees to it that there are some, and stays as long as it is needed.
+    """
+
+    def __init__(self, site: Site, leases: socket.socket, starts: socket.socket) -> None:
         self._site = site
-        self._listener = listener
+        self._leases = leases
+        self._starts = starts
         self._selector = selectors.PollSelector()
         self._parked: list[Child] = []
         self._running: set[int] = set()
         self._connections: set[socket.socket] = set()
         self._idle_since = time.monotonic()
-        self._last_start = 0.0
 
     def serve(self) -> None:
         """Answer requests until nobody needs this process any more."""
-        self._selector.register(self._listener, selectors.EVENT_READ, self._on_connection)
+        self._selector.register(self._leases, selectors.EVENT_READ, self._on_connection)
         while not self._unneeded():
-            for key, _ in self._selector.select(self._timeout()):
+            while len(self._parked) < PARKED:
+                self._park()
+            needed = self._connections or self._running
+            remaining = self._idle_since + LINGER_S - time.monotonic()
+            for key, _ in self._selector.select(None if needed else max(0.0, remaining)):
                 key.data()
-            self._park()
-        self._listener.close()
+        self._leases.close()
         for child in self._parked:
-            child.handoff.close()
+            os.kill(child.pid, signal.SIGTERM)
         for child in self._parked:
             os.waitpid(child.pid, 0)
-        leftovers.collect(self._site.state_root, self._site.run_dir, self._site.hierarchies, older_than_s=0)
+        leftovers.collect(self._site.state_root, self._site.run_dir, self._site.hierarchies, groups_older_than_s=0)
 
     def _unneeded(self) -> bool:
         """Whether it is time to go; as long as anybody needs this process, that is put off."""
@@ -77,90 +83,63 @@ class Launcher:
             self._idle_since = time.monotonic()
         return not (self._connections or self._running) and time.monotonic() - self._idle_since >= LINGER_S
 
-    def _timeout(self) -> float | None:
-        """How long to wait for an event: not at all for ever, as there may be something to do without one."""
-        if len(self._parked) < PARKED:
-            return max(0.0, self._last_start + PARK_DELAY_S - time.monotonic())
-        if self._connections or self._running:
-            return None
-        return max(0.0, self._idle_since + LINGER_S - time.monotonic())
-
     def _park(self) -> None:
-        """Make one more sandbox ready, if there is time for it."""
-        if len(self._parked) < PARKED and time.monotonic() >= self._last_start + PARK_DELAY_S:
-            self._parked.append(self._fork(NAMESPACES))
-
-    def _fork(self, namespaces: tuple[str, ...]) -> Child:
-        """A new monitor with a sandbox of these namespaces."""
-        ours, theirs = protocol.seqpacket_pair()
+        """Fork one more monitor, which makes a sandbox and waits. It takes SIGTERM only when it has made it."""
+        parked, end = os.pipe2(os.O_CLOEXEC)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             try:
-                self._forget(ours)
-                monitor.main(self._site, namespaces, theirs)
+                self._forget(parked)
+                monitor.main(self._site, self._starts, end)
             finally:
                 os._exit(1)
-        theirs.close()
-        child = Child(pid, os.pidfd_open(pid), ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.close(end)
+        child = Child(pid, os.pidfd_open(pid), parked)
+        self._parked.append(child)
+        self._selector.register(child.parked, selectors.EVENT_READ, lambda: self._on_start(child))
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._on_end(child))
-        return child
 
-    def _forget(self, ours: socket.socket) -> None:
+    def _forget(self, parked: int) -> None:
         """In a new monitor: close what belongs to the launcher, so that others see it end when it ends."""
-        ours.close()
-        self._listener.close()
+        self._leases.close()
+        os.close(parked)
         for connection in self._connections:
             connection.close()
-        for child in self._parked:
-            child.handoff.close()
+
+    def _on_start(self, child: Child) -> None:
+        """A container's program has begun: its monitor waits no more."""
+        self._selector.unregister(child.parked)
+        os.close(child.parked)
+        self._parked.remove(child)
+        self._running.add(child.pid)
 
     def _on_end(self, child: Child) -> None:
         """A monitor is gone, by itself or killed."""
+        if child in self._parked:
+            self._on_start(child)
         self._selector.unregister(child.pidfd)
-        os.waitpid(child.pid, 0)
+        _, status = os.waitpid(child.pid, 0)
         os.close(child.pidfd)
         self._running.discard(child.pid)
-        if child in self._parked:
-            self._parked.remove(child)
-            child.handoff.close()
-            self._last_start = time.monotonic() + 1.0  # whatever killed it, don't fork in a tight loop
+        if status:
+            time.sleep(FAILURE_PAUSE_S)  # whatever killed it, don't fork in a tight loop
 
     def _on_connection(self) -> None:
-        connection = self._listener.accept()[0]
+        connection = self._leases.accept()[0]
         self._connections.add(connection)
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._on_message(connection))
 
     def _on_message(self, connection: socket.socket) -> None:
-        """A request to start a container goes to a monitor, together with the connection; anything else is the end."""
-        try:
-            message, descriptors = protocol.receive(connection)
-        except OSError:
-            message, descriptors = None, []
-        if message is not None and message["op"] == "hello":
-            return
-        if message is not None and message["op"] == "bye":
-            self._idle_since = -LINGER_S  # nobody is expected back
-        elif message is not None:
-            self._start(connection, message["request"], descriptors)
+        """The end of an engine; "bye" says that nobody is expected back soon."""
+        with contextlib.suppress(OSError):
+            if protocol.receive(connection)[0] is not None:
+                self._idle_since = -LINGER_S
+                return
         self._selector.unregister(connection)
         self._connections.discard(connection)
         connection.close()
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    def _start(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
-        """Give the request to a parked monitor where the namespaces are the usual ones, else to a new one."""
-        namespaces = tuple(message["namespaces"])
-        self._last_start = time.monotonic()
-        try:
-            child = self._parked.pop(0) if self._parked and namespaces == NAMESPACES else self._fork(namespaces)
-            self._running.add(child.pid)
-            with child.handoff:
-                protocol.send(child.handoff, message, (connection.fileno(), *descriptors))
-        except OSError as error:
-            failure = Failure("launcher", error.errno or 0, f"make a process: {error.strerror}")
-            with contextlib.suppress(OSError):
-                protocol.send(connection, protocol.failed(failure))
 
 
 def cgroup_mounts(hierarchies: hierarchy.Hierarchies) -> tuple[rootfs.CgroupMount, ...]:
@@ -187,12 +166,13 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
     hierarchies = hierarchy.detect()
     hierarchy.prepare(hierarchies)
     site = Site(state_root, run_dir, hierarchies, cgroup_mounts(hierarchies))
-    listener = protocol.listen(f"{run_dir}/{LAUNCHER_SOCKET}")
+    starts = protocol.listen(f"{run_dir}/{START_SOCKET}")
+    leases = protocol.listen(f"{run_dir}/{LAUNCHER_SOCKET}")
     os.close(ready)
     prepare(Spec, StartRequest, ExecRequest, Record)
     gc.disable()
     gc.freeze()  # what a child never collects it never copies
-    Launcher(site, listener).serve()
+    Launcher(site, leases, starts).serve()
     leave(run_dir)
 
 
@@ -220,9 +200,11 @@ def take_lock(run_dir: str) -> int:
 
 def leave(run_dir: str) -> None:
     """Remove the launcher's own files, and the directory where no container has any; the lock's file goes last."""
-    for remove, name in ((os.unlink, LAUNCHER_SOCKET), (os.rmdir, "stage"), (os.unlink, LOG), (os.unlink, LOCK)):
+    with contextlib.suppress(OSError):
+        os.rmdir(f"{run_dir}/stage")
+    for name in (LAUNCHER_SOCKET, START_SOCKET, LOG, LOCK):
         with contextlib.suppress(OSError):
-            remove(f"{run_dir}/{name}")
+            os.unlink(f"{run_dir}/{name}")
     with contextlib.suppress(OSError):
         os.rmdir(run_dir)
 

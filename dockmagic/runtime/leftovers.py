@@ -16,18 +16,18 @@ from dockmagic.trees import remove_tree
 YOUNG_S = 10.0  # what is younger may be in the making
 
 
-def collect(state_root: str, run_dir: str, hierarchies: Hierarchies, *, older_than_s: float = YOUNG_S) -> None:
-    """Remove cgroups without processes and run-time files without a monitor, unless they are too young to judge."""
+def collect(state_root: str, run_dir: str, hierarchies: Hierarchies, *, groups_older_than_s: float = YOUNG_S) -> None:
+    """Remove cgroups without processes and run-time files without a monitor, unless they may be in the making."""
     now = time.time()
     prefix = f"{root_key(state_root)}-"
     for name in leftovers(hierarchies, ()):
         group = Group(hierarchies, name)
-        if name.startswith(prefix) and _older(group.paths().values(), now - older_than_s) and not group.pids():
+        if name.startswith(prefix) and _older(group.paths().values(), now - groups_older_than_s) and not group.pids():
             group.remove(timeout_s=0)
     with contextlib.suppress(FileNotFoundError):
         for entry in list(os.scandir(run_dir)):
-            if entry.is_dir() and len(entry.name) == 32 and _older([entry.path], now - older_than_s):
-                _collect_directory(entry.path)
+            if entry.is_dir() and len(entry.name) == 32:
+                _collect_directory(entry.path, now - YOUNG_S)
 
 
 def _older(paths: Iterable[str], time_s: float) -> bool:
@@ -38,10 +38,16 @@ def _older(paths: Iterable[str], time_s: float) -> bool:
     return True
 
 
-def _collect_directory(path: str) -> None:
-    """Remove a container's run-time directory unless its monitor answers."""
+def _collect_directory(path: str, time_s: float) -> None:
+    """Remove a container's run-time directory if its monitor is dead, or if it got none since that time."""
     try:
         protocol.connect(f"{path}/{CONTROL_SOCKET}").close()
+    except ConnectionRefusedError:
+        dead = True
     except OSError:
+        dead = _older([path], time_s)
+    else:
+        dead = False
+    if dead:
         with contextlib.suppress(OSError):
             remove_tree(path)

@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.runtime import protocol, request
 from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
@@ -33,33 +34,76 @@ from dockmagic.runtime.stubs import remove_stubs
 from dockmagic.trees import remove_tree
 
 
-def main(site: Site, namespaces: Sequence[str], handoff: socket.socket) -> NoReturn:
-    """Make a sandbox, wait for a container to be given to it, and see it through to its end; never returns."""
+def main(site: Site, starts: socket.socket, parked: int) -> NoReturn:
+    """Make a sandbox, wait for a container to be put into it, and see it through to its end; never returns.
+
+    Requests come on connections of the socket `starts`; `parked` is a descriptor that is closed when one has come.
+    """
     try:
         p.set_name("dockmagic-mon")
-        sandbox, failure = _make(site, namespaces)
-        rehearse()
-        message, descriptors = protocol.receive(handoff)
-        handoff.close()
-        if message is not None and sandbox is not None:
-            connection = socket.socket(fileno=descriptors[0])
-            Monitor(site, sandbox, decode(request.StartRequest, message), connection).run(descriptors[1:])
-        elif message is not None and failure is not None:
-            protocol.send(socket.socket(fileno=descriptors[0]), protocol.failed(failure))
-        elif sandbox is not None:
-            sandbox.discard()
+        p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
+        waiting = Waiting(site)
+        connection = waiting.accept(starts)
+        starts.close()
+        os.close(parked)
+        message, descriptors = protocol.receive(connection)
+        if message is None:  # an engine that ended meanwhile
+            waiting.dismiss()
+        else:
+            asked = decode(request.StartRequest, message)
+            Monitor(site, waiting.sandbox_for(asked), asked, connection).run(descriptors)
+    except Failed as error:
+        with contextlib.suppress(OSError):
+            protocol.send(connection, protocol.failed(error.failure))
     except BaseException:
         sys.excepthook(*sys.exc_info())  # to the launcher's log: nothing but this process knows of it
     finally:
         os._exit(0)
 
 
-def _make(site: Site, namespaces: Sequence[str]) -> tuple[Sandbox | None, Failure | None]:
-    """A sandbox, or why there is none: that is told to the first who wants it."""
-    try:
-        return make(site, namespaces), None
-    except Failed as error:
-        return None, error.failure
+QUIET_S: Final = 0.03
+
+
+class Waiting:
+    """A sandbox of the usual kind, or the reason why there is none, which the first who wants it will be told."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._sandbox: Sandbox | None = None
+        self._failure: Failed | None = None
+        try:
+            self._sandbox = make(site, NAMESPACES)
+            rehearse(self._sandbox, site.run_dir)
+        except Failed as error:
+            self._failure = error
+
+    def accept(self, starts: socket.socket) -> socket.socket:
+        """Wait for a connection. Until then this process goes with the launcher, or at its word (SIGTERM)."""
+        signal.signal(signal.SIGTERM, lambda *_: self._leave())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        connection, _ = starts.accept()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        p.prctl(p.PR_SET_PDEATHSIG, 0)
+        return connection
+
+    def sandbox_for(self, asked: request.StartRequest) -> Sandbox:
+        """The sandbox, another one made where other namespaces are asked for; raises Failed."""
+        if self._failure is not None:
+            raise self._failure
+        assert self._sandbox is not None
+        if asked.namespaces == self._sandbox.namespaces:
+            return self._sandbox
+        self._sandbox.discard()
+        return make(self._site, asked.namespaces)
+
+    def dismiss(self) -> None:
+        """Do away with the sandbox."""
+        if self._sandbox is not None:
+            self._sandbox.discard()
+
+    def _leave(self) -> NoReturn:
+        self.dismiss()
+        os._exit(0)
 
 
 class Monitor:
@@ -84,8 +128,10 @@ class Monitor:
             self._finish()
         except Failed as error:
             self._give_up(error.failure)
+        if self._request.remove:
+            self._sandbox.unmount()
         self._sandbox.group.remove()
-        for path in self._request.remove:
+        for path in (self._directory, *self._request.remove) if self._request.remove else ():
             with contextlib.suppress(OSError):
                 remove_tree(path)
 
@@ -95,7 +141,6 @@ class Monitor:
         self._open = list(begun.outputs)
         self._record = replace(self._record, started_ns=time.time_ns())
         self._tell(self._owner, {"event": "started", "warnings": begun.warnings, **encode(self._record)})
-        self._write_record()
         for output in begun.outputs:
             self._on_readable(output.source, partial(self._on_output, output))
         self._on_readable(self._sandbox.pidfd, self._on_exit)
@@ -104,9 +149,17 @@ class Monitor:
         self._listen_to(self._owner)
 
     def _watch(self) -> None:
-        """Answer events until the process is gone and all its output has been read."""
+        """Answer events until the process is gone and all its output has been read.
+
+        That it has started is written down at the first quiet moment: many are gone before.
+        """
+        quiet = False
         while self._running or self._open:
-            for key, _ in self._selector.select():
+            events = self._selector.select(None if quiet else QUIET_S)
+            if not events:
+                self._write_record()
+                quiet = True
+            for key, _ in events:
                 key.data()
 
     def _on_readable(self, source: int | socket.socket, answer: Callable[[], None]) -> None:
@@ -225,8 +278,8 @@ class Monitor:
         if overlay is not None and overlay.upper and not self._request.remove:
             remove_stubs(overlay.upper, overlay.lower, self._start.stubs)
         self._write_record()
-        self._leave_directory()
-        if not self._request.remove:
+        if not self._request.remove:  # nobody will ask for one that is removed
+            self._leave_directory()
             self._sandbox.unmount()
         for connection in self._waiters:
             self._tell(connection, {"event": "exited", **encode(self._record)})

@@ -7,6 +7,8 @@ Source: runtime-spec config.md "POSIX process", capabilities(7) "Transformation 
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import errno
 import os
 import resource
@@ -62,8 +64,8 @@ def _credentials(user: User) -> users.Credentials:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        with open(path, "rb", buffering=0) as file:
+            return file.readall().decode("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return ""
 
@@ -142,9 +144,10 @@ def _take_identity(credentials: users.Credentials, capabilities: Capabilities) -
 
 
 def _restore_signals() -> None:
-    """Python ignores these two; a program expects the default."""
+    """Python ignores these two, and a monitor blocks one for a while; a program expects the default."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
@@ -163,6 +166,23 @@ def _execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
         raise Failed(Failure("exec", refused.errno or 0, f'exec: "{name}": {reason}'))
     where = "no such file or directory" if "/" in name else "executable file not found in $PATH"
     raise Failed(Failure("exec", errno.ENOENT, f'exec: "{name}": {where}'))
+
+
+def rehearse(process: Process) -> None:
+    """Use what `become` will use, without changing anything (see `init.rehearse`)."""
+    credentials = _credentials(process.user)
+    _environment(("A=B",), credentials.home)
+    _set_rlimits(())
+    _change_directory("/")
+    os.dup2(0, 0)
+    base64.b64decode("")
+    with contextlib.suppress(OSError):
+        set_filter(b"")  # refused: an empty program is none
+    _drop_bounding(ALL_CAPABILITIES)
+    p.prctl(p.PR_SET_KEEPCAPS, 0)
+    _restore_signals()
+    with contextlib.suppress(Failed):
+        _execute(("/trial/none",), {})
 
 
 def exit_status(failure: Failure) -> int:

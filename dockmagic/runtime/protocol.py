@@ -1,14 +1,15 @@
 """Messages between the engine, the launcher, a monitor and init: JSON objects with descriptors beside them.
 
     engine                 launcher              monitor                init
-      |-- hello ------------->|                     |                     |    a lease: stay while it is open
-      |-- start, descriptors->|-- the same, and the connection ->|        |
-      |                       |                     |-- spec, descriptors>|
+      |-- (connects) -------->|                     |                     |    a lease: stay while it is open
+      |-- start, descriptors ---------------------->|                     |    whichever of those that wait accepts it
+      |                       |                     |-- spec, sources --->|
       |                       |                     |<- ready | failed ---|
       |                       |                     |-- go -------------->|
       |<- started | failed -------------------------|<- failed | EOF -----|    EOF: execve(2) went well
       |<- exited -----------------------------------|
-      |-- wait, signal, exec, attach -------------->|                          over the monitor's own socket
+      |-- wait, signal, exec, attach, state ------->|                          over the monitor's own socket
+      |-- bye --------------->|
 
 All sockets are SOCK_SEQPACKET, so that a message is one packet. A spec can be larger than a packet and travels in a
 memory file (memfd_create(2)).

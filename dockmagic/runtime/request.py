@@ -9,6 +9,7 @@ from dockmagic.oci.spec import Process
 
 STREAMS = ("stdin", "stdout", "stderr")
 LAUNCHER_SOCKET = "launcher"
+START_SOCKET = "start"
 CONTROL_SOCKET = "ctl"
 LOG = "launcher.log"
 

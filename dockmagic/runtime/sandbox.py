@@ -57,7 +57,8 @@ class Sandbox:
     """The waiting process, the socket to it, and its cgroup.
 
     `mounts` is a descriptor of its mount namespace. While it is open, the file systems outlive the process: unmounting
-    them takes the kernel longer than all else about an end, and nobody should have to wait for it.
+    them takes the kernel longer than all else about an end, and nobody should have to wait for it. `bell` is an event
+    descriptor that wakes the process.
     """
 
     pid: int
@@ -66,10 +67,12 @@ class Sandbox:
     group: Group
     namespaces: tuple[str, ...]
     mounts: int
+    bell: int
 
     def send_spec(self, spec: int, stdio: Sequence[int]) -> None:
         """Hand over a spec's memory file and the ends of the streams; the process begins to work on it."""
         self._send("spec", (spec, *stdio))
+        os.eventfd_write(self.bell, 1)
 
     def send_sources(self, sources: Sequence[int]) -> None:
         """Hand over a detached mount for everything of the host that the container shows."""
@@ -131,13 +134,14 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
         raise Failed(Failure("cgroup", error.errno or 0, f"make a cgroup: {describe(error)}")) from error
     flags = sum(CLONE_FLAGS[kind] for kind in kinds if kind != "cgroup")
     ours, theirs = protocol.seqpacket_pair()
+    bell = os.eventfd(0, os.EFD_CLOEXEC)
 
     def live(in_v2: bool) -> None:
         ours.close()
         place = init.Place(
             site.state_root, f"{site.run_dir}/stage", group, in_v2, "network" in kinds, "cgroup" in kinds
         )
-        init.run(place, USUAL_SPEC, theirs, site.cgroups)
+        init.run(place, USUAL_SPEC, theirs, bell, site.cgroups)
 
     try:
         pid, pidfd = spawn(flags, group, live)
@@ -145,7 +149,8 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
         group.remove()
         raise Failed(Failure("clone", error.errno or 0, f"make namespaces: {describe(error)}")) from error
     theirs.close()
-    return Sandbox(pid, pidfd, ours, group, kinds, os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC))
+    mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    return Sandbox(pid, pidfd, ours, group, kinds, mounts, bell)
 
 
 def spawn(flags: int, group: Group, child: Callable[[bool], None]) -> tuple[int, int]:

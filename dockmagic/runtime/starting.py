@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -10,27 +11,12 @@ from dataclasses import dataclass, field
 
 from dockmagic.errors import Failure
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.spec import Spec
-from dockmagic.runtime import protocol, request, rootfs, users
+from dockmagic.oci.spec import Mount, Resources, Spec
+from dockmagic.runtime import protocol, request, rootfs
 from dockmagic.runtime.sandbox import USUAL_SPEC, Sandbox
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.stdio import Log, Output, Sink
 from dockmagic.runtime.stubs import Stubs
-
-
-def rehearse() -> None:
-    """Do with a made-up container what a start does first.
-
-    A forked process copies each page of memory that it writes to, and Python writes to all that it uses; whoever does
-    that while it waits is quicker when it counts.
-    """
-    message = json.dumps(encode(request.StartRequest("", (), request.STREAMS)))
-    decode(request.StartRequest, json.loads(message))
-    spec = decode(Spec, json.loads(json.dumps(encode(USUAL_SPEC))))
-    rootfs.sources(spec)
-    rootfs.same_trees(spec, USUAL_SPEC)
-    users.resolve(spec.process.user, "", "")
-    encode(request.Record(pid=1))
 
 
 @dataclass(slots=True)
@@ -116,3 +102,21 @@ def adjust_oom_score(pid: int, adjustment: int | None) -> None:
     if adjustment is not None:
         with stage("oom_score_adj", "set --oom-score-adj"), open(f"/proc/{pid}/oom_score_adj", "w") as file:
             file.write(str(adjustment))
+
+
+def rehearse(sandbox: Sandbox, directory: str) -> None:
+    """Use what a start will use, so that its memory is this process's own by then (see `init.rehearse`)."""
+    asked = decode(request.StartRequest, json.loads(json.dumps(encode(request.StartRequest("", (), request.STREAMS)))))
+    with contextlib.suppress(OSError, Failed):
+        spec = decode(Spec, json.loads(json.dumps(encode(USUAL_SPEC))))
+        rootfs.sources(spec)
+        os.close(rootfs.open_source(Mount("/", "bind", directory, ("rbind",))))
+        sandbox.limit(Resources())
+        os.close(standard_input(None, asked))
+        sandbox.group.oom_kills()
+    source, end = os.pipe2(os.O_CLOEXEC)
+    output = Output("stdout", source, None, [Sink(os.dup(end))])
+    os.close(end)
+    output.sinks[0].write(b"x")
+    output.pump()
+    output.finish()
