@@ -35,6 +35,7 @@ packages: ## Install the Debian packages that the tests use
 	scripts/install-packages.sh tests/system-packages.txt
 
 benchmark: packages .venv/installed-test ## Measure what a start costs, beside other container runtimes
+	$(BIN)/python -m tests.benchmarks.load
 	$(BIN)/python -m tests.benchmarks.start
 
 clean: ## Remove everything that was made here

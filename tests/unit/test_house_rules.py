@@ -18,7 +18,12 @@ MOST_FUNCTION_LINES = 40
 LEAN = ("dockmagic.runtime.launcher", "dockmagic.runtime.monitor", "dockmagic.runtime.init")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """The name of every module's file, and what it says."""
+    for path in MODULES:
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
 
 
 def definitions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, Definition]]:
@@ -35,29 +40,34 @@ def public(name: str) -> bool:
     return not any(part.startswith("_") for part in name.split("."))
 
 
-@module
-def test_a_module_fits_into_the_head(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    long = {name: node.end_lineno - node.lineno + 1 for name, node in definitions(tree) if node.end_lineno}
-    functions = {name for name, node in definitions(tree) if not isinstance(node, ast.ClassDef)}
-    assert len(path.read_text().splitlines()) <= MOST_LINES
-    assert {name: lines for name, lines in long.items() if name in functions and lines > MOST_FUNCTION_LINES} == {}
+def test_modules_fit_into_the_head() -> None:
+    sizes = {path: len(path.read_text().splitlines()) for path in MODULES}
+    assert {path: lines for path, lines in sizes.items() if lines > MOST_LINES} == {}
 
 
-@module
-def test_what_is_public_says_what_it_is(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree), "the module has no docstring"
-    assert [name for name, node in definitions(tree) if public(name) and not ast.get_docstring(node)] == []
+def test_functions_do_one_thing() -> None:
+    sizes = {
+        f"{path} {name}": (node.end_lineno or 0) - node.lineno + 1
+        for path, tree in trees()
+        for name, node in definitions(tree)
+        if not isinstance(node, ast.ClassDef)
+    }
+    assert {name: lines for name, lines in sizes.items() if lines > MOST_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.name == "__init__.py" and path.parent.name != "dockmagic"]
-)
-def test_a_package_imports_nothing(path: Path) -> None:
-    """Its import is implied by that of any module in it, which import-linter doesn't follow."""
-    body = ast.parse(path.read_text()).body
-    assert [type(node) for node in body] == [ast.Expr], "a package has a docstring and nothing else"
+def test_what_is_public_says_what_it_is() -> None:
+    silent = [path for path, tree in trees() if not ast.get_docstring(tree)]
+    for path, tree in trees():
+        found = definitions(tree)
+        silent += [f"{path} {name}" for name, node in found if public(name) and not ast.get_docstring(node)]
+    assert silent == []
+
+
+def test_packages_import_nothing() -> None:
+    """A package's import is implied by that of any module in it, which import-linter doesn't follow."""
+    packages = {path: tree for path, tree in trees() if Path(path).name == "__init__.py" and path.count("/") > 1}
+    bodies = {path: [type(node) for node in tree.body] for path, tree in packages.items()}
+    assert {path: body for path, body in bodies.items() if body != [ast.Expr]} == {}
 
 
 @pytest.mark.parametrize("name", LEAN)
