@@ -48,7 +48,7 @@ def test_every_cell(state_root: Path) -> None:
 
 
 def _check_build(cells: dict[str, Cell]) -> None:
-    assert text(cells["base"]) == "busybox:latest"
+    assert text(cells["base"]).endswith("busybox:latest")
     assert "[5/6] RUN echo" in text(cells["build"])
     assert re.search(r"hello:latest · [0-9a-f]{12} · 6 steps, 1 cached", text(cells["build"]))
     assert data(cells["build"], "text/html")
