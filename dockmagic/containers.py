@@ -115,7 +115,7 @@ class Containers:
         options = replace(options, stop_signal=options.stop_signal or config.stop_signal)
         directory = self.rows.directory(container_id)
         writable = str(directory / "upper"), str(directory / "work")
-        overlay = Overlay(tuple(map(str, lower)), *writable, volatile=options.remove)
+        overlay = Overlay(tuple(map(str, self.rows.with_stubs(lower))), *writable, volatile=options.remove)
         hostname = options.hostname or container_id[:12]
         spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
         text = json.dumps(encode(spec))

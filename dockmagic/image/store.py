@@ -70,6 +70,7 @@ class ImageStore(BlobStore):
     def __init__(self, root: Path, database: Database) -> None:
         super().__init__(root)
         self._database = database
+        self._parsed: dict[tuple[tuple[Digest, int], ...], tuple[ImageConfig, Manifest]] = {}
 
     def add_image(
         self,
@@ -166,15 +167,31 @@ class ImageStore(BlobStore):
         if not rows:
             return None
         manifest_digest = Digest(rows[0]["manifest_digest"])
-        try:
-            config = parse_image_config(self.read_blob(image_id))
-            manifest = parse_manifest(self.read_blob(manifest_digest))
-        except (DigestMismatch, NotFound, InvalidManifest) as error:
-            raise StoreError(f"image {image_id.short} is damaged; remove it and get it again ({error})") from error
-        assert isinstance(manifest, Manifest)
+        config, manifest = self._parse(image_id, manifest_digest)
         references = names.references(self._database, image_id)
         created = parse_time(config.created)
         return Image(image_id, config, manifest, manifest_digest, references, rows[0]["size_bytes"], created)
+
+    def _parse(self, image_id: Digest, manifest_digest: Digest) -> tuple[ImageConfig, Manifest]:
+        """Config and manifest from their blobs, kept as long as nobody touches those. Raises StoreError."""
+        key = tuple((digest, self._stamp(digest)) for digest in (image_id, manifest_digest))
+        found = self._parsed.get(key)
+        if found is None:
+            try:
+                config = parse_image_config(self.read_blob(image_id))
+                manifest = parse_manifest(self.read_blob(manifest_digest))
+            except (DigestMismatch, NotFound, InvalidManifest) as error:
+                raise StoreError(f"image {image_id.short} is damaged; remove it and get it again ({error})") from error
+            assert isinstance(manifest, Manifest)
+            found = self._parsed[key] = config, manifest
+        return found
+
+    def _stamp(self, digest: Digest) -> int:
+        """When the blob's file was last changed, 0 where there is none."""
+        try:
+            return self.blob_path(digest).stat().st_ctime_ns
+        except FileNotFoundError:
+            return 0
 
     def _is_known(self, image_id: Digest) -> bool:
         """Whether the image is here with its manifest."""

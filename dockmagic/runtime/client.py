@@ -37,11 +37,15 @@ LAUNCHER_TIMEOUT_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A container or process that runs, and the connection on which its end will be told (the receiver's to close)."""
+    """A container that runs, and the connection on which its end will be told (the receiver's to close).
+
+    `stubs` had to be made in the image's tree (see runtime.stubs).
+    """
 
     connection: socket.socket
     record: Record
     warnings: tuple[str, ...]
+    stubs: Sequence[Sequence[int | str]]
 
 
 class Client:
@@ -65,9 +69,9 @@ class Client:
             connection, message = self._ask(encode(request), (spec_file, *descriptors))
         finally:
             os.close(spec_file)
-        warnings = tuple(message.pop("warnings"))
         message.pop("event")
-        return Started(connection, decode(Record, message), warnings)
+        warnings, made = tuple(message.pop("warnings")), message.pop("stubs")
+        return Started(connection, decode(Record, message), warnings, made)
 
     def execute(self, container_id: str, request: ExecRequest, descriptors: Sequence[int]) -> socket.socket | None:
         """Start one more process in a running container; None where it doesn't run. Raises StartFailed."""

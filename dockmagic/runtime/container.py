@@ -17,7 +17,7 @@ import os
 import secrets
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.request import Record, StartRequest
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
+from dockmagic.runtime.stubs import make_layer
 from dockmagic.trees import remove_tree
 
 OnStart = Callable[[Started], None]
@@ -58,6 +59,7 @@ class Containers:
 
     def __init__(self, root: Path, database: Database, client: Client) -> None:
         self._root = root / "containers"
+        self._stubs = root / "stubs"
         self._database = database
         self._client = client
 
@@ -199,7 +201,28 @@ class Containers:
             remove=(str(directory),) if row.options.remove else (),
         )
         with generated_files(self._client.run_dir, row.id, row.spec, row.options.network):
-            return self._client.start(request, row.spec_text, session.descriptors if session else ())
+            started = self._client.start(request, row.spec_text, session.descriptors if session else ())
+        if started.stubs and row.spec.root.overlay is not None:
+            self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)
+        return started
+
+    def with_stubs(self, lower: Sequence[Path]) -> tuple[Path, ...]:
+        """The layers (topmost first) under the mount points that they lack, where these are known."""
+        stubs = self._stubs / lower[0].name
+        return (stubs, *lower) if stubs.is_dir() else tuple(lower)
+
+    def _keep_stubs(self, top: Path, stubs: Sequence[Sequence[int | str]]) -> None:
+        """Make a layer of what a container of these layers had to make, for the next ones."""
+        target, temporary = self._stubs / top.name, self._stubs / f".{secrets.token_hex(8)}"
+        if top.parent == self._stubs or target.exists():
+            return
+        try:
+            temporary.mkdir(mode=0o755, parents=True)
+            make_layer(str(temporary), stubs)
+            temporary.rename(target)
+        except OSError:  # a full disk, or another process was quicker: the next container does without
+            with contextlib.suppress(OSError):
+                remove_tree(temporary)
 
     def run(self, row: Row, on_output: OnOutput, on_start: OnStart, stdin: int | None) -> Record:
         """Start the container, move its streams until it has ended, and return what became of it.
@@ -240,11 +263,20 @@ class Containers:
 
     def collect(self) -> None:
         """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
+        self._collect_stubs()
         known = {row.id: row for row in self.rows()}
         for path in self._root.iterdir() if self._root.is_dir() else ():
             row = known.get(path.name)
             if row is None or (row.options.remove and self._record(row.id) is not None):
                 self._collect_one(path)
+
+    def _collect_stubs(self) -> None:
+        """Remove the mount points of layers that are gone."""
+        layers = self._root.parent / "layers"
+        for path in list(self._stubs.iterdir()) if self._stubs.is_dir() else ():
+            if not path.name.startswith(".") and not (layers / path.name).exists():
+                with contextlib.suppress(OSError):
+                    remove_tree(path)
 
     def _collect_one(self, directory: Path) -> None:
         """Remove the container unless somebody is making it, or it runs."""

@@ -140,7 +140,8 @@ class Monitor:
         self._start = begun
         self._open = list(begun.outputs)
         self._record = replace(self._record, started_ns=time.time_ns())
-        self._tell(self._owner, {"event": "started", "warnings": begun.warnings, **encode(self._record)})
+        facts = {"warnings": begun.warnings, "stubs": begun.stubs}
+        self._tell(self._owner, {"event": "started", **facts, **encode(self._record)})
         for output in begun.outputs:
             self._on_readable(output.source, partial(self._on_output, output))
         self._on_readable(self._sandbox.pidfd, self._on_exit)

@@ -1,7 +1,8 @@
 """Names that a container's making needs in the image's tree: mount points for /proc, /etc/hosts and the like.
 
 They are made where the image lacks them, and taken out of the upper directory when the container has ended, so that
-neither a layer nor a list of changes shows them.
+neither a layer nor a list of changes shows them. Those that every container needs are kept as a layer of their own for
+the next containers of the image, which then have nothing to make.
 """
 
 from __future__ import annotations
@@ -10,14 +11,28 @@ import contextlib
 import os
 import stat
 from collections.abc import Sequence
+from typing import Final
 
+STANDARD: Final = {
+    "/dev": True,
+    "/proc": True,
+    "/sys": True,
+    "/etc/hosts": False,
+    "/etc/hostname": False,
+    "/etc/resolv.conf": False,
+    "/.dockerenv": False,
+}
+"""What every container needs, and whether it is a directory."""
 Stub = tuple[str, int, int, int, int]
 """Path inside the root, and its directory's mode, uid, gid and mtime (ns) before it was made."""
 Stubs = list[Stub]
 
 
 def make_stub(base: str, path: str, *, directory: bool, stubs: Stubs) -> None:
-    """Make an empty directory or file at `base + path`, its parents too, and write down what was made."""
+    """Make an empty directory or file at `base + path`, its parents too, and write down what was made.
+
+    The directory that it is in keeps its time.
+    """
     parent = os.path.dirname(path)
     if parent not in ("", "/") and not os.path.lexists(base + parent):
         make_stub(base, parent, directory=True, stubs=stubs)
@@ -26,16 +41,39 @@ def make_stub(base: str, path: str, *, directory: bool, stubs: Stubs) -> None:
         os.mkdir(base + path, 0o755)
     else:
         os.close(os.open(base + path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o755))
+    os.utime(base + (parent or "/"), ns=(before.st_atime_ns, before.st_mtime_ns))
     stubs.append((path, before.st_mode, before.st_uid, before.st_gid, before.st_mtime_ns))
+
+
+def make_layer(directory: str, stubs: Sequence[Sequence[int | str]]) -> None:
+    """Make a layer directory with the stubs of STANDARD, their parents being like those of the image."""
+    parents: dict[str, Sequence[int | str]] = {}
+    for stub in stubs:
+        path = str(stub[0])
+        if path in STANDARD:
+            parents.setdefault(os.path.dirname(path), stub)
+            os.makedirs(directory + os.path.dirname(path), exist_ok=True)
+            if STANDARD[path]:
+                os.mkdir(directory + path, 0o755)
+            else:
+                os.close(os.open(directory + path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o755))
+    for parent, (_, mode, uid, gid, mtime) in parents.items():
+        os.chown(directory + parent, int(uid), int(gid))
+        os.chmod(directory + parent, stat.S_IMODE(int(mode)))
+        os.utime(directory + parent, ns=(int(mtime), int(mtime)))
 
 
 def remove_stubs(upper: str, lower: Sequence[str], stubs: Sequence[Sequence[int | str]]) -> None:
     """Take out of `upper` the stubs that are still empty, and the directories that were copied up for their sake."""
-    for path, mode, uid, gid, mtime in reversed(stubs):
+    for path, *before in reversed(stubs):
         parent = os.path.dirname(str(path))
         with contextlib.suppress(OSError):
+            now = os.lstat(upper + parent)
             _remove_empty(upper + str(path))
-            _restore(upper, parent, lower, (int(mode), int(uid), int(gid), int(mtime)))
+            if parent != "/":
+                os.utime(upper + parent, ns=(now.st_atime_ns, now.st_mtime_ns))
+                if [now.st_mode, now.st_uid, now.st_gid, now.st_mtime_ns] == before:
+                    _remove_copy(upper, parent, lower)
 
 
 def _remove_empty(path: str) -> None:
@@ -47,16 +85,10 @@ def _remove_empty(path: str) -> None:
         os.unlink(path)
 
 
-def _restore(upper: str, parent: str, lower: Sequence[str], before: tuple[int, int, int, int]) -> None:
-    """Give the directory its time back; if nothing else is in it, it is a bare copy of a lower one and goes."""
-    if parent == "/":
-        return
-    mode, uid, gid, mtime = before
-    status = os.lstat(upper + parent)
-    os.utime(upper + parent, ns=(status.st_atime_ns, mtime))
-    unchanged = (status.st_mode, status.st_uid, status.st_gid) == (mode, uid, gid)
-    if unchanged and not _opaque(upper + parent) and any(os.path.isdir(layer + parent) for layer in lower):
-        os.rmdir(upper + parent)
+def _remove_copy(upper: str, path: str, lower: Sequence[str]) -> None:
+    """Remove a directory that is a bare copy of a lower one, with nothing in it."""
+    if not _opaque(upper + path) and any(os.path.isdir(layer + path) for layer in lower):
+        os.rmdir(upper + path)
 
 
 def _opaque(path: str) -> bool:

@@ -172,6 +172,14 @@ def test_an_image_whose_proc_is_a_link_is_refused(engine: Engine) -> None:
         run(engine, "true", image="base")
 
 
+def test_the_next_container_of_an_image_finds_its_mount_points_and_the_image_as_it_was(engine: Engine) -> None:
+    engine.build("FROM busybox\nRUN chmod 0751 /etc; chown 7:8 /etc; touch -d '2001-02-03 04:05:06' /etc", tags=["odd"])
+    script = "stat -c '%a %u %g %Y' /etc; ls -A /etc | sort; ls -A / | sort"
+    first, second = shell(engine, script, image="odd"), shell(engine, script, image="odd")
+    assert first.startswith("751 7 8 981173106\n")
+    assert first == second
+
+
 def test_mount_points_leave_no_trace_in_what_the_container_wrote(engine: Engine, state_root: Path) -> None:
     container = engine.containers.create("busybox", RunOptions(command=("touch", "/mine")))
     container.start()

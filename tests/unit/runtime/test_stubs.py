@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dockmagic.runtime.stubs import Stubs, make_stub, remove_stubs
+from dockmagic.runtime.stubs import Stubs, make_layer, make_stub, remove_stubs
 
 
 def test_stubs_and_copied_directories_go_again(tmp_path: Path) -> None:
@@ -39,3 +39,23 @@ def test_a_directory_of_the_containers_own_keeps_its_time_and_stays(tmp_path: Pa
     make_stub(str(upper), "/own/data", directory=True, stubs=stubs)
     remove_stubs(str(upper), [str(tmp_path / "lower")], stubs)
     assert (upper / "own").stat().st_mtime_ns == 7
+
+
+def test_what_every_container_needs_becomes_a_layer_that_changes_nothing_else(tmp_path: Path) -> None:
+    merged, layer = tmp_path / "merged", tmp_path / "layer"
+    (merged / "etc").mkdir(parents=True)
+    (merged / "etc").chmod(0o711)
+    os.utime(merged / "etc", ns=(5, 5))
+    layer.mkdir()
+    stubs: Stubs = []
+    for path, directory in (("/proc", True), ("/etc/hosts", False), ("/etc/hostname", False), ("/my/own", True)):
+        make_stub(str(merged), path, directory=directory, stubs=stubs)
+    make_layer(str(layer), stubs)
+    assert sorted(str(path.relative_to(layer)) for path in layer.rglob("*")) == [
+        "etc",
+        "etc/hostname",
+        "etc/hosts",
+        "proc",
+    ]
+    status = (layer / "etc").stat()
+    assert (status.st_mode & 0o7777, status.st_mtime_ns) == (0o711, 5)
