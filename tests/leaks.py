@@ -27,7 +27,6 @@ from dockmagic.runtime.request import root_key
 MARK = "DOCKMAGIC_TEST_RUN"
 PATIENCE_S = 8.0  # for what goes away by itself: launchers, parked sandboxes, interfaces
 _POLL_S = 0.05
-_REUSED = {"launcher", "launcher.lock", "launcher.log", "stage"}  # by the next launcher of the same state root
 _KEY = re.compile(r"/dockmagic/([0-9a-f]{8})(?:[-/]|$)", re.MULTILINE)
 
 
@@ -128,10 +127,10 @@ def cgroups() -> set[str]:
 
 
 def run_entries() -> set[str]:
-    """Run-time files of containers."""
+    """Run-time files of launchers and containers."""
     directories = listing(Path("/run/dockmagic"))
     files = [path for directory in directories for path in listing(directory)]
-    return {f"run-time file {path}" for path in files if path.name not in _REUSED}
+    return {f"run-time file {path}" for path in [*directories, *files]}
 
 
 def links() -> set[str]:
