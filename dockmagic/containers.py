@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
-from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, OnEvent, ignore
+from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.images import Images
@@ -143,7 +143,7 @@ class Containers:
         def on_start(answer: Started) -> None:
             nonlocal started
             started = True
-            on_event(ContainerStarted(row.id, answer.record.pid))
+            report_start(row.id, answer, on_event)
 
         def on_output(stream: str, data: bytes) -> None:
             on_event(ContainerOutput(row.id, stream, data))
@@ -163,7 +163,7 @@ class Containers:
         """Start a container in the background; raises StartFailed."""
         container = self.create(image, options, on_event)
         try:
-            container.start()
+            container.start(on_event)
         except BaseException:
             if options.remove:
                 self.rows.delete(container.id)
@@ -221,11 +221,13 @@ class Container:
         """How it is now; raises NotFound where it has been removed."""
         return self._rows.state(self.id)
 
-    def start(self) -> None:
+    def start(self, on_event: OnEvent = ignore) -> None:
         """Start it in the background; fine where it runs already. Raises StartFailed."""
         if self.state().running:
             return
-        self._rows.start(self.row).connection.close()
+        started = self._rows.start(self.row)
+        started.connection.close()
+        report_start(self.id, started, on_event)
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Ask it to end, and kill it where it hasn't in time (seconds; by default its own, else 10)."""
@@ -295,6 +297,13 @@ class Container:
     def inspect(self) -> dict[str, Any]:
         """The container in the JSON shape of Docker."""
         return inspect.document(self.row, self.state(), self._rows.directory(self.id))
+
+
+def report_start(container_id: str, started: Started, on_event: OnEvent) -> None:
+    """Tell that a container runs, and what of it can't be had on this host."""
+    on_event(ContainerStarted(container_id, started.record.pid))
+    for message in started.warnings:
+        on_event(ContainerWarning(container_id, message))
 
 
 def exec_process(process: Process, options: ExecOptions) -> Process:

@@ -93,6 +93,14 @@ class ContainerStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerWarning:
+    """Something asked for that this host can't do; the container runs without it."""
+
+    container_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerOutput:
     """Bytes that a container wrote; `stream` is "stdout" or "stderr"."""
 
@@ -119,6 +127,7 @@ Event = (
     | PullFinished
     | BootstrapOutput
     | ContainerStarted
+    | ContainerWarning
     | ContainerOutput
     | ContainerExited
 )

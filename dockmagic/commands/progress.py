@@ -13,6 +13,7 @@ from dockmagic.events import (
     BuildOutput,
     BuildStep,
     BuildWarning,
+    ContainerWarning,
     Event,
     PullFinished,
     PullProgress,
@@ -53,6 +54,8 @@ class PlainProgress:
                 self._write_line(f" => image {image_id}{names}")
             case PullProgress():
                 self._layer(event)
+            case ContainerWarning(_, message):
+                self._write_line(f"WARNING: {printable(message)}")
             case BootstrapOutput(line):
                 self._write_line(printable(line))
             case PullFinished(reference, digest, updated):

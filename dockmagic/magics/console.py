@@ -15,7 +15,6 @@ from dockmagic.commands.output import CappedStreams
 from dockmagic.commands.progress import PlainProgress
 from dockmagic.commands.table import Rolling
 from dockmagic.events import (
-    BootstrapOutput,
     BuildFinished,
     BuildOutput,
     BuildStep,
@@ -29,7 +28,6 @@ from dockmagic.events import (
 from dockmagic.widgets.build import BuildView
 from dockmagic.widgets.live import Bundle, LiveDisplay
 from dockmagic.widgets.pull import PullView
-from dockmagic.widgets.text import printable
 
 
 class View(Protocol):
@@ -143,14 +141,14 @@ class _Pictures:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._open: dict[type, tuple[View, LiveDisplay]] = {}
+        self._lines = PlainProgress(_print_line)  # for what has no picture
         self._lock = threading.Lock()
         self._context = contextvars.copy_context()  # the cell's: where a display from another thread belongs
 
     def __call__(self, event: Event) -> None:
         kind = type(event)
-        if isinstance(event, BootstrapOutput):
-            _print_line(printable(event.line))
         if kind not in _VIEWS:
+            self._lines(event)
             return
         with self._lock:
             view, live = self._open.get(_VIEWS[kind]) or self._context.run(self._start, _VIEWS[kind])

@@ -58,7 +58,7 @@ class Sandbox:
 
     `mounts` is a descriptor of its mount namespace. While it is open, the file systems outlive the process: unmounting
     them takes the kernel longer than all else about an end, and nobody should have to wait for it. `bell` is an event
-    descriptor that wakes the process.
+    descriptor that wakes the process. `warnings` say what of the usual limits can't be enforced here.
     """
 
     pid: int
@@ -68,6 +68,7 @@ class Sandbox:
     namespaces: tuple[str, ...]
     mounts: int
     bell: int
+    warnings: tuple[str, ...]
 
     def send_spec(self, spec: int, stdio: Sequence[int]) -> None:
         """Hand over a spec's memory file and the ends of the streams; the process begins to work on it."""
@@ -90,7 +91,7 @@ class Sandbox:
     def limit(self, resources: Resources) -> list[str]:
         """Set the container's limits; what can't be enforced comes back. Raises OSError."""
         if resources.devices == USUAL_RESOURCES.devices:
-            resources = replace(resources, devices=())
+            return [*self.warnings, *self.group.apply(replace(resources, devices=()))]
         return self.group.apply(resources)
 
     def expect(self) -> protocol.Message | None:
@@ -128,7 +129,7 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
     group = Group(site.hierarchies, f"{root_key(site.state_root)}-{secrets.token_hex(8)}")
     try:
         group.create()
-        group.apply(USUAL_RESOURCES)
+        warnings = group.apply(USUAL_RESOURCES)
     except OSError as error:
         group.remove()
         raise Failed(Failure("cgroup", error.errno or 0, f"make a cgroup: {describe(error)}")) from error
@@ -150,7 +151,7 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
         raise Failed(Failure("clone", error.errno or 0, f"make namespaces: {describe(error)}")) from error
     theirs.close()
     mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    return Sandbox(pid, pidfd, ours, group, kinds, mounts, bell)
+    return Sandbox(pid, pidfd, ours, group, kinds, mounts, bell, tuple(warnings))
 
 
 def spawn(flags: int, group: Group, child: Callable[[bool], None]) -> tuple[int, int]:
