@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from typing import Final
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,7 +49,7 @@ def _empty(fd: int, top: int) -> list[str]:
     with os.scandir(fd) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
-                name = f".{secrets.token_hex(8)}"
+                name = f".{os.urandom(8).hex()}"
                 os.chmod(entry.name, 0o700, dir_fd=fd)  # a move changes "..", which needs the right to write
                 os.rename(entry.name, name, src_dir_fd=fd, dst_dir_fd=top)
                 moved.append(name)

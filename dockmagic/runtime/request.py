@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import binascii
 from dataclasses import dataclass
 
 from dockmagic.oci.spec import Process
@@ -56,7 +56,7 @@ class Record:
 
 def root_key(state_root: str) -> str:
     """Short name of a state root: part of its run directory's name and of its cgroups' names."""
-    return hashlib.sha256(state_root.encode()).hexdigest()[:8]
+    return f"{binascii.crc32(state_root.encode()):08x}"
 
 
 def container_directory(run_dir: str, container_id: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -126,7 +125,7 @@ def wait(pidfd: int) -> int:
 def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
     """A new sandbox with namespaces of these kinds; raises Failed."""
     kinds = tuple(namespaces)
-    group = Group(site.hierarchies, f"{root_key(site.state_root)}-{secrets.token_hex(8)}")
+    group = Group(site.hierarchies, f"{root_key(site.state_root)}-{os.urandom(8).hex()}")
     try:
         group.create()
         warnings = group.apply(USUAL_RESOURCES)

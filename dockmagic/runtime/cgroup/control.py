@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 
 def write(path: str, text: str) -> None:
@@ -31,7 +30,8 @@ def try_write(path: str, text: str) -> None:
 def read(path: str) -> str:
     """Content of a control file; "" where the group or the file isn't there (any more)."""
     try:
-        return Path(path).read_text()
+        with open(path) as file:
+            return file.read()
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENODEV):  # ENODEV: removed between open and read
             return ""
@@ -68,7 +68,7 @@ def remove_tree(directory: str) -> bool:
     """Remove a group with those below it; whether it is gone."""
     for path in reversed(list(subtree(directory))):
         try:
-            Path(path).rmdir()
+            os.rmdir(path)
         except FileNotFoundError:
             continue
         except OSError:

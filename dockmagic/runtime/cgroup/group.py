@@ -13,7 +13,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Final
 
 from dockmagic.oci.spec import DeviceRule, Resources
@@ -43,15 +42,16 @@ class Group:
     def create(self) -> None:
         """Make the directories; those that exist stay as they are. OSError names the directory."""
         for directory in self._directories:
-            try:
-                Path(directory).mkdir(exist_ok=True)
-            except FileNotFoundError:
-                prepare(self.hierarchies)
-                Path(directory).mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                try:
+                    os.mkdir(directory)
+                except FileNotFoundError:
+                    prepare(self.hierarchies)
+                    os.mkdir(directory)
 
     def exists(self) -> bool:
         """Whether the group is there in any hierarchy."""
-        return any(Path(directory).is_dir() for directory in self._directories)
+        return any(os.path.isdir(directory) for directory in self._directories)
 
     def apply(self, resources: Resources) -> list[str]:
         """Set the limits; returns what can't be enforced here, as sentences for the user.

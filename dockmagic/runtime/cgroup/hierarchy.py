@@ -11,7 +11,6 @@ import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from dockmagic.runtime.cgroup import control
@@ -51,7 +50,7 @@ class Hierarchies:
 
 def detect(mountinfo: str | None = None, cgroup: str | None = None) -> Hierarchies:
     """Hierarchies of this host, from the text of /proc/self/mountinfo and /proc/self/cgroup."""
-    mounts = _mounts(Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo)
+    mounts = _mounts(control.read("/proc/self/mountinfo") if mountinfo is None else mountinfo)
     v1: dict[str, str] = {}
     v2 = ""
     for kind, point, options in mounts:
@@ -62,7 +61,7 @@ def detect(mountinfo: str | None = None, cgroup: str | None = None) -> Hierarchi
             if controller in options:
                 v1.setdefault(controller, point)
     if v2:
-        v2 = _delegated(v2, Path("/proc/self/cgroup").read_text() if cgroup is None else cgroup)
+        v2 = _delegated(v2, control.read("/proc/self/cgroup") if cgroup is None else cgroup)
     return Hierarchies(v1, v2, frozenset(control.read(f"{v2}/cgroup.controllers").split()) if v2 else frozenset())
 
 
@@ -70,7 +69,7 @@ def prepare(hierarchies: Hierarchies) -> None:
     """Make our directory in every hierarchy, ready to have groups made in it. Idempotent."""
     for parent in hierarchies.parents:
         with contextlib.suppress(FileExistsError):
-            Path(parent).mkdir()
+            os.mkdir(parent)
     if "cpuset" in hierarchies.v1:
         _open_cpuset(hierarchies.v1["cpuset"])
     if "memory" in hierarchies.v1:  # before Linux 5.11 a limit did not hold for children without this
