@@ -29,7 +29,7 @@ def _texts(name: str) -> list[Any]:
 
 
 def _officially(text: str) -> list[Read] | None:
-    """What the official parser reads: name, flags, values, whether in JSON, here-documents, lines; None if it refuses."""
+    """What the official parser reads: name, flags, values, whether in JSON, here-documents, lines; None: refused."""
     try:
         commands = [command for command in official.parse_string(text) if command.cmd]  # nameless: continuations only
     except official.GoParseError:
@@ -103,7 +103,7 @@ def _pairs(name: str, rest: str, escape: str) -> tuple[str, ...]:
 
 
 def _has_text_after_json(text: str) -> bool:
-    """Whether something follows a closing bracket: the package's version takes the array, Docker's since 2024 doesn't."""
+    """Whether something follows a closing bracket: this version takes the array, Docker's since 2024 doesn't."""
     return any(after.strip(SPACE) for line in text.split("\n") for after in line.split("]")[1:])
 
 

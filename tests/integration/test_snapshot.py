@@ -58,7 +58,8 @@ def run_step(store: ImageStore, snapshots: Snapshots, parent: Layer | None, scri
 def listing(snapshots: Snapshots, diff_ids: list[Digest]) -> str:
     """All that a container would see of these layers: names, types, modes, owners, sizes, links, attributes."""
     lower = ":".join(str(path) for path in [*snapshots.lower(diff_ids), "nothing"])
-    show = "find . -mindepth 1 -printf '%p %y %m %U:%G %n %l %T@\\n' | sort; getfattr -Rdm - . ; cat etc/one etc/two home/old/*"
+    show = "find . -mindepth 1 -printf '%p %y %m %U:%G %n %l %T@\\n' | sort; getfattr -Rdm - .; "
+    show += "cat etc/one etc/two home/old/*"
     command = f"mkdir nothing merged; mount -t overlay -o lowerdir={lower} none merged && cd merged && {show}"
     with Workspaces(snapshots.path(diff_ids[0]).parent.parent).new() as workspace:
         return subprocess.run(
