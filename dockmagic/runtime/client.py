@@ -17,7 +17,7 @@ from typing import Final
 
 from dockmagic.errors import StartFailed, Unsupported
 from dockmagic.oci.codec import decode, encode
-from dockmagic.runtime import protocol
+from dockmagic.runtime import launcher, protocol
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
@@ -142,8 +142,10 @@ class Client:
         """Give up the lease; the launcher ends as soon as nobody else needs it. The client can be used again."""
         with self._lock:
             if self._lease is not None:
-                with contextlib.suppress(OSError):
+                try:
                     protocol.send(self._lease, {"op": "bye"})
+                except OSError:
+                    launcher.clean_up(self.state_root, self.run_dir)
         self._drop_lease()
 
     def _ask(self, message: protocol.Message, descriptors: Sequence[int]) -> tuple[socket.socket, protocol.Message]:

@@ -14,7 +14,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -75,7 +74,6 @@ class Launcher:
             os.kill(child.pid, signal.SIGTERM)
         for child in self._parked:
             os.waitpid(child.pid, 0)
-        leftovers.collect(self._site.state_root, self._site.run_dir, self._site.hierarchies, groups_older_than_s=0)
 
     def _unneeded(self) -> bool:
         """Whether it is time to go; as long as anybody needs this process, that is put off."""
@@ -173,7 +171,7 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
     gc.disable()
     gc.freeze()  # what a child never collects it never copies
     Launcher(site, leases, starts).serve()
-    leave(run_dir)
+    leave(state_root, run_dir, hierarchies)
 
 
 def take_lock(run_dir: str) -> int:
@@ -198,8 +196,20 @@ def take_lock(run_dir: str) -> int:
     return -1
 
 
-def leave(run_dir: str) -> None:
-    """Remove the launcher's own files, and the directory where no container has any; the lock's file goes last."""
+def clean_up(state_root: str, run_dir: str) -> None:
+    """Do what a launcher does at its end, in place of one that was killed; not where another one serves."""
+    lock = take_lock(run_dir)
+    if lock >= 0:
+        leave(state_root, run_dir, hierarchy.detect())
+        os.close(lock)
+
+
+def leave(state_root: str, run_dir: str, hierarchies: hierarchy.Hierarchies) -> None:
+    """Remove what is left of containers that ended, the launcher's own files, and the directory if that is all.
+
+    The lock's file, which the caller holds, goes last.
+    """
+    leftovers.collect(state_root, run_dir, hierarchies, groups_older_than_s=0)
     with contextlib.suppress(OSError):
         os.rmdir(f"{run_dir}/stage")
     for name in (LAUNCHER_SOCKET, START_SOCKET, LOG, LOCK):
@@ -207,7 +217,3 @@ def leave(run_dir: str) -> None:
             os.unlink(f"{run_dir}/{name}")
     with contextlib.suppress(OSError):
         os.rmdir(run_dir)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
