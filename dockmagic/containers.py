@@ -31,7 +31,7 @@ from dockmagic.runtime.logs import LogLine
 from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.session import Session
-from dockmagic.runtime.state import ContainerState, Status
+from dockmagic.runtime.state import ContainerState
 
 if TYPE_CHECKING:
     from dockmagic.runtime.sampler import Sampler
@@ -241,13 +241,12 @@ class Container:
 
     def rm(self, force: bool = False) -> None:
         """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given."""
-        status = self.state().status
-        if status is Status.RUNNING and not force:
-            raise Conflict("container", self.name, "it is running; stop it first, or remove it with -f")
-        if status is Status.RUNNING:
-            with contextlib.suppress(InvalidState):
+        if self.running:
+            if not force:
+                raise Conflict("container", self.name, "it is running; stop it first, or remove it with -f")
+            with contextlib.suppress(InvalidState, NotFound):  # it ended, and removed itself, before we came to it
                 self.kill()
-            self.wait()
+                self.wait()
         self._rows.delete(self.id)
 
     def wait(self) -> int:

@@ -112,8 +112,7 @@ def executions(engine: Engine) -> list[float]:
     target = engine.containers.run_detached("busybox", RunOptions(command=("sleep", "600"), remove=True))
     options = ExecOptions(command=("/bin/true",))
     times = [timed(lambda: _succeed(target.exec(options))) for _ in range(BURST + 1)]
-    target.kill()
-    target.wait()
+    target.rm(force=True)
     return times[1:]
 
 
