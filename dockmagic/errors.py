@@ -75,7 +75,7 @@ def excerpt(source: str, line: int, end_line: int, column: int | None = None) ->
       2 | FOO bar
         | ^^^
     """
-    lines = source.split("\n")
+    lines = source.split("\n") if source else []
     rows: list[str] = []
     for number in range(line, min(end_line, len(lines)) + 1):
         text = lines[number - 1]

@@ -31,6 +31,7 @@ PR_CAP_AMBIENT_RAISE: Final = 2
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 
 _SYS_CLONE3: Final = 435
+_SYS_RT_SIGACTION: Final = {"x86_64": 13, "aarch64": 134}[os.uname().machine]
 _SYS_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
 _KEYCTL_JOIN_SESSION_KEYRING: Final = 1
 _LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
@@ -72,6 +73,22 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 
     """Operate on this process."""
     arguments = (ctypes.c_ulong(argument) for argument in (arg2, arg3, arg4, arg5))
     return checked(libc.prctl(option, *arguments), "prctl")
+
+
+class _SigAction(ctypes.Structure):
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("flags", ctypes.c_ulong),
+        ("restorer", ctypes.c_void_p),
+        ("mask", ctypes.c_uint64),
+    )
+
+
+def rt_sigaction_default(signum: int) -> None:
+    """Give a signal its default action, also one of those that the C library keeps to itself (32 and 33)."""
+    action = ctypes.byref(_SigAction())
+    arguments = (signum, action, None, ctypes.c_size_t(ctypes.sizeof(ctypes.c_uint64)))
+    checked(libc.syscall(_SYS_RT_SIGACTION, *arguments), "rt_sigaction")
 
 
 def set_name(name: str) -> None:

@@ -160,6 +160,7 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
         return
     p.set_name("dockmagic-launch")
     p.prctl(p.PR_SET_DUMPABLE, 0)  # nobody in a container may look into a process on its way in
+    reset_signals()
     os.makedirs(f"{run_dir}/stage", mode=0o700, exist_ok=True)
     hierarchies = hierarchy.detect()
     hierarchy.prepare(hierarchies)
@@ -172,6 +173,16 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
     gc.freeze()  # what a child never collects it never copies
     Launcher(site, leases, starts).serve()
     leave(state_root, run_dir, hierarchies)
+
+
+def reset_signals() -> None:
+    """Undo what whoever started this has had ignored: a container would inherit that.
+
+    What Python itself ignores it needs, and `process.become` sees to it.
+    """
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ):
+            p.rt_sigaction_default(number)
 
 
 def take_lock(run_dir: str) -> int:

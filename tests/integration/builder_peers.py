@@ -19,6 +19,8 @@ from dockmagic.image.store import Image
 BUSYBOX = Path("/bin/busybox")
 APPLETS = ("sh", "cat", "ls", "mkdir", "touch", "id", "echo", "ln", "rm", "chmod", "chown", "mv", "stat", "env", "test")
 OLD_S = 1_000_000_000  # the age of all files in contexts
+_TRIES = 5
+_FLUKE = "sealing memfd copy: Device or resource busy"
 _LEFT_BY_CHROOT = ("dev", "proc", "sys", "run", "etc/host", "etc/resolv.conf")
 
 # Runs in a mount namespace of its own: an overlay, a chroot, the user by number or by the image's passwd.
@@ -94,8 +96,11 @@ class Buildah:
         self._directory = directory
 
     def call(self, *args: str) -> str:
-        """Standard output of a command."""
-        done = subprocess.run(["buildah", *self._options, *args], capture_output=True, text=True, check=False)
+        """Standard output of a command; buildah sometimes can't copy itself into memory, and is asked again then."""
+        for _ in range(_TRIES):
+            done = subprocess.run(["buildah", *self._options, *args], capture_output=True, text=True, check=False)
+            if _FLUKE not in done.stderr:
+                break
         assert done.returncode == 0, f"buildah {args}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,8 +49,11 @@ class Hierarchies:
 
 
 def detect(mountinfo: str | None = None, cgroup: str | None = None) -> Hierarchies:
-    """Hierarchies of this host, from the text of /proc/self/mountinfo and /proc/self/cgroup."""
-    mounts = _mounts(control.read("/proc/self/mountinfo") if mountinfo is None else mountinfo)
+    """Hierarchies of this host, from the text of /proc/self/mountinfo and /proc/self/cgroup.
+
+    Without a given text, mounts that others cover are left out.
+    """
+    mounts = _mounts(control.read("/proc/self/mountinfo"), visible) if mountinfo is None else _mounts(mountinfo)
     v1: dict[str, str] = {}
     v2 = ""
     for kind, point, options in mounts:
@@ -78,15 +81,27 @@ def prepare(hierarchies: Hierarchies) -> None:
         _hand_down(hierarchies)
 
 
-def _mounts(mountinfo: str) -> list[tuple[str, str, frozenset[str]]]:
-    """File system type, mount point and super options of each writable cgroup mount."""
+def visible(point: str, device: str) -> bool:
+    """Whether what is seen at this path is the mount of this device ("major:minor"), not one that covers it."""
+    try:
+        found = os.stat(point).st_dev
+    except OSError:
+        return False
+    return device == f"{os.major(found)}:{os.minor(found)}"
+
+
+def _mounts(
+    mountinfo: str, counts: Callable[[str, str], bool] = lambda *_: True
+) -> list[tuple[str, str, frozenset[str]]]:
+    """File system type, mount point and super options of each writable cgroup mount that counts."""
     found = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, (kind, *rest) = before.split(), after.split() or [""]
         if kind in ("cgroup", "cgroup2") and "rw" in fields[5].split(","):
             point = fields[4].encode("latin-1").decode("unicode_escape")  # a space is written \040
-            found.append((kind, point, frozenset(rest[-1].split(","))))
+            if counts(point, fields[2]):
+                found.append((kind, point, frozenset(rest[-1].split(","))))
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from dockmagic.runtime.cgroup import control
-from dockmagic.runtime.cgroup.hierarchy import Hierarchies, detect, enabled, prepare
+from dockmagic.runtime.cgroup.hierarchy import Hierarchies, detect, enabled, prepare, visible
 
 V1 = """\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -137,3 +138,10 @@ def test_prepare_makes_the_parents(tmp_path: Path) -> None:
 
 def test_enabled_without_cgroup2() -> None:
     assert enabled(Hierarchies()) == frozenset()
+
+
+def test_a_mount_that_another_one_covers_is_not_visible(tmp_path: Path) -> None:
+    device = tmp_path.stat().st_dev
+    assert visible(str(tmp_path), f"{os.major(device)}:{os.minor(device)}")
+    assert not visible(str(tmp_path), "0:0")
+    assert not visible(str(tmp_path / "missing"), "0:0")
