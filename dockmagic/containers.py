@@ -30,6 +30,7 @@ from dockmagic.runtime.container import Row
 from dockmagic.runtime.logs import LogLine
 from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import ExecRequest
+from dockmagic.runtime.samples import Reader, Sample
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.state import ContainerState
 
@@ -59,7 +60,6 @@ class Watcher:
     def watch(self, container_id: str, cgroup: str) -> Series:
         """Series of samples of the cgroup with this name."""
         from dockmagic.runtime.sampler import Sampler
-        from dockmagic.runtime.samples import Reader
 
         with self._lock:
             self._sampler = self._sampler or Sampler()
@@ -279,6 +279,13 @@ class Container:
             with connection:
                 ended = session.follow(connection, 0, init=False)
         return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
+
+    def stats(self) -> Sample:
+        """What it uses at this moment; raises InvalidState where it doesn't run."""
+        now = self.state()
+        state.check(self.id, "watch", now.status)
+        with Reader(Group(hierarchy.detect(), now.cgroup).paths()) as reader:
+            return reader.read()
 
     def watch(self) -> Series:
         """Begin to sample what it uses, ten times a second, until it ends or `unwatch`; raises InvalidState.

@@ -218,6 +218,17 @@ def test_inspect_has_dockers_shape(engine: Engine) -> None:
     container.rm(force=True)
 
 
+def test_stats_are_of_the_moment_and_of_running_containers_only(engine: Engine) -> None:
+    container = detached(engine, "sh", "-c", "while :; do :; done", remove=True)
+    first = container.stats()
+    until(lambda: container.stats().cpu_ns > first.cpu_ns)
+    assert first.pids == 1
+    container.rm(force=True)
+    created = engine.containers.create("busybox", RunOptions(command=("true",)))
+    with pytest.raises(InvalidState, match="it is created"):
+        created.stats()
+
+
 def test_many_containers_at_once(engine: Engine) -> None:
     def one(number: int) -> None:
         result = engine.containers.run("busybox", RunOptions(command=("sh", "-c", f"exit {number}"), remove=True))
