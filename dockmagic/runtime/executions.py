@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +17,10 @@ from dockmagic.oci.spec import Process, Spec
 from dockmagic.runtime import process, protocol
 from dockmagic.runtime.request import STREAMS, ExecRequest
 from dockmagic.runtime.sandbox import CLONE_FLAGS, Sandbox, spawn
-from dockmagic.runtime.stage import Failed, describe, stage
+from dockmagic.runtime.stage import Failed, stage
 
 _OWN_PID_NAMESPACE: Final = "/proc/self/ns/pid"
+_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +61,50 @@ def execute(
             os.close(descriptor)
         theirs.close()
     with ours:
-        message, _ = protocol.receive(ours)
-    if message is not None:
+        failure = await_program(ours, pidfd)
+    if failure is not None:
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         os.close(pidfd)
-        raise Failed(protocol.failure(message))
+        raise Failed(failure)
     return Execution(pid, pidfd, connection, asked.foreground)
+
+
+def await_program(sync: socket.socket, pidfd: int) -> Failure | None:
+    """Wait until the process has become its program: None, else why it didn't and has ended.
+
+    Processes of the container see it on its way, and may stop it; it is ended then, since everything waits for it.
+    """
+    sync.settimeout(_LOOK_S)
+    while True:
+        try:
+            message, _ = protocol.receive(sync)
+            return protocol.failure(message) if message is not None else None
+        except TimeoutError:
+            if os.waitid(os.P_PIDFD, pidfd, os.WSTOPPED | os.WNOHANG | os.WNOWAIT):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                return Failure(
+                    "namespaces", 0, "a process of the container stopped the new one before its program began"
+                )
 
 
 def enter(
     sandbox: Sandbox, spec: Spec, wanted: Process, stdio: tuple[int, int, int], sync: socket.socket, in_v2: bool
 ) -> None:
-    """In the new process: cgroup, namespaces, program. A failure is reported, and the caller ends the process."""
+    """In the new process: cgroup, namespaces, program. A failure is reported, and the caller ends the process.
+
+    A session of its own keeps it apart from this side: a signal to a process group crosses pid namespaces. No module
+    can be imported once the files are the container's.
+    """
+    sys.meta_path.clear()
     try:
+        os.setsid()
         with stage("cgroup", "join the container's cgroup"):
             sandbox.group.attach_self(in_v2=in_v2)
         with stage("namespaces", "join the container's namespaces"):
             p.setns(sandbox.pidfd, sum(CLONE_FLAGS[kind] for kind in sandbox.namespaces if kind != "pid"))
+        with stage("keyring", "join a session keyring"):
+            p.join_session_keyring()
         os.chdir("/")
         process.become(wanted, base64.b64decode(spec.linux.seccomp_filter), stdio)
-    except Failed as error:
-        protocol.send(sync, protocol.failed(error.failure))
-    except OSError as error:
-        protocol.send(sync, protocol.failed(Failure("exec", error.errno or 0, describe(error))))
+    except Exception as error:
+        protocol.send(sync, protocol.failed(process.unexpected("exec", error)))

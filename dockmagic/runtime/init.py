@@ -33,7 +33,7 @@ from dockmagic.oci.spec import Mount, Overlay, Root, Spec
 from dockmagic.runtime import process, protocol, rootfs
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
-from dockmagic.runtime.stage import Failed, describe, stage
+from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.stubs import Stubs, make_stub
 from dockmagic.trees import remove_tree
 
@@ -73,7 +73,11 @@ def prepare(place: Place, trees: Trees) -> None:
 
 
 def _leave_the_host(place: Place) -> None:
-    """Keep nothing of the host's mounts but the state root, so that no other file system is held busy."""
+    """Keep nothing of the host's mounts but the state root, so that no other file system is held busy.
+
+    From here on no module can be imported: it would be one of the container's.
+    """
+    sys.meta_path.clear()
     m.mount("", "/", "", m.MS_REC | m.MS_PRIVATE)
     m.mount("tmpfs", place.mount_point, "tmpfs", m.MS_NOSUID | m.MS_NODEV, "mode=700,size=1m")
     for name in (STATE, STAGE, ROOTFS):
@@ -200,6 +204,8 @@ def _finish_root(spec: Spec, binds: Iterator[int], stubs: Stubs) -> None:
 def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
     """Mount on a path of the image, made where it is missing; links in it lead no further than the root."""
     target = os.path.realpath(mount.destination)
+    if rootfs.tree_of(target) == "/proc" and rootfs.tree_of(mount.destination) != "/proc":
+        raise OSError(errno.EXDEV, "a link in the image leads into /proc", target)
     directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
     if not os.path.lexists(target):
         make_stub("", target, directory=directory, stubs=stubs)
@@ -223,12 +229,8 @@ def run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequ
         p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
         p.set_name("dockmagic-init")
         _run(place, usual, sync, bell, cgroups)
-    except Failed as error:
-        protocol.send(sync, protocol.failed(error.failure))
-    except OSError as error:
-        protocol.send(sync, protocol.failed(Failure("init", error.errno or 0, describe(error))))
-    except BaseException:
-        sys.excepthook(*sys.exc_info())  # to the launcher's log
+    except Exception as error:
+        protocol.send(sync, protocol.failed(process.unexpected("init", error)))
     finally:
         os._exit(1)
 

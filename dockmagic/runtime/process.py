@@ -13,6 +13,7 @@ import errno
 import os
 import resource
 import signal
+import stat
 from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
@@ -22,11 +23,14 @@ from dockmagic.linux.seccomp import set_filter
 from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.oci.spec import Capabilities, Process, Rlimit, User
 from dockmagic.runtime import users
-from dockmagic.runtime.stage import Failed, stage
+from dockmagic.runtime.stage import Failed, describe, stage
 
 _NUMBERS: Final = {name: number for number, name in enumerate(ALL_CAPABILITIES)}
 # An interpreter in a script's first line that doesn't exist gives ENOENT too.
 _NOT_FOUND: Final = (errno.ENOENT, errno.ENOTDIR)
+_NULL: Final = os.makedev(1, 3)
+_MAX_FILE: Final = 16 << 20  # bytes of /etc/passwd or /etc/group
+_MAX_CAPABILITIES: Final = 64
 
 
 def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int]) -> NoReturn:
@@ -63,11 +67,23 @@ def _credentials(user: User) -> users.Credentials:
 
 
 def _read(path: str) -> str:
+    """Content of a regular file that the container may have replaced by anything: no pipe may hold us up here.
+
+    No more is read than the file is long, so that a link to something of the kernel's in /proc gives nothing.
+    """
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall().decode("utf-8", "surrogateescape")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        if status.st_size > _MAX_FILE:
+            raise OSError(errno.EFBIG, f"larger than {_MAX_FILE >> 20} MB", path)
+        return os.pread(descriptor, status.st_size, 0).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)
 
 
 def _environment(entries: Iterable[str], home: str) -> dict[str, str]:
@@ -91,24 +107,42 @@ def _set_rlimits(limits: Iterable[Rlimit]) -> None:
 
 
 def _change_directory(path: str) -> None:
-    """Enter the working directory, made where it is missing."""
+    """Enter the working directory, made where it is missing; getcwd(2) fails in one that is not below the root."""
     with stage("cwd", f"enter the working directory {path}"):
         try:
             os.chdir(path)
         except FileNotFoundError:
             os.makedirs(path, exist_ok=True)
             os.chdir(path)
+        os.getcwd()
 
 
 def _hand_over(stdio: tuple[int, int, int], uid: int) -> None:
-    """Put the streams at 0, 1 and 2, owned by the user, so that /dev/stdout can be opened."""
+    """Put the streams at 0, 1 and 2, owned by the user, so that /dev/stdout can be opened.
+
+    The null device comes from the host, and who has a descriptor of a node may change its mode: the container's own
+    takes its place.
+    """
     for number, descriptor in enumerate(stdio):
+        if os.fstat(descriptor).st_rdev == _NULL:
+            _open_null(number)
+            continue
         os.dup2(descriptor, number)
         try:
             os.fchown(number, uid, -1)
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EROFS, errno.EINVAL):
                 raise
+
+
+def _open_null(number: int) -> None:
+    """Open the container's /dev/null as `number`; whatever else the container has put there is not handed over."""
+    descriptor = os.open("/dev/null", os.O_RDWR | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _NULL:
+        raise OSError(errno.ENODEV, "not the null device", "/dev/null")
+    os.dup2(descriptor, number)
+    os.close(descriptor)
 
 
 def _filter(seccomp_filter: bytes) -> None:
@@ -118,15 +152,16 @@ def _filter(seccomp_filter: bytes) -> None:
 
 
 def _drop_bounding(keep: Iterable[str]) -> None:
-    """Take every capability out of the bounding set that isn't to be kept; the kernel may know fewer than we."""
+    """Take every capability out of the bounding set that isn't to be kept, also those that we don't know."""
     kept = {_NUMBERS[name] for name in keep}
-    for number in range(len(ALL_CAPABILITIES)):
+    for number in range(_MAX_CAPABILITIES):
         if number not in kept:
             try:
                 p.prctl(p.PR_CAPBSET_DROP, number)
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
+                return
 
 
 def _take_identity(credentials: users.Credentials, capabilities: Capabilities) -> None:
@@ -183,6 +218,15 @@ def rehearse(process: Process) -> None:
     _restore_signals()
     with contextlib.suppress(Failed):
         _execute(("/trial/none",), {})
+
+
+def unexpected(stage_name: str, error: Exception) -> Failure:
+    """What to report of an error that nobody foresaw. A traceback would read source files, the container's by now."""
+    if isinstance(error, Failed):
+        return error.failure
+    if isinstance(error, OSError):
+        return Failure(stage_name, error.errno or 0, describe(error))
+    return Failure(stage_name, errno.EINVAL, str(error))
 
 
 def exit_status(failure: Failure) -> int:

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Sequence
 from typing import Final
 
+from dockmagic.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+
 STANDARD: Final = {
     "/dev": True,
     "/proc": True,
@@ -64,32 +66,57 @@ def make_layer(directory: str, stubs: Sequence[Sequence[int | str]]) -> None:
 
 
 def remove_stubs(upper: str, lower: Sequence[str], stubs: Sequence[Sequence[int | str]]) -> None:
-    """Take out of `upper` the stubs that are still empty, and the directories that were copied up for their sake."""
-    for path, *before in reversed(stubs):
-        parent = os.path.dirname(str(path))
-        with contextlib.suppress(OSError):
-            now = os.lstat(upper + parent)
-            _remove_empty(upper + str(path))
-            if parent != "/":
-                os.utime(upper + parent, ns=(now.st_atime_ns, now.st_mtime_ns))
-                if [now.st_mode, now.st_uid, now.st_gid, now.st_mtime_ns] == before:
-                    _remove_copy(upper, parent, lower)
+    """Take out of `upper` the stubs that are still empty, and the directories that were copied up for their sake.
+
+    The container may have put links in their way, which mean something else on the host: none is followed.
+    """
+    root = os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path, *before in reversed(stubs):
+            with contextlib.suppress(OSError):
+                _remove_stub(root, str(path), before, lower)
+    finally:
+        os.close(root)
 
 
-def _remove_empty(path: str) -> None:
+def _remove_stub(root: int, path: str, before: Sequence[int | str], lower: Sequence[str]) -> None:
+    """Remove one stub; raises OSError where it isn't as it was made."""
+    above, name = os.path.split(path)
+    parent = _open_directory(root, above)
+    try:
+        now = os.fstat(parent)
+        _remove_empty(parent, name)
+        if above == "/":
+            return
+        os.utime(parent, ns=(now.st_atime_ns, now.st_mtime_ns))
+        opaque = "trusted.overlay.opaque" in os.listxattr(parent)
+    finally:
+        os.close(parent)
+    if not opaque and [now.st_mode, now.st_uid, now.st_gid, now.st_mtime_ns] == before:
+        _remove_copy(root, above, lower)
+
+
+def _open_directory(root: int, path: str) -> int:
+    """Descriptor of a directory below `root`; raises OSError where a link is on the way to it."""
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    return openat2(root, path.lstrip("/") or ".", flags, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+
+def _remove_empty(parent: int, name: str) -> None:
     """Remove an empty file or directory; whatever holds something was filled by the container and stays."""
-    status = os.lstat(path)
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode):
-        os.rmdir(path)
+        os.rmdir(name, dir_fd=parent)
     elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        os.unlink(path)
+        os.unlink(name, dir_fd=parent)
 
 
-def _remove_copy(upper: str, path: str, lower: Sequence[str]) -> None:
+def _remove_copy(root: int, path: str, lower: Sequence[str]) -> None:
     """Remove a directory that is a bare copy of a lower one, with nothing in it."""
-    if not _opaque(upper + path) and any(os.path.isdir(layer + path) for layer in lower):
-        os.rmdir(upper + path)
-
-
-def _opaque(path: str) -> bool:
-    return "trusted.overlay.opaque" in os.listxattr(path, follow_symlinks=False)
+    if any(os.path.isdir(layer + path) for layer in lower):
+        above, name = os.path.split(path)
+        parent = _open_directory(root, above)
+        try:
+            os.rmdir(name, dir_fd=parent)
+        finally:
+            os.close(parent)

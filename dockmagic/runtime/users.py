@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dockmagic.oci.spec import User
 
 MAX_ID = (1 << 31) - 1
+_DIGITS = 10
 
 
 class UnknownUser(Exception):
@@ -81,17 +82,22 @@ def _home(uid: int, passwd: str) -> str:
 
 
 def _rows(text: str, width: int, numbers: Iterable[int]) -> Iterator[list[str]]:
-    """Fields of each line that has enough of them, with numbers where they must be; the rest is skipped."""
-    for line in text.splitlines():
+    """Fields of each line that has enough of them, with ids where they must be; the rest is skipped."""
+    for line in text.split("\n"):
         fields = line.split(":")
-        if len(fields) >= width and all(fields[index].isdecimal() for index in numbers):
+        if len(fields) >= width and all(_is_id(fields[index]) for index in numbers):
             yield fields
+
+
+def _is_id(text: str) -> bool:
+    """Whether the text is a number that an id can be: (uid_t) -1 would leave a process what it is, root."""
+    return text.isdecimal() and len(text) <= _DIGITS and int(text) <= MAX_ID
 
 
 def _number(text: str) -> int | None:
     """The id that this text is, or None where it is a name; raises UnknownUser for one out of range."""
     if not text.isdecimal():
         return None
-    if int(text) > MAX_ID:
+    if not _is_id(text):
         raise UnknownUser(f"uids and gids must be in range 0-{MAX_ID}: {text}")
     return int(text)
