@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
+from dockmagic.commands.words import arranged
 from dockmagic.errors import InvalidOption
 from dockmagic.events import OnEvent
 
@@ -55,7 +56,7 @@ class HelpFlag(argparse.Action):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser with Docker's habits: whole flag names only, flags end at the first plain word's remainder."""
+    """An argument parser with Docker's habits: whole flag names only, and its way of reading words."""
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(
@@ -70,28 +71,20 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise InvalidOption: which flag, what was wrong with it, and where to read on."""
         text = re.sub(r"^argument ([^:]*): ", r"\1: ", message)
-        text = text.replace("the following arguments are required:", "missing:")
+        text = text.replace("the following arguments are required:", "missing:").removesuffix(", COMMAND")
         raise InvalidOption(f"{text}; see {self.prog} --help")
 
     def parse_words(self, words: Sequence[str]) -> Namespace:
         """Parse the words of a line. Raises InvalidOption naming the flag that can't be used."""
-        self._refuse_values_of_switches(words)
-        known, unknown = self.parse_known_args(list(words))
+        takes_command = any(action.nargs == argparse.REMAINDER for action in self._get_positional_actions())
+        try:
+            line = arranged(words, self._option_string_actions, mixed=not takes_command)
+        except InvalidOption as error:
+            self.error(str(error))
+        known, unknown = self.parse_known_args(line)
         if unknown:
-            flags = [word for word in unknown if word.startswith("-")]
-            what = f"unknown flag {flags[0]}" if flags else f"unexpected argument {unknown[0]!r}"
-            raise InvalidOption(f"{what}; see {self.prog} --help")
+            self.error(f"unexpected argument {unknown[-1]!r}")
         return known
-
-    def _refuse_values_of_switches(self, words: Sequence[str]) -> None:
-        """Explain `--rm=false` before argparse does, in words of its own; the container's command is left alone."""
-        for word in words:
-            if not word.startswith("-"):
-                return
-            name, equals, _ = word.partition("=")
-            action = self._option_string_actions.get(name)
-            if equals and name.startswith("--") and action is not None and action.nargs == 0:
-                raise InvalidOption(f"{name} takes no value; leave it out where it isn't wanted")
 
 
 def typed(parse: Callable[[str], T]) -> Callable[[str], T]:

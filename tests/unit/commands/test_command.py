@@ -22,10 +22,11 @@ def parser() -> CommandParser:
         (["-m", "lots", "x"], r"--memory/-m: 'lots' isn't a size; .* see dockmagic try --help"),
         (["--memry", "1m", "x"], "unknown flag --memry"),
         (["--mem", "1m", "x"], "unknown flag --mem"),
-        (["--rm=false", "x"], "--rm takes no value"),
+        (["--rm=maybe", "x"], "--rm: 'maybe' is neither true nor false; see dockmagic try --help"),
         (["--memory"], "--memory/-m: expected one argument"),
         ([], "missing: NAME"),
         (["x", "y"], "unexpected argument 'y'"),
+        (["x", "--", "--rm"], "unexpected argument '--rm'"),
     ],
 )
 def test_errors_name_the_flag_and_the_help(parser: CommandParser, words: list[str], message: str) -> None:
