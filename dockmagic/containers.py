@@ -100,12 +100,16 @@ class Containers:
 
         Raises InvalidOption, Conflict, and what a pull raises.
         """
+        return self._create(image, options, on_event)
+
+    def _create(self, image: str, options: RunOptions, on_event: OnEvent, *, started: bool = False) -> Container:
+        """`create`; `started` says that the container is going to be started at once."""
         with self._images.kept():
             found = self._images.find_or_pull(image, on_event)
             lower = self._snapshots.lower(found.config.diff_ids)
             if not lower:
                 raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
-            with self.rows.new(lower[0]) as container_id:
+            with self.rows.new(lower[0], once=started and options.remove) as container_id:
                 row = self._plan(container_id, image, found, lower, options)
                 return self._handle(self.rows.insert(row))
 
@@ -136,8 +140,7 @@ class Containers:
 
         Raises StartFailed; KeyboardInterrupt after an interrupt has stopped it.
         """
-        row = self.create(image, options, on_event).row
-
+        row = self._create(image, options, on_event, started=True).row
         started = False
 
         def on_start(answer: Started) -> None:
@@ -161,7 +164,7 @@ class Containers:
 
     def run_detached(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
         """Start a container in the background; raises StartFailed."""
-        container = self.create(image, options, on_event)
+        container = self._create(image, options, on_event, started=True)
         try:
             container.start(on_event)
         except BaseException:
@@ -225,7 +228,10 @@ class Container:
         """Start it in the background; fine where it runs already. Raises StartFailed."""
         if self.state().running:
             return
-        started = self._rows.start(self.row)
+        try:
+            started = self._rows.start(self.row)
+        except InvalidState:  # somebody else was quicker
+            return
         started.connection.close()
         report_start(self.id, started, on_event)
 

@@ -30,7 +30,7 @@ from dockmagic.runtime import leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
-from dockmagic.runtime.making import generated_files, make_spec
+from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import StartRequest, root_key
 from dockmagic.runtime.session import Session
 
@@ -157,7 +157,7 @@ class Engine:
         with Session(on_output) as session:
             namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
             request = StartRequest(container_id, namespaces, session.streams, foreground=True)
-            with generated_files(str(self.run_dir), container_id, spec, step.options.network):
+            with self.client.generated_files(container_id, spec, step.options.network):
                 started = self.client.start(request, json.dumps(encode(spec)), session.descriptors)
             with started.connection:
                 ended = session.follow(started.connection, started.record.pid)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import select
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dockmagic.errors import StartFailed, Unsupported
 from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.spec import Spec
 from dockmagic.runtime import launcher, protocol
+from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
@@ -31,7 +34,7 @@ from dockmagic.runtime.request import (
 )
 
 _GONE: Final = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
-_TRIES: Final = 3
+_TRIES: Final = 5
 LAUNCHER_TIMEOUT_S: Final = 20.0
 
 
@@ -78,13 +81,29 @@ class Client:
         connection = self.control(container_id)
         if connection is None:
             return None
+        request_file = protocol.memory_file(json.dumps(encode(request)).encode())
         try:
-            protocol.send(connection, {"op": "exec", "request": encode(request)}, descriptors)
+            protocol.send(connection, {"op": "exec"}, (request_file, *descriptors))
             _answer(connection)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, OSError) and error.errno in _GONE:  # it ends just now
+                return None
             raise
+        finally:
+            os.close(request_file)
         return connection
+
+    @contextlib.contextmanager
+    def generated_files(self, container_id: str, spec: Spec, network: str) -> Iterator[None]:
+        """Write the container's generated files for a start inside the context; raises Unsupported."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(generated_files(self.run_dir, container_id, spec, network))
+            except OSError as error:
+                why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"
+                raise Unsupported("starting containers", why) from error
+            yield
 
     def control(self, container_id: str) -> socket.socket | None:
         """Connection to the container's monitor; None where there is none, so that the container doesn't run."""
@@ -130,7 +149,7 @@ class Client:
             return None
         with connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             protocol.send(connection, {"op": "wait"})
-            if not select.select([connection], [], [], timeout_s)[0]:
+            if not _readable(connection.fileno(), timeout_s):
                 raise TimeoutError
             message, _ = protocol.receive(connection)
             if message is not None:
@@ -199,6 +218,16 @@ class Client:
         """Start a launcher in a session of its own, and wait until it listens."""
         Path(self.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         ready, end = os.pipe2(os.O_CLOEXEC)
+        with open(ready, "rb") as pipe:
+            try:
+                self._execute_launcher(end)
+            finally:
+                os.close(end)
+            if not _readable(pipe.fileno(), LAUNCHER_TIMEOUT_S):
+                raise Unsupported("starting containers", f"the launcher is not ready after {LAUNCHER_TIMEOUT_S:.0f} s")
+
+    def _execute_launcher(self, end: int) -> None:
+        """Start its process, which closes the descriptor when it listens."""
         package = Path(__file__).resolve().parents[2]
         # The process that is started forks the launcher and ends, so that nobody here has to wait for the launcher.
         code = (
@@ -217,10 +246,13 @@ class Client:
                 start_new_session=True,
                 check=True,
             )
-        os.close(end)
-        with open(ready, "rb") as pipe:
-            if not select.select([pipe], [], [], LAUNCHER_TIMEOUT_S)[0]:
-                raise Unsupported("starting containers", f"the launcher is not ready after {LAUNCHER_TIMEOUT_S:.0f} s")
+
+
+def _readable(descriptor: int, timeout_s: float | None) -> bool:
+    """Whether the descriptor has something to read, or has ended, in time; any number of it is fine."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
 def _answer(connection: socket.socket) -> protocol.Message:

@@ -17,6 +17,7 @@ import os
 import secrets
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -27,9 +28,8 @@ from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import names, state
+from dockmagic.runtime import leftovers, names, state
 from dockmagic.runtime.client import Client, Started
-from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.request import Record, StartRequest
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
@@ -115,35 +115,25 @@ class Containers:
     # -- making and removing -----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def new(self, below: Path) -> Iterator[str]:
+    def new(self, below: Path, *, once: bool = False) -> Iterator[str]:
         """The id of a container in the making, and its directory, protected against collection until the block ends.
 
-        `below` is the topmost layer, whose root the container's root is like. The directory goes again where the block
-        raises; raises StoreError where it can't be made.
+        `below` is the topmost layer, whose root the container's root is like. `once`: it is going to be started at once
+        and to remove itself, so that it is collected where that doesn't happen. The directory goes again where the
+        block raises; raises StoreError where it can't be made.
         """
         container_id = secrets.token_hex(32)
         directory = self.directory(container_id)
         try:
-            self._make(directory, below.stat())
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                remove_tree(directory)
-            raise StoreError(f"cannot make {directory}: {error.strerror}; is the disk full?") from error
-        with _lock(directory, fcntl.LOCK_SH):
             try:
+                lock = _make(directory, below.stat(), once)
+            except OSError as error:
+                raise StoreError(f"cannot make {directory}: {error.strerror}; is the disk full?") from error
+            with lock:
                 yield container_id
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    remove_tree(directory)
-                raise
-
-    @staticmethod
-    def _make(directory: Path, like: os.stat_result) -> None:
-        (directory / "work").mkdir(parents=True)
-        upper = directory / "upper"
-        upper.mkdir()
-        os.chown(upper, like.st_uid, like.st_gid)
-        upper.chmod(like.st_mode & 0o7777)
+        except BaseException:
+            leftovers.discard(directory)
+            raise
 
     def insert(self, row: Row) -> Row:
         """Write the container down, with a name made up where it has none; raises Conflict where the name is taken."""
@@ -175,8 +165,7 @@ class Containers:
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""
         self.forget(container_id)
-        with contextlib.suppress(OSError):
-            remove_tree(self.directory(container_id))
+        leftovers.discard(self.directory(container_id))
 
     def forget(self, container_id: str) -> None:
         """Remove the row only: the monitor removes the directory."""
@@ -186,9 +175,10 @@ class Containers:
     # -- running -----------------------------------------------------------------------------------------------
 
     def start(self, row: Row, session: Session | None = None) -> Started:
-        """Start the container, in the foreground of `session` where there is one; raises InvalidState, StartFailed."""
-        if self._client.control(row.id) is not None:
-            state.check(row.id, "start", Status.RUNNING)
+        """Start the container, in the foreground of `session` where there is one.
+
+        Raises InvalidState, NotFound, StartFailed, Unsupported.
+        """
         directory = self.directory(row.id)
         request = StartRequest(
             row.id,
@@ -200,11 +190,27 @@ class Containers:
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
         )
-        with generated_files(self._client.run_dir, row.id, row.spec, row.options.network):
+        with self._alone(row.id), self._client.generated_files(row.id, row.spec, row.options.network):
             started = self._client.start(request, row.spec_text, session.descriptors if session else ())
-        if started.stubs and row.spec.root.overlay is not None:
-            self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)
+        try:
+            if started.stubs and row.spec.root.overlay is not None:
+                self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)
+        except BaseException:
+            started.connection.close()
+            raise
         return started
+
+    @contextlib.contextmanager
+    def _alone(self, container_id: str) -> Iterator[None]:
+        """Nobody else starts the container meanwhile; raises InvalidState where somebody has, NotFound."""
+        try:
+            lock = _lock(self.directory(container_id), fcntl.LOCK_EX)
+        except FileNotFoundError as error:
+            raise NotFound("container", container_id[:12], "it has been removed") from error
+        with lock:
+            if self._client.record(container_id) is not None:
+                state.check(container_id, "start", Status.RUNNING)
+            yield
 
     def with_stubs(self, lower: Sequence[Path]) -> tuple[Path, ...]:
         """The layers (topmost first) under the mount points that they lack, where these are known."""
@@ -264,10 +270,9 @@ class Containers:
     def collect(self) -> None:
         """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
         self._collect_stubs()
-        known = {row.id: row for row in self.rows()}
+        kept = {row.id for row in self.rows() if not row.options.remove}
         for path in self._root.iterdir() if self._root.is_dir() else ():
-            row = known.get(path.name)
-            if row is None or (row.options.remove and self._record(row.id) is not None):
+            if path.name not in kept:
                 self._collect_one(path)
 
     def _collect_stubs(self) -> None:
@@ -279,10 +284,44 @@ class Containers:
                     remove_tree(path)
 
     def _collect_one(self, directory: Path) -> None:
-        """Remove the container unless somebody is making it, or it runs."""
+        """Remove the container unless somebody is making or starting it, it runs, or it is somebody's to start."""
         with contextlib.suppress(OSError), _lock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            if self._client.control(directory.name) is None:
+            if self._abandoned(directory) and self._client.record(directory.name) is None:
                 self.delete(directory.name)
+
+    def _abandoned(self, directory: Path) -> bool:
+        """Whether the container has no row, or was to remove itself by now; for who holds its lock."""
+        found = self._database.query("SELECT * FROM containers WHERE id = ?", (directory.name,))
+        if not found:
+            return True
+        record = self._record(directory.name) if _row(found[0]).options.remove else None
+        if record is None:
+            return False
+        age_s = time.time() - (directory / "state.json").stat().st_mtime
+        return bool(record.started_ns) or age_s > leftovers.YOUNG_S
+
+
+def _make(directory: Path, like: os.stat_result, once: bool) -> ExitStack:
+    """Make a container's directory; the lock on it. Made again where a collector was quicker than the lock."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            lock = _lock(directory, fcntl.LOCK_SH)
+            if directory.exists():
+                break
+            lock.close()
+    try:
+        if once:
+            (directory / "state.json").write_text(json.dumps(encode(Record())))
+        (directory / "work").mkdir()
+        upper = directory / "upper"
+        upper.mkdir()
+        os.chown(upper, like.st_uid, like.st_gid)
+        upper.chmod(like.st_mode & 0o7777)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
 
 
 def _lock(directory: Path, operation: int) -> ExitStack:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import gc
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -31,6 +32,8 @@ LINGER_S: Final = 5.0
 FAILURE_PAUSE_S: Final = 0.1
 LOCK: Final = "launcher.lock"
 LOCK_PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 2.0  # with starts under way; later ones go on without a launcher
+MAX_DESCRIPTORS: Final = 1 << 20  # of a process in a container, as Docker has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Launcher:
         self._starts = starts
         self._selector = selectors.PollSelector()
         self._parked: list[Child] = []
-        self._running: set[int] = set()
+        self._running: set[Child] = set()
         self._connections: set[socket.socket] = set()
         self._idle_since = time.monotonic()
 
@@ -69,11 +72,17 @@ class Launcher:
             remaining = self._idle_since + LINGER_S - time.monotonic()
             for key, _ in self._selector.select(None if needed else max(0.0, remaining)):
                 key.data()
+        self._retire()
+
+    def _retire(self) -> None:
+        """Turn away who comes now, and stay until no start is under way: each of those that wait begins or leaves."""
+        self._selector.unregister(self._leases)
         self._leases.close()
-        for child in self._parked:
-            os.kill(child.pid, signal.SIGTERM)
-        for child in self._parked:
-            os.waitpid(child.pid, 0)
+        self._starts.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + PATIENCE_S
+        while self._parked and (remaining := deadline - time.monotonic()) > 0:
+            for key, _ in self._selector.select(remaining):
+                key.data()
 
     def _unneeded(self) -> bool:
         """Whether it is time to go; as long as anybody needs this process, that is put off."""
@@ -82,17 +91,16 @@ class Launcher:
         return not (self._connections or self._running) and time.monotonic() - self._idle_since >= LINGER_S
 
     def _park(self) -> None:
-        """Fork one more monitor, which makes a sandbox and waits. It takes SIGTERM only when it has made it."""
+        """Fork one more monitor, which makes a sandbox and waits."""
+        launcher = os.getpid()
         parked, end = os.pipe2(os.O_CLOEXEC)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             try:
                 self._forget(parked)
-                monitor.main(self._site, self._starts, end)
+                monitor.main(self._site, self._starts, end, launcher)
             finally:
                 os._exit(1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(end)
         child = Child(pid, os.pidfd_open(pid), parked)
         self._parked.append(child)
@@ -102,7 +110,12 @@ class Launcher:
     def _forget(self, parked: int) -> None:
         """In a new monitor: close what belongs to the launcher, so that others see it end when it ends."""
         self._leases.close()
-        os.close(parked)
+        for descriptor in (
+            parked,
+            *(c.parked for c in self._parked),
+            *(c.pidfd for c in (*self._parked, *self._running)),
+        ):
+            os.close(descriptor)
         for connection in self._connections:
             connection.close()
 
@@ -111,7 +124,7 @@ class Launcher:
         self._selector.unregister(child.parked)
         os.close(child.parked)
         self._parked.remove(child)
-        self._running.add(child.pid)
+        self._running.add(child)
 
     def _on_end(self, child: Child) -> None:
         """A monitor is gone, by itself or killed."""
@@ -120,7 +133,7 @@ class Launcher:
         self._selector.unregister(child.pidfd)
         _, status = os.waitpid(child.pid, 0)
         os.close(child.pidfd)
-        self._running.discard(child.pid)
+        self._running.discard(child)
         if status:
             time.sleep(FAILURE_PAUSE_S)  # whatever killed it, don't fork in a tight loop
 
@@ -161,6 +174,7 @@ def main(state_root: str, run_dir: str, ready: int) -> None:
     p.set_name("dockmagic-launch")
     p.prctl(p.PR_SET_DUMPABLE, 0)  # nobody in a container may look into a process on its way in
     reset_signals()
+    raise_descriptor_limit()
     os.makedirs(f"{run_dir}/stage", mode=0o700, exist_ok=True)
     hierarchies = hierarchy.detect()
     hierarchy.prepare(hierarchies)
@@ -183,6 +197,13 @@ def reset_signals() -> None:
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ):
             p.rt_sigaction_default(number)
+
+
+def raise_descriptor_limit() -> None:
+    """Don't depend on how few descriptors whoever started this may have; containers inherit the limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def take_lock(run_dir: str) -> int:

@@ -51,3 +51,14 @@ def _collect_directory(path: str, time_s: float) -> None:
     if dead:
         with contextlib.suppress(OSError):
             remove_tree(path)
+
+
+def discard(directory: str | os.PathLike[str]) -> None:
+    """Remove a directory that others may be about to remove, or to look at: it is gone from its place at once.
+
+    What can't be removed stays beside it under another name, for `runtime.container` to collect.
+    """
+    aside = os.path.join(os.path.dirname(directory), f".{os.urandom(8).hex()}")
+    with contextlib.suppress(OSError):
+        os.rename(directory, aside)
+        remove_tree(aside)

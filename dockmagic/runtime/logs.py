@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import calendar
+import contextlib
 import json
+import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 POLL_S: Final = 0.05
+BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,12 @@ class LogLine:
 
 def read(path: Path, *, tail: int | None = None) -> Iterator[LogLine]:
     """Lines of the log, oldest first; only the last `tail` of them. A log that isn't there has none."""
-    lines = follow(path, running=lambda: False)
-    yield from lines if tail is None else deque(lines, maxlen=tail)
+    return follow(path, running=lambda: False, tail=tail)
 
 
 def follow(path: Path, *, running: Callable[[], bool], tail: int | None = None) -> Iterator[LogLine]:
     """Lines of the log, and new ones as long as the container is `running`."""
-    position = 0
-    if tail is not None:
-        position = path.stat().st_size if path.exists() else 0
-        yield from deque(_parsed(path, 0, position), maxlen=tail)
+    position = 0 if tail is None else _tail_position(path, tail)
     while True:
         alive = running()  # asked before reading, or the last lines could be missed
         for line, end in _entries(path, position):
@@ -45,23 +43,33 @@ def follow(path: Path, *, running: Callable[[], bool], tail: int | None = None) 
         time.sleep(POLL_S)
 
 
-def _parsed(path: Path, start: int, end: int) -> Iterator[LogLine]:
-    return (line for line, position in _entries(path, start) if position <= end)
+def _tail_position(path: Path, count: int) -> int:
+    """Where the last `count` complete lines of the file begin; 0 where there are no more than that, or no file."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        start = file.seek(0, os.SEEK_END)
+        while start > 0:
+            size = min(BLOCK, start)
+            start = file.seek(start - size)
+            block = file.read(size)
+            excess = block.count(b"\n") - count
+            if excess > 0:
+                return start + size - len(block.split(b"\n", excess)[-1])
+            count = -excess
+    return 0
 
 
 def _entries(path: Path, start: int) -> Iterator[tuple[LogLine, int]]:
-    """Each complete entry from `start` on, and where the next one begins."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
+    """Each complete entry from `start` on, and where the next one begins; one that a crash has torn is left out."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(start)
         for text in file:
             if not text.endswith(b"\n"):
                 return
             start += len(text)
-            entry = json.loads(text)
-            data = entry["log"].encode("utf-8", "surrogateescape")
-            yield LogLine(parse_time(entry["time"]), entry["stream"], data), start
+            with contextlib.suppress(ValueError):
+                entry = json.loads(text)
+                data = entry["log"].encode("utf-8", "surrogateescape")
+                yield LogLine(parse_time(entry["time"]), entry["stream"], data), start
 
 
 def parse_time(text: str) -> int:
@@ -71,5 +79,5 @@ def parse_time(text: str) -> int:
     1000000002
     """
     whole, _, fraction = text.removesuffix("Z").partition(".")
-    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)

@@ -23,25 +23,28 @@ from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.defaults import NAMESPACES
-from dockmagic.runtime import protocol, request
+from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site, make, wait
-from dockmagic.runtime.stage import Failed
+from dockmagic.runtime.stage import Failed, describe
 from dockmagic.runtime.starting import Start, rehearse, start
 from dockmagic.runtime.stdio import Output, Sink
 from dockmagic.runtime.stubs import remove_stubs
 from dockmagic.trees import remove_tree
 
 
-def main(site: Site, starts: socket.socket, parked: int) -> NoReturn:
+def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoReturn:
     """Make a sandbox, wait for a container to be put into it, and see it through to its end; never returns.
 
-    Requests come on connections of the socket `starts`; `parked` is a descriptor that is closed when one has come.
+    Requests come on connections of the socket `starts`; `parked` is a descriptor that is closed when one has come, and
+    `launcher` the parent's process number.
     """
     try:
         p.set_name("dockmagic-mon")
         p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != launcher:  # it died before that
+            os._exit(0)
         waiting = Waiting(site)
         connection = waiting.accept(starts)
         starts.close()
@@ -57,6 +60,7 @@ def main(site: Site, starts: socket.socket, parked: int) -> NoReturn:
             protocol.send(connection, protocol.failed(error.failure))
     except BaseException:
         sys.excepthook(*sys.exc_info())  # to the launcher's log: nothing but this process knows of it
+        os._exit(1)
     finally:
         os._exit(0)
 
@@ -78,20 +82,21 @@ class Waiting:
             self._failure = error
 
     def accept(self, starts: socket.socket) -> socket.socket:
-        """Wait for a connection. Until then this process goes with the launcher, or at its word (SIGTERM)."""
-        signal.signal(signal.SIGTERM, lambda *_: self._leave())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        connection, _ = starts.accept()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        """Wait for a connection. Until then this process goes with the launcher, or when that shuts the socket."""
+        try:
+            connection, _ = starts.accept()
+        except OSError:
+            self.dismiss()
+            os._exit(0)
         p.prctl(p.PR_SET_PDEATHSIG, 0)
         return connection
 
     def sandbox_for(self, asked: request.StartRequest) -> Sandbox:
-        """The sandbox, another one made where other namespaces are asked for; raises Failed."""
+        """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed."""
         if self._failure is not None:
             raise self._failure
         assert self._sandbox is not None
-        if asked.namespaces == self._sandbox.namespaces:
+        if asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
             return self._sandbox
         self._sandbox.discard()
         return make(self._site, asked.namespaces)
@@ -100,10 +105,6 @@ class Waiting:
         """Do away with the sandbox."""
         if self._sandbox is not None:
             self._sandbox.discard()
-
-    def _leave(self) -> NoReturn:
-        self.dismiss()
-        os._exit(0)
 
 
 class Monitor:
@@ -118,6 +119,7 @@ class Monitor:
         self._waiters = [owner]
         self._executions: list[Execution] = []
         self._selector = selectors.PollSelector()
+        self._outputs: list[Output] = []
         self._running = True
 
     def run(self, descriptors: Sequence[int]) -> None:
@@ -129,15 +131,17 @@ class Monitor:
         except Failed as error:
             self._give_up(error.failure)
         if self._request.remove:
+            self._leave_directory()
             self._sandbox.unmount()
         self._sandbox.group.remove()
-        for path in (self._directory, *self._request.remove) if self._request.remove else ():
-            with contextlib.suppress(OSError):
-                remove_tree(path)
+        self._remove()
+        for output in self._outputs:
+            output.finish()
 
     def _begin(self, begun: Start) -> None:
         """Tell the engine, write it down, and begin to watch."""
         self._start = begun
+        self._outputs = begun.outputs
         self._open = list(begun.outputs)
         self._record = replace(self._record, started_ns=time.time_ns())
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
@@ -184,28 +188,38 @@ class Monitor:
         if not output.pump():
             self._selector.unregister(output.source)
             self._open.remove(output)
-            output.finish()
-            return
-        for sink in output.sinks:
-            if sink.pending and sink.descriptor not in self._selector.get_map():
-                answer = partial(self._on_writable, output, sink)
-                self._selector.register(sink.descriptor, selectors.EVENT_WRITE, answer)
-        if output.congested:
-            self._selector.unregister(output.source)
+        self._steer(output)
 
     def _on_writable(self, output: Output, sink: Sink) -> None:
         """A reader takes more, or is gone."""
-        alive = sink.flush()
-        if not sink.pending:
-            self._selector.unregister(sink.descriptor)
-        if not alive:
-            output.drop(sink)
-        if output in self._open and not output.congested and output.source not in self._selector.get_map():
-            self._on_readable(output.source, partial(self._on_output, output))
+        sink.flush()
+        self._steer(output)
+
+    def _steer(self, output: Output) -> None:
+        """Wait for what the stream needs next: readers that lag behind, and its source unless they lag far."""
+        for sink in list(output.sinks):
+            answer = partial(self._on_writable, output, sink)
+            self._await(sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, answer)
+            if sink.gone or (output not in self._open and not sink.pending):
+                output.drop(sink)
+        if output in self._open:
+            answer = partial(self._on_output, output)
+            self._await(output.source, not output.congested, selectors.EVENT_READ, answer)
+
+    def _await(self, descriptor: int, wanted: bool, event: int, answer: Callable[[], None]) -> None:
+        """Begin or cease to wait for the event."""
+        waiting = descriptor in self._selector.get_map()
+        if wanted and not waiting:
+            self._selector.register(descriptor, event, answer)
+        elif waiting and not wanted:
+            self._selector.unregister(descriptor)
 
     def _on_connection(self) -> None:
         assert self._start.listener is not None
-        self._listen_to(self._start.listener.accept()[0])
+        try:
+            self._listen_to(self._start.listener.accept()[0])
+        except OSError:  # no descriptors left: others will be given back
+            time.sleep(QUIET_S)
 
     def _on_message(self, connection: socket.socket) -> None:
         """Do what is asked; at the end of a connection forget it, and end what ran in its foreground."""
@@ -220,6 +234,8 @@ class Monitor:
             self._do(connection, message, descriptors)
         except Failed as error:
             self._tell(connection, protocol.failed(error.failure))
+        except OSError as error:
+            self._tell(connection, protocol.failed(Failure("monitor", error.errno or 0, describe(error))))
 
     def _do(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
         """Dispatch one request; raises Failed."""
@@ -235,8 +251,9 @@ class Monitor:
                     output.sinks.append(Sink(descriptor))
                 self._waiters.append(connection)
             case "exec":
-                asked = decode(request.ExecRequest, message["request"])
-                self._execute(asked, descriptors, connection)
+                asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
+                os.close(descriptors[0])
+                self._execute(asked, descriptors[1:], connection)
 
     def _signal(self, connection: socket.socket, number: int) -> None:
         """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
@@ -294,7 +311,13 @@ class Monitor:
         self._record = replace(self._record, pid=0, exit_status=status, error=failure.reason)
         self._write_record()
         self._leave_directory()
+        self._remove()  # by now: who is told would remove it too
         self._tell(self._owner, protocol.failed(failure))
+
+    def _remove(self) -> None:
+        """Remove what is to go with the container."""
+        for path in self._request.remove:
+            leftovers.discard(path)
 
     def _leave_directory(self) -> None:
         with contextlib.suppress(OSError):

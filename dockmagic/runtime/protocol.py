@@ -18,6 +18,7 @@ memory file (memfd_create(2)).
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -38,14 +39,21 @@ def send(connection: socket.socket, message: Message, descriptors: Sequence[int]
 
 
 def receive(connection: socket.socket) -> tuple[Message | None, list[int]]:
-    """Next message and its descriptors, close-on-exec and owned by the caller; None at the end of the connection."""
+    """Next message and its descriptors, close-on-exec and owned by the caller; None at the end of the connection.
+
+    Raises OSError, EMFILE where this process can't have so many descriptors.
+    """
     # socket.recv_fds drops its flags argument before Python 3.12, and with it close-on-exec.
     space = socket.CMSG_LEN(MAX_DESCRIPTORS * array("i").itemsize)
-    data, ancillary, _, _ = connection.recvmsg(MAX_MESSAGE, space, socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, flags, _ = connection.recvmsg(MAX_MESSAGE, space, socket.MSG_CMSG_CLOEXEC)
     descriptors = array("i")
     for level, kind, content in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+    if flags & socket.MSG_CTRUNC:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return (json.loads(data) if data else None), list(descriptors)
 
 

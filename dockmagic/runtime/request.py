@@ -34,7 +34,7 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExecRequest:
-    """Run one more process in the container; descriptors as for StartRequest, without a spec."""
+    """Run one more process in the container; it travels in a memory file, before a descriptor for each of `streams`."""
 
     process: Process
     streams: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -108,6 +109,12 @@ class Sandbox:
         """Wait for the end of the process; its exit status, 128+n for signal n."""
         return wait(self.pidfd)
 
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not poll.poll(0)
+
     def discard(self) -> None:
         """End the process, and remove its cgroup."""
         signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
@@ -138,6 +145,10 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
 
     def live(in_v2: bool) -> None:
         ours.close()
+        p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
+        with contextlib.suppress(BlockingIOError):
+            if not theirs.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):  # the monitor died before that
+                os._exit(0)
         place = init.Place(
             site.state_root, f"{site.run_dir}/stage", group, in_v2, "network" in kinds, "cgroup" in kinds
         )

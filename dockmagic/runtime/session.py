@@ -33,7 +33,10 @@ class Session:
         self.streams: tuple[str, ...] = ()
         self.descriptors: tuple[int, ...] = ()
         self._input: Sink | None = None
-        self._open = 0
+        self._input_ended = False
+        self._open: set[int] = set()
+        self._ended: protocol.Message | None = None
+        self._told = False
         self._deadline: float | None = None
         self._interrupts = 0
 
@@ -48,7 +51,7 @@ class Session:
         for name in ("stdout", "stderr"):
             mine, ends[name] = self._pipe()
             self._selector.register(mine, selectors.EVENT_READ, partial(self._on_readable, name, mine))
-            self._open += 1
+            self._open.add(mine)
         self.streams, self.descriptors = tuple(ends), tuple(ends.values())
         return self
 
@@ -67,46 +70,41 @@ class Session:
         process has ended the interrupt goes on its way.
         """
         for descriptor in self.descriptors:
-            os.close(descriptor)
             self._own.remove(descriptor)
-        self._selector.register(connection, selectors.EVENT_READ, None)
+            os.close(descriptor)
+        self._selector.register(connection, selectors.EVENT_READ, partial(self._hear, connection))
         while True:
             try:
-                ended = self._move(connection)
+                self._move(connection)
                 break
             except KeyboardInterrupt:
                 self._interrupt(connection, polite_signal(pid) if init else signal.SIGINT)
         if self._interrupts:
             raise KeyboardInterrupt
-        return ended
+        return self._ended
 
     def _pipe(self) -> tuple[int, int]:
         ends = os.pipe2(os.O_CLOEXEC)
         self._own += ends
         return ends
 
-    def _move(self, connection: socket.socket) -> protocol.Message | None:
-        """Answer events until the end is told and all output has been read."""
-        ended: protocol.Message | None = None
-        while ended is None or self._open:
+    def _move(self, connection: socket.socket) -> None:
+        """Answer events until the end is told and all output has been read.
+
+        An interrupt may come between any two steps, and this is called again: each step can be taken twice.
+        """
+        while not self._told or (self._ended is not None and self._open):
             for key, _ in self._selector.select(self._remaining()):
-                if key.data is not None:
-                    key.data()
-                    continue
-                ended = self._hear(connection)
-                self._selector.unregister(connection)
-                if ended is None:
-                    return None
+                key.data()
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 self._send(connection, signal.SIGKILL)
-        return ended
 
-    @staticmethod
-    def _hear(connection: socket.socket) -> protocol.Message | None:
-        try:
-            return protocol.receive(connection)[0]
-        except OSError:
-            return None
+    def _hear(self, connection: socket.socket) -> None:
+        """Take down what the monitor says of the end; its own end, unless it has said something before."""
+        with contextlib.suppress(OSError):
+            self._ended = protocol.receive(connection)[0] or self._ended
+        self._told = True
+        self._selector.unregister(connection)
 
     def _remaining(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
@@ -116,44 +114,39 @@ class Session:
         if data:
             self._on_output(name, data)
             return
+        self._open.discard(descriptor)
         self._selector.unregister(descriptor)
-        self._open -= 1
 
     def _on_input(self) -> None:
-        """Read some of our standard input for the process; at its end, or when nobody reads it, close the pipe."""
+        """Read some of our standard input for the process."""
         assert self._stdin is not None
-        assert self._input is not None
-        data = os.read(self._stdin, CHUNK)
-        alive = self._input.write(data)
-        if not data or not alive or len(self._input.pending) > HIGH_WATER:
-            self._selector.unregister(self._stdin)
-        if self._input.pending:
-            answer = partial(self._on_writable, ended=not data)
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(self._input.descriptor)
-            self._selector.register(self._input.descriptor, selectors.EVENT_WRITE, answer)
-        elif not data or not alive:
-            self._close_input()
+        if self._input is not None:  # else it was closed by what happened at the same time
+            data = os.read(self._stdin, CHUNK)
+            self._input_ended = not data
+            self._steer(self._input, self._input.write(data))
 
-    def _on_writable(self, ended: bool) -> None:
+    def _on_writable(self) -> None:
         """The process takes more of its input."""
-        assert self._stdin is not None
-        assert self._input is not None
-        alive = self._input.flush()
-        if self._input.pending and alive:
-            return
-        self._selector.unregister(self._input.descriptor)
-        if ended or not alive:
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(self._stdin)
-            self._close_input()
-        elif self._stdin not in self._selector.get_map():
-            self._selector.register(self._stdin, selectors.EVENT_READ, self._on_input)
+        if self._input is not None:
+            self._steer(self._input, self._input.flush())
 
-    def _close_input(self) -> None:
-        assert self._input is not None
-        self._input.close()
-        self._input = None
+    def _steer(self, sink: Sink, alive: bool) -> None:
+        """Wait for more input, or until the process takes what there is; at the end of either close the pipe."""
+        assert self._stdin is not None
+        more = alive and not self._input_ended
+        self._await(self._stdin, more and len(sink.pending) <= HIGH_WATER, selectors.EVENT_READ, self._on_input)
+        self._await(sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, self._on_writable)
+        if not more and not sink.pending:
+            self._input = None
+            sink.close()
+
+    def _await(self, descriptor: int, wanted: bool, event: int, answer: Callable[[], None]) -> None:
+        """Begin or cease to wait for the event."""
+        waiting = descriptor in self._selector.get_map()
+        if wanted and not waiting:
+            self._selector.register(descriptor, event, answer)
+        elif waiting and not wanted:
+            self._selector.unregister(descriptor)
 
     def _interrupt(self, connection: socket.socket, polite: int) -> None:
         """Pass an interrupt on: the first one politely, any further one with force."""

@@ -119,4 +119,5 @@ def rehearse(sandbox: Sandbox, directory: str) -> None:
     os.close(end)
     output.sinks[0].write(b"x")
     output.pump()
+    os.close(source)
     output.finish()

@@ -22,6 +22,7 @@ class Sink:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.pending = bytearray()
+        self.gone = False
         os.set_blocking(descriptor, False)
 
     def write(self, data: bytes) -> bool:
@@ -38,8 +39,8 @@ class Sink:
             pass
         except OSError:
             self.pending.clear()
-            return False
-        return True
+            self.gone = True
+        return not self.gone
 
     def close(self) -> None:
         """Close the pipe; the reader sees its end."""
@@ -61,10 +62,23 @@ class Log:
         if self._file < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o600)
-        now = timestamp(time.time_ns())
-        lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True) if data else []
-        text = "".join(json.dumps({"log": line, "stream": stream, "time": now}) + "\n" for line in lines)
-        os.write(self._file, text.encode())
+        end = f', "stream": {json.dumps(stream)}, "time": "{timestamp(time.time_ns())}"}}\n'
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        entries = [f'{{"log": {json.dumps(line + chr(10))}{end}' for line in lines[:-1]]
+        if lines[-1]:
+            entries.append(f'{{"log": {json.dumps(lines[-1])}{end}')
+        self._append("".join(entries).encode())
+
+    def _append(self, text: bytes) -> None:
+        """Write whole entries; of one that the disk has no room for nothing stays. Raises OSError."""
+        start, written = os.fstat(self._file).st_size, 0
+        try:
+            while written < len(text):
+                written += os.write(self._file, text[written:])
+        except OSError:
+            if written:
+                os.ftruncate(self._file, start + text.rfind(b"\n", 0, written) + 1)
+            raise
 
     def close(self) -> None:
         """Close the file, if anything was written."""
@@ -99,19 +113,23 @@ class Output:
         return any(len(sink.pending) > HIGH_WATER for sink in self.sinks)
 
     def pump(self) -> bool:
-        """Move one chunk on; False at the stream's end."""
+        """Move one chunk on; at the stream's end close the source and return False."""
         data = os.read(self.source, CHUNK)
         if self._log is not None:
             self._write_log(data)
-        for sink in [sink for sink in self.sinks if not sink.write(data)]:
-            self.drop(sink)
+        for sink in self.sinks:
+            sink.write(data)
+        if not data:
+            os.close(self.source)
         return bool(data)
 
     def _write_log(self, data: bytes) -> None:
-        """Log whole lines; the last piece waits for its end, but not for ever and not beyond the stream's end."""
+        """Log whole lines; the last piece waits for its end, unless it is long already or the stream ends."""
         assert self._log is not None
         text = self._incomplete + data
-        cut = text.rfind(b"\n") + 1 if data and len(text) < CHUNK else len(text)
+        cut = text.rfind(b"\n") + 1
+        if not data or len(text) - cut >= CHUNK:
+            cut = len(text)
         self._incomplete = text[cut:]
         if text[:cut]:
             with contextlib.suppress(OSError):  # a full disk costs log lines, never the container
@@ -123,8 +141,7 @@ class Output:
         sink.close()
 
     def finish(self) -> None:
-        """Close the source and, once it has got everything, each reader's pipe."""
-        os.close(self.source)
+        """Wait until each reader has got everything, and close its pipe."""
         for sink in list(self.sinks):
             os.set_blocking(sink.descriptor, True)
             sink.flush()

@@ -94,7 +94,7 @@ def test_a_detached_container_with_rm_removes_itself(engine: Engine, state_root:
     container = detached(engine, "sleep", "0.2", remove=True)
     container.wait()
     until(lambda: engine.containers.ls(all=True) == [])
-    assert list((state_root / "containers").iterdir()) == []
+    until(lambda: not list((state_root / "containers").iterdir()))
 
 
 def test_logs_have_both_streams_with_times_and_a_tail(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -64,7 +65,8 @@ def test_a_reader_that_is_gone_doesn_t_stop_the_others(pipe: tuple[int, int]) ->
     os.close(gone)
     os.write(end, b"x")
     assert out.pump()
-    assert len(out.sinks) == 1
+    assert [sink.gone for sink in out.sinks] == [True, False]
+    assert os.read(pipe[0], CHUNK) == b"x"
     os.close(end)
     out.pump()
     out.finish()
@@ -144,3 +146,76 @@ def test_half_an_entry_waits_for_its_other_half(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text('{"log": "half')
     assert list(read(path)) == []
+
+
+def test_lines_end_with_line_feeds_only(tmp_path: Path) -> None:
+    log = Log(str(tmp_path / "log"))
+    log.write("stdout", "10 %\r20 %\r\nform\x0cfeed\u2028\n".encode())
+    log.close()
+    assert [line.data for line in read(tmp_path / "log")] == [b"10 %\r20 %\r\n", "form\x0cfeed\u2028\n".encode()]
+
+
+def test_a_chunk_s_end_cuts_no_line(tmp_path: Path) -> None:
+    out, end = output(Log(str(tmp_path / "log")))
+    lines = [b"%07d\n" % number for number in range(20_000)]
+    data = b"x" + b"".join(lines)
+    for start in range(0, len(data), CHUNK):
+        os.write(end, data[start : start + CHUNK])
+        out.pump()
+    os.close(end)
+    out.pump()
+    out.finish()
+    assert [line.data for line in read(tmp_path / "log")] == [b"x" + lines[0], *lines[1:]]
+
+
+def test_a_line_without_an_end_is_logged_in_pieces(tmp_path: Path) -> None:
+    out, end = output(Log(str(tmp_path / "log")))
+    for _ in range(3):
+        os.write(end, b"x" * CHUNK)
+        out.pump()
+    assert [len(line.data) for line in read(tmp_path / "log")] == [CHUNK] * 3
+    os.close(end)
+    out.pump()
+    out.finish()
+
+
+def test_what_a_full_disk_has_cut_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    log = Log(str(path))
+    log.write("stdout", b"before\n")
+    room, write = [140], os.write
+
+    def limited(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "full")
+        written = write(descriptor, data[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(os, "write", limited)
+    with pytest.raises(OSError, match="full"):
+        log.write("stdout", b"first\nsecond\nthird\n")
+    room[0] = 10_000
+    log.write("stdout", b"after\n")
+    log.close()
+    assert [line.data for line in read(path)] == [b"before\n", b"first\n", b"after\n"]
+
+
+def test_an_entry_that_a_crash_has_torn_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('{"log": "ha')
+    log = Log(str(path))
+    log.write("stdout", b"lost with it\n")
+    log.write("stdout", b"whole\n")
+    log.close()
+    assert [line.data for line in read(path)] == [b"whole\n"]
+
+
+def test_the_tail_of_a_long_log_is_exact(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = Log(str(path))
+    lines = [b"%d\n" % number for number in range(3000)]
+    log.write("stdout", b"".join(lines))
+    log.close()
+    for count in (0, 1, 2, 999, 2999, 3000, 3001):
+        assert [line.data for line in read(path, tail=count)] == lines[max(0, 3000 - count) :]
