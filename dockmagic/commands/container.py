@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dockmagic.commands import values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
@@ -16,7 +17,7 @@ from dockmagic.commands.output import CappedStreams
 from dockmagic.commands.refused import INSPECT, LOGS, PS, START, Refused, add_refused
 from dockmagic.commands.results import Document, Names, Numbers, Shown
 from dockmagic.commands.table import Table
-from dockmagic.errors import DockmagicError
+from dockmagic.errors import DockmagicError, NotFound
 
 if TYPE_CHECKING:
     from dockmagic.containers import Container
@@ -24,27 +25,39 @@ if TYPE_CHECKING:
     from dockmagic.runtime.logs import LogLine
     from dockmagic.runtime.state import ContainerState
 
+T = TypeVar("T")
 _COLUMNS = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
 _COMMAND_WIDTH = 20
 
 
 def for_each(names: Sequence[str], action: Callable[[str], object], console: Console) -> Names:
     """Act on every name, also after one that fails; the names as they were given. Raises what went wrong at the end."""
-    done: list[str] = []
+
+    def act(name: str) -> str:
+        action(name)
+        return name
+
+    return Names(results_of(names, act, console))
+
+
+def results_of(names: Sequence[str], action: Callable[[str], T | None], console: Console) -> list[T]:
+    """What acting on every name gave, None left out. Raises what went wrong at the end, and shows the results first."""
+    results: list[T] = []
     errors: list[DockmagicError] = []
     for name in names:
         try:
-            action(name)
-            done.append(name)
+            result = action(name)
         except DockmagicError as error:
             errors.append(error)
-    if errors and done:
-        console.write("stdout", "".join(f"{name}\n" for name in done).encode())
+        else:
+            results += [] if result is None else [result]
+    if errors and results:
+        console.write("stdout", "".join(f"{result}\n" for result in results).encode())
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise DockmagicError("\n".join(str(error) for error in errors))
-    return Names(done)
+    return results
 
 
 def _names(parser: CommandParser) -> None:
@@ -77,18 +90,24 @@ def _ps(engine: Engine, args: Namespace, console: Console) -> Table:
 
 def _ps_row(container: Container, now_ns: int, no_trunc: bool) -> tuple[str, ...]:
     """A container's row."""
-    command = " ".join(container.command)
+    command = _command_text(container.command)
     if not no_trunc and len(command) > _COMMAND_WIDTH:
         command = f"{command[: _COMMAND_WIDTH - 1]}…"
     return (
         container.id if no_trunc else short_id(container.id),
         container.image,
-        f'"{command}"',
+        json.dumps(command, ensure_ascii=False),
         ago((now_ns - container.created_ns) / 1e9),
         status_text(container.state(), now_ns),
         "",
         container.name,
     )
+
+
+def _command_text(command: Sequence[str]) -> str:
+    """A command on one line; arguments with a blank stand in quotes, so that one sees where they end."""
+    first, *rest = command
+    return " ".join([first, *(f"'{word}'" if " " in word else word for word in rest)])
 
 
 def status_text(state: ContainerState, now_ns: int) -> str:
@@ -144,13 +163,24 @@ def _rm_arguments(parser: CommandParser) -> None:
 
 
 def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
-    """Remove containers."""
-    return for_each(args.containers, lambda name: engine.containers.get(name).rm(force=args.force), console)
+    """Remove containers; with --force one that isn't there is only mentioned."""
+
+    def remove(name: str) -> str | None:
+        try:
+            engine.containers.get(name).rm(force=args.force)
+        except NotFound as error:
+            if not args.force:
+                raise
+            console.write("stderr", f"{error}\n".encode())
+            return None
+        return name
+
+    return Names(results_of(args.containers, remove, console))
 
 
 def _wait(engine: Engine, args: Namespace, console: Console) -> Numbers:
     """Wait until containers have ended; their exit statuses."""
-    return Numbers([engine.containers.get(name).wait() for name in args.containers])
+    return Numbers(results_of(args.containers, lambda name: engine.containers.get(name).wait(), console))
 
 
 # inspect, logs

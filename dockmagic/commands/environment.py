@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,11 +29,15 @@ def variables(given: Sequence[str], files: Sequence[str], environ: Mapping[str, 
 def file_entries(name: str) -> list[str]:
     """Lines of an environment file: `NAME=value` or `NAME`, comments with # first; quotes are part of the value."""
     try:
-        text = Path(name).expanduser().read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidOption(f"--env-file {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+        content = Path(name).expanduser().read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise InvalidOption(f"--env-file {name}: {error.strerror}") from error
     entries = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        try:
+            line = raw.removesuffix(b"\r").decode()
+        except UnicodeDecodeError as error:
+            raise InvalidOption(f"--env-file {name}, line {number}: {raw!r} isn't UTF-8 text") from error
         entry = line.lstrip()
         if not entry or entry.startswith("#"):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from dockmagic.oci.spec import Mount
 
 _ACCESS = ("ro", "rw")
 _PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
-_IGNORED_BY_LINUX = ("cached", "delegated", "consistent")  # advice for Docker Desktop; it never changes what is seen
+_WITHOUT_EFFECT = ("cached", "delegated", "consistent", "z", "Z")  # for Docker Desktop; labels of SELinux, never set
+_PERCENT = re.compile(r"[0-9]{1,3}%")  # of the memory there is
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 _TMPFS_SWITCHES = ("ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev")
 
@@ -63,14 +65,16 @@ def _bind_options(options: str, text: str) -> tuple[str, ...]:
     """Options of the mount: access and propagation, with Docker's default of "rprivate"."""
     words = [word for word in options.split(",") if word]
     for word in words:
-        if word not in (*_ACCESS, *_PROPAGATION, *_IGNORED_BY_LINUX):
+        if word not in (*_ACCESS, *_PROPAGATION, *_WITHOUT_EFFECT):
             raise InvalidOption(f"{text!r}: the mount option {word!r} isn't available; use {one_of(_ACCESS)}")
+    if set(_ACCESS) <= set(words):
+        raise InvalidOption(f"{text!r}: a mount can't be both ro and rw")
     propagation = [word for word in words if word in _PROPAGATION]
     return ("rbind", "ro" if "ro" in words else "rw", propagation[-1] if propagation else "rprivate")
 
 
 def tmpfs(text: str) -> Mount:
-    """A tmpfs from `/path[:options]`; `noexec,nosuid,nodev` unless said otherwise, and `size=` in bytes."""
+    """A tmpfs from `/path[:options]`; `noexec,nosuid,nodev` unless said otherwise, and `size=` in bytes or percent."""
     destination, _, options = text.partition(":")
     words = [_tmpfs_option(word, text) for word in options.split(",") if word]
     defaults = [word for word in _TMPFS_DEFAULTS if word.removeprefix("no") not in words and word not in words]
@@ -81,7 +85,7 @@ def _tmpfs_option(word: str, text: str) -> str:
     """An option of tmpfs(5), with its size made plain bytes."""
     name, equals, value = word.partition("=")
     if name == "size":
-        return f"size={size_bytes(value)}"
+        return word if _PERCENT.fullmatch(value) else f"size={size_bytes(value)}"
     if name == "mode" and value and all(c in "01234567" for c in value):
         return word
     if name in {"uid", "gid", "nr_inodes"} and value.isdecimal():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import posixpath
 
 from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
@@ -12,9 +13,11 @@ from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import Mount
 
 _TRUE = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"}
 _FALSE = {"no-new-privileges:false", "no-new-privileges=false"}
+_SO_ANYWAY = {"label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"}  # no label, no profile
 
 
 def add_run_flags(parser: CommandParser) -> None:
@@ -61,7 +64,9 @@ def _add_process(parser: CommandParser) -> None:
     group.add_argument("--env-file", action="append", default=[], metavar="FILE", help="read variables from a file")
     group.add_argument("-u", "--user", default="", metavar="USER[:GROUP]", help="run as, by name or number")
     group.add_argument("--group-add", action="append", default=[], metavar="GROUP", help="add a supplementary group")
-    group.add_argument("-w", "--workdir", default="", metavar="DIR", help="working directory")
+    group.add_argument(
+        "-w", "--workdir", default="", type=typed(values.working_directory), metavar="DIR", help="working directory"
+    )
     group.add_argument("-h", "--hostname", default="", metavar="NAME", help="host name")
     group.add_argument("--domainname", default="", metavar="NAME", help="NIS domain name")
     group.add_argument(
@@ -114,8 +119,11 @@ def _add_isolation(parser: CommandParser) -> None:
     group.add_argument(
         "--network", "--net", default="none", type=typed(values.network), metavar="NETWORK", help="none or host"
     )
-    group.add_argument("--cap-add", action="append", default=[], metavar="NAME", help="add a capability, or ALL")
-    group.add_argument("--cap-drop", action="append", default=[], metavar="NAME", help="drop a capability, or ALL")
+    for flag, what in (("--cap-add", "add"), ("--cap-drop", "drop")):
+        group.add_argument(
+            flag, action="append", default=[], type=typed(values.capability), metavar="NAME",
+            help=f"{what} a capability, or ALL",
+        )  # fmt: skip
     group.add_argument(
         "--security-opt", action="append", default=[], metavar="OPTION", help="no-new-privileges, seccomp=unconfined"
     )
@@ -124,6 +132,8 @@ def _add_isolation(parser: CommandParser) -> None:
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
     """What the parsed flags ask for. Raises InvalidOption where flags contradict each other."""
     _check_memory(args)
+    _check_cpus(args.cpus, os.cpu_count())
+    _check_mount_points(args.volume)
     no_new_privileges, seccomp = _security(args.security_opt)
     return RunOptions(
         name=args.name or "",
@@ -145,7 +155,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         tmpfs=tuple(args.tmpfs),
         shm_size_bytes=args.shm_size,
         memory_bytes=args.memory or None,
-        memory_swap_bytes=args.memory_swap or None,
+        memory_swap_bytes=args.memory_swap or None if args.memory else None,
         memory_reservation_bytes=args.memory_reservation or None,
         cpus=args.cpus or None,
         cpu_shares=args.cpu_shares or None,
@@ -179,6 +189,20 @@ def _check_memory(args: Namespace) -> None:
         raise InvalidOption("--memory-reservation can't be more than --memory")
 
 
+def _check_cpus(asked: float | None, there: int | None) -> None:
+    """Raise InvalidOption where more CPUs are asked for than this machine has, as Docker does."""
+    if asked and there and asked > there:
+        raise InvalidOption(f"--cpus {asked:g}: there are only {there} CPUs here; write a number from 0.01 to {there}")
+
+
+def _check_mount_points(mounts: list[Mount]) -> None:
+    """Raise InvalidOption where two directories would be mounted at one place."""
+    places = [posixpath.normpath(mount.destination) for mount in mounts]
+    for place in places:
+        if places.count(place) > 1:
+            raise InvalidOption(f"-v: duplicate mount point {place}; mount one directory there")
+
+
 def _security(given: list[str]) -> tuple[bool, str]:
     """The no_new_privileges flag and the seccomp profile of `--security-opt`."""
     no_new_privileges, seccomp = False, "default"
@@ -189,7 +213,7 @@ def _security(given: list[str]) -> tuple[bool, str]:
             seccomp = "unconfined"
         elif option in {"seccomp=builtin", "seccomp=default"}:
             seccomp = "default"
-        else:
+        elif option not in _SO_ANYWAY:
             raise InvalidOption(
                 f"--security-opt {option} isn't available yet; use no-new-privileges or seccomp=unconfined"
             )

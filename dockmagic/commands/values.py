@@ -6,17 +6,18 @@ Source: docker-units (RAMInBytes), docker/cli opts, and `docker run`'s reference
 from __future__ import annotations
 
 import re
+import signal
 from decimal import Decimal, InvalidOperation
 
 from dockmagic.errors import InvalidOption, one_of
+from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.oci.spec import Rlimit
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_CPU_RANGE = re.compile(r"\d+(-\d+)?")
-_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-]\d+)?|\d{1,2}", re.IGNORECASE)
+_CPU_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _MEMORY_FLOOR_BYTES = 6 << 20
 _SHARES = (2, 262144)
 _LIMITS = (
@@ -35,7 +36,7 @@ def size_bytes(text: str) -> int:
     if match is None:
         raise InvalidOption(f"{text!r} isn't a size; write a number with b, k, m or g, such as 64m")
     number, unit = match.groups()
-    return int(Decimal(number) * 1024 ** _POWER[unit.lower()])
+    return int(Decimal(number) * 1024 ** _POWER[(unit or "").lower()])
 
 
 def memory_bytes(text: str) -> int:
@@ -71,8 +72,9 @@ def cpu_shares(text: str) -> int:
 
 
 def cpu_list(text: str) -> str:
-    """A list of CPUs such as "0-2,4", unchanged."""
-    if not text or not all(_CPU_RANGE.fullmatch(part) for part in text.split(",")):
+    """A list of CPUs such as "0-2,4", unchanged; "" leaves them all."""
+    ranges = [_CPU_RANGE.fullmatch(part) for part in text.split(",")] if text else []
+    if not all(found and int(found[1]) <= int(found[2] or found[1]) for found in ranges):
         raise InvalidOption(f"{text!r} isn't a list of CPUs; write it as 0-2,4")
     return text
 
@@ -94,11 +96,9 @@ def natural(text: str) -> int:
 
 
 def pids_limit(text: str) -> int:
-    """Most tasks at a time; 0 and -1 mean "unlimited" and give -1."""
+    """Most tasks at a time; 0 and less mean "unlimited" and give -1."""
     number = integer(text)
-    if number < -1:
-        raise InvalidOption(f"{text!r} isn't a number of processes; write -1 for no limit")
-    return number or -1
+    return number if number > 0 else -1
 
 
 def ulimit(text: str) -> Rlimit:
@@ -137,21 +137,45 @@ def sampling_s(text: str) -> float:
 
 
 def signal_name(text: str) -> str:
-    """A signal's name or number, unchanged; the engine knows which of them exist."""
-    if _SIGNAL.fullmatch(text) is None:
+    """A signal's name, with or without SIG, or its number, unchanged."""
+    name = re.sub(r"(?<=RTMIN)\+[0-9]{1,2}$|(?<=RTMAX)-[0-9]{1,2}$", "", text.upper().removeprefix("SIG"))
+    known = f"SIG{name}" in signal.Signals.__members__ or (text.isdecimal() and 0 < int(text) < signal.NSIG)
+    if not known:
         raise InvalidOption(f"{text!r} isn't a signal; write a name such as TERM, or a number")
     return text
 
 
 def tail_lines(text: str) -> int | None:
-    """How many of the last lines; None for "all"."""
-    return None if text == "all" else natural(text)
+    """How many of the last lines; None for "all" or a number below 0."""
+    number = -1 if text == "all" else integer(text)
+    return None if number < 0 else number
 
 
 def container_name(text: str) -> str:
-    """A name for a container, in Docker's grammar."""
-    if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", text) is None:
+    """A name for a container, in Docker's grammar; "" has one made up."""
+    if text and re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", text) is None:
         raise InvalidOption(f"{text!r} isn't a name; use letters, digits, _ . and -, two characters or more")
+    return text
+
+
+def capability(text: str) -> str:
+    """A capability by the kernel's name, such as CAP_CHOWN, or ALL; in any case, and with or without CAP_.
+
+    >>> capability("sys_ptrace")
+    'CAP_SYS_PTRACE'
+    """
+    name = text.upper().removeprefix("CAP_")
+    if name == "ALL":
+        return name
+    if f"CAP_{name}" not in ALL_CAPABILITIES:
+        raise InvalidOption(f"{text!r} isn't a capability; write a name such as SYS_PTRACE, or ALL")
+    return f"CAP_{name}"
+
+
+def working_directory(text: str) -> str:
+    """An absolute path in the container, unchanged; "" leaves the image's."""
+    if text and not text.startswith("/"):
+        raise InvalidOption(f"{text!r} isn't an absolute path; write /{text}")
     return text
 
 

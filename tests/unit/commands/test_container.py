@@ -45,7 +45,7 @@ def test_ps_shows_those_that_run_newest_first() -> None:
     lines = str(call(engine, "ps")).splitlines()
     assert lines[0].split("   ")[0] == "CONTAINER ID"
     assert lines[1].endswith("newer")
-    assert '"sh -c while :; do :…"' in lines[2]
+    assert "sh -c 'while :; do …" in lines[2]
     assert "2 minutes ago" in lines[2]
     assert "Up 3 seconds" in lines[2]
     assert len(lines) == 3
@@ -92,6 +92,19 @@ def test_one_failure_does_not_keep_the_others_waiting() -> None:
 def test_several_failures_are_all_told() -> None:
     with pytest.raises(DockmagicError, match="no such container: x\nno such container: y"):
         call(FakeEngine(), "rm", "x", "y")
+
+
+def test_forcing_the_removal_of_what_is_not_there_is_no_failure() -> None:
+    console = FakeConsole()
+    assert call(engine_with(FakeContainer("b")), "rm", "-f", "x", "b", console=console) == ("b",)
+    assert b"no such container: x" in console.streams["stderr"]
+
+
+def test_wait_goes_on_after_a_name_that_is_none() -> None:
+    console = FakeConsole()
+    with pytest.raises(NotFound, match="no such container: x"):
+        call(engine_with(FakeContainer(now=State("exited", exit_status=3))), "wait", "x", "burn", console=console)
+    assert console.streams["stdout"] == b"3\n"
 
 
 def test_wait_gives_exit_statuses() -> None:

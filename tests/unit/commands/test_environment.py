@@ -26,9 +26,14 @@ def test_a_line_of_a_file_that_is_no_variable(tmp_path: Path, line: str) -> None
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="No such file"):
         variables([], [str(tmp_path / "none")], {})
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidOption, match="UTF-8"):
+    (tmp_path / "binary").write_bytes(b"A=1\nB=\xff\xfe\x00\n")
+    with pytest.raises(InvalidOption, match=r"line 2: .* UTF-8"):
         variables([], [str(tmp_path / "binary")], {})
+
+
+def test_only_a_newline_ends_a_line_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "env").write_bytes(b"\xef\xbb\xbfA=1\r\nB=x\x0cy\xe2\x80\xa8z\n# C=1\n\nD=2")
+    assert variables([], [str(tmp_path / "env")], {}) == ("A=1", "B=x\x0cy\u2028z", "D=2")
 
 
 def test_a_variable_without_a_name() -> None:

@@ -30,12 +30,17 @@ def test_a_relative_directory_is_the_callers(monkeypatch: pytest.MonkeyPatch, tm
         ("/a:", "empty part"),
         ("/a:b", "absolute"),
         ("/a:/", "root"),
-        ("/a:/b:z", "'z'"),
+        ("/a:/b:x", "'x'"),
+        ("/a:/b:ro,rw", "both ro and rw"),
     ],
 )
 def test_mounts_that_are_none(text: str, message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         bind(text)
+
+
+def test_labels_of_selinux_change_nothing() -> None:
+    assert bind("/a:/b:ro,Z").options == bind("/a:/b:ro").options
 
 
 def test_a_missing_source_is_made(tmp_path: Path) -> None:
@@ -53,6 +58,7 @@ def test_a_source_that_cannot_be_made(tmp_path: Path) -> None:
 def test_tmpfs_has_dockers_defaults() -> None:
     assert tmpfs("/run") == Mount("/run", "tmpfs", "tmpfs", ("noexec", "nosuid", "nodev"))
     assert tmpfs("/run:exec,size=1m,mode=1777").options == ("nosuid", "nodev", "exec", "size=1048576", "mode=1777")
+    assert "size=10%" in tmpfs("/run:size=10%").options
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_without_flags_the_options_are_the_defaults() -> None:
         ("--cpuset-cpus 0-1", "cpuset_cpus", "0-1"),
         ("--pids-limit -1", "pids_limit", -1),
         ("--ulimit nofile=10:20", "ulimits", (Rlimit("RLIMIT_NOFILE", 10, 20),)),
-        ("--cap-add SYS_PTRACE", "cap_add", ("SYS_PTRACE",)),
+        ("--cap-add SYS_PTRACE", "cap_add", ("CAP_SYS_PTRACE",)),
         ("--cap-drop ALL", "cap_drop", ("ALL",)),
         ("--security-opt no-new-privileges", "no_new_privileges", True),
         ("--security-opt seccomp=unconfined", "seccomp", "unconfined"),
@@ -64,6 +64,12 @@ def test_flags_mean_options(words: str, field: str, value: object) -> None:
 
 def test_swap_goes_with_memory() -> None:
     assert options("-m", "64m", "--memory-swap", "-1", "x").memory_swap_bytes == -1
+    assert options("--memory-swap", "-1", "x").memory_swap_bytes is None
+
+
+@pytest.mark.parametrize("option", ["label=disable", "apparmor=unconfined"])
+def test_what_a_container_never_has_may_be_turned_off(option: str) -> None:
+    assert options("--security-opt", option, "x") == RunOptions()
 
 
 def test_an_empty_entrypoint_clears_the_images() -> None:
@@ -89,6 +95,10 @@ def test_short_switches_may_be_joined() -> None:
         ("-m 64m --memory-swap 32m x", "can't be less"),
         ("-m 8m --memory-reservation 16m x", "can't be more"),
         ("--security-opt apparmor=none x", "apparmor=none isn't available"),
+        ("--cpus 1e6 x", "there are only"),
+        ("-v /a:/m -v /b:/m/ x", "duplicate mount point /m"),
+        ("-w app x", "-w/--workdir: 'app' isn't an absolute path"),
+        ("--cap-drop BOGUS x", "--cap-drop: 'BOGUS' isn't a capability"),
         ("-it x", "-t isn't available yet: there is no terminal"),
         ("-p 8080:80 x", "-p isn't available yet: containers have only a loopback"),
         ("-p8080:80 x", "-p isn't available"),
