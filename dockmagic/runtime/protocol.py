@@ -74,12 +74,16 @@ def connect(path: str) -> socket.socket:
 
 
 def listen(path: str) -> socket.socket:
-    """Socket that listens at `path`; one left there by a dead process is replaced."""
+    """Socket that listens at `path`; one left there by a dead process is replaced.
+
+    It gets this name when it listens already, so that a refused connection always means a dead process.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    listener.bind(path)
+        os.unlink(f"{path}.new")
+    listener.bind(f"{path}.new")
     listener.listen(64)
+    os.rename(f"{path}.new", path)
     return listener
 
 

@@ -96,7 +96,9 @@ class Sandbox:
 
     def expect(self) -> protocol.Message | None:
         """Next message of the process, None at the end; raises Failed where it reports a failure."""
-        message, _ = protocol.receive(self.sync)
+        message = None
+        with contextlib.suppress(ConnectionResetError):  # it was killed before it had read all
+            message, _ = protocol.receive(self.sync)
         if message is not None and message["event"] == "failed":
             raise Failed(protocol.failure(message))
         return message
