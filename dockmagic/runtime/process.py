@@ -31,17 +31,22 @@ _NOT_FOUND: Final = (errno.ENOENT, errno.ENOTDIR)
 _NULL: Final = os.makedev(1, 3)
 _MAX_FILE: Final = 16 << 20  # bytes of /etc/passwd or /etc/group
 _MAX_CAPABILITIES: Final = 64
+_MAX_DESCRIPTORS: Final = (1 << 31) - 1
 
 
-def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int]) -> NoReturn:
-    """Turn into the process of the spec; raises Failed up to the very execve."""
+def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int) -> NoReturn:
+    """Turn into the process of the spec; raises Failed up to the very execve.
+
+    Of the descriptors only `sync` stays open until then.
+    """
     credentials = _credentials(process.user)
     environment = _environment(process.env, credentials.home)
     with stage("rlimits", "set resource limits"):
         _set_rlimits(process.rlimits)
-    _change_directory(process.cwd)
     with stage("stdio", "give the streams to the user"):
         _hand_over(stdio, credentials.uid)
+    _close_all_but(sync)
+    _change_directory(process.cwd)
     if not process.no_new_privileges:  # then a filter needs CAP_SYS_ADMIN, which is about to go
         _filter(seccomp_filter)
     with stage("user", "take on the user's identity"):
@@ -133,6 +138,12 @@ def _hand_over(stdio: tuple[int, int, int], uid: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EROFS, errno.EINVAL):
                 raise
+
+
+def _close_all_but(sync: int) -> None:
+    """Close what comes from the host: a path of the container's may lead through /proc/self/fd."""
+    os.closerange(3, sync)
+    os.closerange(sync + 1, _MAX_DESCRIPTORS)
 
 
 def _open_null(number: int) -> None:
