@@ -59,3 +59,17 @@ def test_what_every_container_needs_becomes_a_layer_that_changes_nothing_else(tm
     ]
     status = (layer / "etc").stat()
     assert (status.st_mode & 0o7777, status.st_mtime_ns) == (0o711, 5)
+
+
+def test_a_link_in_the_way_of_a_stub_is_not_followed(tmp_path: Path) -> None:
+    upper, victim = tmp_path / "upper", tmp_path / "victim"
+    upper.mkdir()
+    stubs: Stubs = []
+    make_stub(str(upper), "/data/at/sub", directory=True, stubs=stubs)
+    (upper / "data" / "at").rename(upper / "old")
+    (upper / "data" / "at").symlink_to(victim)
+    (victim / "sub").mkdir(parents=True)
+    os.utime(victim, ns=(5, 5))
+    remove_stubs(str(upper), [], stubs)
+    assert [path.name for path in victim.iterdir()] == ["sub"]
+    assert victim.stat().st_mtime_ns == 5

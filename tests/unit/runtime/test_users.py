@@ -56,3 +56,15 @@ def test_an_image_without_files_has_numbers_only() -> None:
     assert resolve(User(), "", "") == Credentials(0, 0, (), "/")
     with pytest.raises(UnknownUser):
         resolve(User(username="root"), "", "")
+
+
+@pytest.mark.parametrize("number", [str(MAX_ID + 1), "4294967295", "9" * 5000])
+def test_an_entry_whose_number_is_out_of_range_counts_for_nothing(number: str) -> None:
+    for name in ("app", number):
+        with pytest.raises(UnknownUser):
+            resolve(User(username=name), f"app:x:{number}:0::/:/bin/sh\n", "")
+
+
+def test_only_a_line_feed_ends_an_entry() -> None:
+    with pytest.raises(UnknownUser):
+        resolve(User(username="app"), "me:x:7:7:\x0bapp:x:0:0::/:/bin/sh\n", "")
