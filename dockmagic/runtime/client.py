@@ -19,7 +19,7 @@ from typing import Final
 from dockmagic.errors import StartFailed, Unsupported
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import launcher, protocol
+from dockmagic.runtime import launcher, leftovers, protocol
 from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
@@ -99,6 +99,7 @@ class Client:
         """Write the container's generated files for a start inside the context; raises Unsupported."""
         with contextlib.ExitStack() as stack:
             try:
+                stack.enter_context(leftovers.claim(container_directory(self.run_dir, container_id)))
                 stack.enter_context(generated_files(self.run_dir, container_id, spec, network))
             except OSError as error:
                 why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"

@@ -11,6 +11,7 @@ says what was asked for; the monitor, or the record it left, says how things are
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -128,7 +129,8 @@ class Containers:
             try:
                 lock = _make(directory, below.stat(), once)
             except OSError as error:
-                raise StoreError(f"cannot make {directory}: {error.strerror}; is the disk full?") from error
+                hint = "free some space" if error.errno == errno.ENOSPC else "choose another state root"
+                raise StoreError(f"cannot make {directory}: {error.strerror}; {hint} and try again") from error
             with lock:
                 yield container_id
         except BaseException:
@@ -204,7 +206,7 @@ class Containers:
     def _alone(self, container_id: str) -> Iterator[None]:
         """Nobody else starts the container meanwhile; raises InvalidState where somebody has, NotFound."""
         try:
-            lock = _lock(self.directory(container_id), fcntl.LOCK_EX)
+            lock = leftovers.lock(self.directory(container_id), fcntl.LOCK_EX)
         except FileNotFoundError as error:
             raise NotFound("container", container_id[:12], "it has been removed") from error
         with lock:
@@ -285,7 +287,7 @@ class Containers:
 
     def _collect_one(self, directory: Path) -> None:
         """Remove the container unless somebody is making or starting it, it runs, or it is somebody's to start."""
-        with contextlib.suppress(OSError), _lock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with contextlib.suppress(OSError), leftovers.lock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if self._abandoned(directory) and self._client.record(directory.name) is None:
                 self.delete(directory.name)
 
@@ -302,14 +304,8 @@ class Containers:
 
 
 def _make(directory: Path, like: os.stat_result, once: bool) -> ExitStack:
-    """Make a container's directory; the lock on it. Made again where a collector was quicker than the lock."""
-    while True:
-        directory.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            lock = _lock(directory, fcntl.LOCK_SH)
-            if directory.exists():
-                break
-            lock.close()
+    """Make a container's directory; the lock that protects it."""
+    lock = leftovers.claim(directory)
     try:
         if once:
             (directory / "state.json").write_text(json.dumps(encode(Record())))
@@ -322,19 +318,6 @@ def _make(directory: Path, like: os.stat_result, once: bool) -> ExitStack:
         lock.close()
         raise
     return lock
-
-
-def _lock(directory: Path, operation: int) -> ExitStack:
-    """Hold a flock(2) on the directory while the returned context lasts."""
-    stack = ExitStack()
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    stack.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, operation)
-    except BaseException:
-        stack.close()
-        raise
-    return stack
 
 
 def _row(row: sqlite3.Row) -> Row:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 from dockmagic.runtime import protocol
 from dockmagic.runtime.cgroup.group import Group, leftovers
@@ -14,6 +17,7 @@ from dockmagic.runtime.request import CONTROL_SOCKET, root_key
 from dockmagic.trees import remove_tree
 
 YOUNG_S = 10.0  # what is younger may be in the making
+_TRIES = 20
 
 
 def collect(state_root: str, run_dir: str, hierarchies: Hierarchies, *, groups_older_than_s: float = YOUNG_S) -> None:
@@ -27,7 +31,7 @@ def collect(state_root: str, run_dir: str, hierarchies: Hierarchies, *, groups_o
     with contextlib.suppress(FileNotFoundError):
         for entry in list(os.scandir(run_dir)):
             if entry.is_dir() and len(entry.name) == 32:
-                _collect_directory(entry.path, now - YOUNG_S)
+                _collect_directory(entry.path)
 
 
 def _older(paths: Iterable[str], time_s: float) -> bool:
@@ -38,19 +42,41 @@ def _older(paths: Iterable[str], time_s: float) -> bool:
     return True
 
 
-def _collect_directory(path: str, time_s: float) -> None:
-    """Remove a container's run-time directory if its monitor is dead, or if it got none since that time."""
-    try:
-        protocol.connect(f"{path}/{CONTROL_SOCKET}").close()
-    except ConnectionRefusedError:
-        dead = True
-    except OSError:
-        dead = _older([path], time_s)
-    else:
-        dead = False
-    if dead:
-        with contextlib.suppress(OSError):
+def _collect_directory(path: str) -> None:
+    """Remove a container's run-time directory unless it has a monitor, or is being started."""
+    with contextlib.suppress(OSError), lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        try:
+            protocol.connect(f"{path}/{CONTROL_SOCKET}").close()
+        except (ConnectionRefusedError, FileNotFoundError):
             remove_tree(path)
+
+
+def claim(directory: str | os.PathLike[str]) -> ExitStack:
+    """Make a directory where there is none, and protect it from collectors while the returned context lasts.
+
+    It is made again where a collector was quicker than the lock. Raises OSError.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            held = lock(directory, fcntl.LOCK_SH)
+            if os.path.exists(directory):
+                return held
+            held.close()
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), directory)
+
+
+def lock(directory: str | os.PathLike[str], operation: int) -> ExitStack:
+    """Hold a flock(2) on the directory while the returned context lasts."""
+    stack = ExitStack()
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BaseException:
+        stack.close()
+        raise
+    return stack
 
 
 def discard(directory: str | os.PathLike[str]) -> None:

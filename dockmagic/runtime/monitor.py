@@ -225,7 +225,8 @@ class Monitor:
         """Do what is asked; at the end of a connection forget it, and end what ran in its foreground."""
         try:
             message, descriptors = protocol.receive(connection)
-        except OSError:
+        except OSError as error:  # gone, or no descriptors left here
+            self._tell(connection, _failed(error))
             message, descriptors = None, []
         if message is None:
             self._hung_up(connection)
@@ -235,7 +236,7 @@ class Monitor:
         except Failed as error:
             self._tell(connection, protocol.failed(error.failure))
         except OSError as error:
-            self._tell(connection, protocol.failed(Failure("monitor", error.errno or 0, describe(error))))
+            self._tell(connection, _failed(error))
 
     def _do(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
         """Dispatch one request; raises Failed."""
@@ -338,3 +339,8 @@ class Monitor:
         """Send a message to somebody who may be gone."""
         with contextlib.suppress(OSError):
             protocol.send(connection, message)
+
+
+def _failed(error: OSError) -> protocol.Message:
+    """The message for a request that this process couldn't fulfil."""
+    return protocol.failed(Failure("monitor", error.errno or 0, describe(error)))
