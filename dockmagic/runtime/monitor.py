@@ -135,6 +135,13 @@ class Monitor:
             self._sandbox.unmount()
         self._sandbox.group.remove()
         self._remove()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Stay until slow readers have got everything; who asks meanwhile sees at once that nothing runs."""
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket) and key.fileobj is not self._owner:
+                key.fileobj.close()
         for output in self._outputs:
             output.finish()
 

@@ -64,12 +64,14 @@ def test_a_reader_that_stands_still_holds_up_nobody_else(engine: Engine) -> None
     options = RunOptions(command=("sh", "-c", "seq 1 100000"), name="still")
     with ThreadPoolExecutor(1) as threads:
         result = threads.submit(lambda: engine.containers.run("busybox", options, on_event=still))
-        assert seen.wait(10)
-        container = engine.containers.get("still")
-        until(lambda: container.state().status == "exited")
-        assert container.wait() == 0
-        assert sum(len(line.data) for line in container.logs()) == 588_895
-        go_on.set()
+        try:
+            assert seen.wait(10)
+            container = engine.containers.get("still")
+            until(lambda: container.state().status == "exited")
+            assert container.wait() == 0
+            assert sum(len(line.data) for line in container.logs()) == 588_895
+        finally:
+            go_on.set()
         assert result.result(20).exit_status == 0
     container.rm()
 
