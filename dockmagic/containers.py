@@ -327,7 +327,6 @@ def exec_process(process: Process, options: ExecOptions) -> Process:
         env=tuple(f"{name}={value}" for name, value in merged.items()),
         user=User(username=options.user) if options.user else process.user,
         cwd=options.workdir or process.cwd,
-        oom_score_adj=None,
     )
 
 

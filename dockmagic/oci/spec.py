@@ -7,7 +7,6 @@ up in the container's own passwd after pivot_root) and `Linux.seccomp_filter` (a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -87,7 +86,6 @@ class Process:
     capabilities: Capabilities = field(default_factory=Capabilities)
     rlimits: tuple[Rlimit, ...] = ()
     no_new_privileges: bool = False
-    oom_score_adj: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +142,9 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A namespace: type "pid", "mount", "uts", "ipc", "network", "cgroup" or "user"; new unless `path` names one."""
+    """A new namespace of type "pid", "mount", "uts", "ipc", "network" or "cgroup"."""
 
     type: str
-    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +157,6 @@ class Linux:
     devices: tuple[Device, ...] = ()
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
-    sysctl: Mapping[str, str] = field(default_factory=dict)
     seccomp_filter: str = ""
 
 
@@ -174,4 +170,3 @@ class Spec:
     domainname: str = ""
     mounts: tuple[Mount, ...] = ()
     linux: Linux = field(default_factory=Linux)
-    annotations: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
@@ -134,8 +134,6 @@ def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sy
 
 def _mount_root(spec: Spec, binds: Iterator[int]) -> None:
     """Put the image's tree on ROOTFS: an overlay, or a directory of the host."""
-    if spec.linux.sysctl:
-        _write_sysctls(spec.linux.sysctl)
     if spec.root.overlay is None:
         with stage("rootfs", f"mount the root {spec.root.path}"):
             m.move_mount(next(binds), "", m.AT_FDCWD, ROOTFS, m.MOVE_MOUNT_F_EMPTY_PATH)
@@ -154,17 +152,6 @@ def within(state_root: str, overlay: Overlay) -> Overlay:
 
     lower = tuple(moved(path) for path in overlay.lower)
     return Overlay(lower, moved(overlay.upper), moved(overlay.work), overlay.volatile)
-
-
-def _write_sysctls(sysctls: Mapping[str, str]) -> None:
-    """Set kernel parameters of the container's namespaces, through a proc that isn't read-only yet."""
-    with stage("sysctl", "set kernel parameters"):
-        os.mkdir("/sysctl")
-        m.mount("proc", "/sysctl", "proc", 0)
-        for name, value in sysctls.items():
-            with open(f"/sysctl/sys/{name.replace('.', '/')}", "w") as file:
-                file.write(value)
-        m.umount2("/sysctl", m.MNT_DETACH)
 
 
 def _move_tree(tree: str, stubs: Stubs) -> None:

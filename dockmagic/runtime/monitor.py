@@ -254,10 +254,6 @@ class Monitor:
                 self._tell(connection, {"event": "state", **encode(self._record)})
             case "signal":
                 self._signal(connection, message["signal"])
-            case "attach":
-                for output, descriptor in zip(self._start.outputs, descriptors, strict=True):
-                    output.sinks.append(Sink(descriptor))
-                self._waiters.append(connection)
             case "exec":
                 asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
                 os.close(descriptors[0])

@@ -8,7 +8,7 @@
       |                       |                     |-- go -------------->|
       |<- started | failed -------------------------|<- failed | EOF -----|    EOF: execve(2) went well
       |<- exited -----------------------------------|
-      |-- wait, signal, exec, attach, state ------->|                          over the monitor's own socket
+      |-- wait, signal, exec, state --------------->|                          over the monitor's own socket
       |-- bye --------------->|
 
 All sockets are SOCK_SEQPACKET, so that a message is one packet. A spec can be larger than a packet and travels in a

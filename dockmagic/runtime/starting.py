@@ -43,7 +43,6 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     begun = Start(spec, outputs)
     with stage("cgroup", "set limits"):
         begun.warnings = sandbox.limit(spec.linux.resources)
-    adjust_oom_score(sandbox.pid, spec.process.oom_score_adj)
     with stage("monitor", "listen for requests"):
         os.makedirs(directory, mode=0o700, exist_ok=True)
         begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
@@ -95,13 +94,6 @@ def standard_input(given: int | None, asked: request.StartRequest) -> int:
         return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     end, _kept_open_by_this_process = os.pipe2(os.O_CLOEXEC)
     return end
-
-
-def adjust_oom_score(pid: int, adjustment: int | None) -> None:
-    """Make the kernel kill this process earlier or later when memory runs out; raises Failed."""
-    if adjustment is not None:
-        with stage("oom_score_adj", "set --oom-score-adj"), open(f"/proc/{pid}/oom_score_adj", "w") as file:
-            file.write(str(adjustment))
 
 
 def rehearse(sandbox: Sandbox, directory: str) -> None:

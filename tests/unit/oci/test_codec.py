@@ -25,7 +25,6 @@ SPEC = Spec(
     linux=Linux(
         resources=Resources(Memory(1, -1), CPU(quota=5, period=6), 7, defaults.DEVICE_RULES),
         devices=defaults.DEVICES,
-        sysctl={"net.core.somaxconn": "5"},
     ),
 )
 
