@@ -25,7 +25,7 @@ from dockmagic.engine import default_root
 from dockmagic.runtime.request import root_key
 
 MARK = "DOCKMAGIC_TEST_RUN"
-PATIENCE_S = 8.0  # for what goes away by itself: launchers, parked sandboxes, interfaces
+PATIENCE_S = 20.0  # for what goes away by itself: launchers, parked sandboxes, interfaces
 _POLL_S = 0.05
 _KEY = re.compile(r"/dockmagic/([0-9a-f]{8})(?:[-/]|$)", re.MULTILINE)
 
