@@ -24,6 +24,7 @@ from dockmagic.oci.spec import (
 )
 
 CPU_PERIOD_US = 100_000
+MOST_MOUNTS = 180  # each is a descriptor in one message, which holds 253 (SCM_MAX_FD)
 MINIMUM_MEMORY_BYTES = 6 << 20  # Docker's limit: less doesn't let a process start
 
 
@@ -93,7 +94,12 @@ def capabilities(add: Iterable[str], drop: Iterable[str]) -> Capabilities:
 
 
 def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
-    """The default file systems, the generated files, then what the user mounts; a user's mount wins its place."""
+    """The default file systems, the generated files, then what the user mounts; a user's mount wins its place.
+
+    Raises InvalidOption for more of them than can be handed over at once.
+    """
+    if len(options.mounts) > MOST_MOUNTS:
+        raise InvalidOption(f"--volume: {len(options.mounts)} mounts are too many; at most {MOST_MOUNTS} are possible")
     chosen = options.tmpfs + options.mounts
     taken = {mount.destination for mount in chosen}
     generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())

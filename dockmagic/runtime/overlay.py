@@ -6,6 +6,7 @@ since Linux 6.5 understand.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from typing import Final
@@ -20,6 +21,9 @@ _PLAIN: Final = ("index=off", "redirect_dir=off", "metacopy=off")
 
 def mount_overlay(overlay: Overlay, target: str) -> None:
     """Mount the layers on `target`; raises OSError."""
+    if overlay.volatile:  # an earlier try, killed since, leaves a mark that forbids another
+        with contextlib.suppress(OSError):
+            os.rmdir(f"{overlay.work}/work/incompat/volatile")
     lower, common = _relative(overlay.lower)
     options = [f"lowerdir={':'.join(_escaped(path) for path in lower)}", *_options(overlay)]
     data = ",".join(options)

@@ -160,3 +160,10 @@ def test_a_run_directory_that_can_t_be_written_is_named(engine: Engine) -> None:
     with pytest.raises(Unsupported, match="/proc/self/fdinfo/run"):
         engine.containers.run("busybox", RunOptions(command=("true",), remove=True), on_event=Collector())
     assert engine.containers.ls(all=True) == []
+
+
+def test_a_start_whose_first_try_was_killed_after_mounting(engine: Engine, state_root: Path) -> None:
+    container = engine.containers.create("busybox", RunOptions(command=("sh", "-c", "exit 5"), remove=True))
+    (state_root / "containers" / container.id / "work/work/incompat/volatile").mkdir(parents=True)
+    container.start()
+    until(lambda: engine.containers.ls(all=True) == [])

@@ -89,6 +89,12 @@ def test_a_users_mount_takes_the_place_of_a_default_one() -> None:
     assert [mount for mount in spec(tmpfs=(shm,)).mounts if mount.destination == "/dev/shm"] == [shm]
 
 
+def test_mounts_beyond_what_a_message_holds_are_refused() -> None:
+    many = tuple(Mount(f"/{number}", "bind", "/srv", ("rbind",)) for number in range(181))
+    with pytest.raises(InvalidOption, match="181 mounts are too many"):
+        spec(mounts=many)
+
+
 def test_the_hosts_network_means_no_namespace_and_no_name_of_its_own() -> None:
     shared = spec(network="host")
     assert Namespace("network") not in shared.linux.namespaces
