@@ -164,12 +164,12 @@ def capability(text: str) -> str:
     >>> capability("sys_ptrace")
     'CAP_SYS_PTRACE'
     """
-    name = text.upper().removeprefix("CAP_")
-    if name == "ALL":
-        return name
-    if f"CAP_{name}" not in ALL_CAPABILITIES:
+    if text.upper() == "ALL":
+        return "ALL"
+    name = f"CAP_{text.upper().removeprefix('CAP_')}"
+    if name not in ALL_CAPABILITIES:
         raise InvalidOption(f"{text!r} isn't a capability; write a name such as SYS_PTRACE, or ALL")
-    return f"CAP_{name}"
+    return name
 
 
 def working_directory(text: str) -> str:

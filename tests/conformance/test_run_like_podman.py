@@ -1,0 +1,306 @@
+"""`dockmagic run` beside `podman run`: the same arguments on the same images, compared by status, output and words.
+
+Both take their flags from `docker run`. Where they differ on purpose, a table has the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dockmagic.engine import Engine
+from tests.leaks import Watch
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("podman", "skopeo", "runc")]
+
+Done = subprocess.CompletedProcess[str]
+Run = Callable[[str], Done]
+Both = Callable[[str], tuple[Done, Done]]
+
+FILES = {
+    "script": "#!/bin/sh\necho script $0 $#\n",
+    "noexec": "#!/bin/sh\n",
+    "noshebang": "echo no shebang\n",
+    "badinterp": "#!/no/such/interpreter\n",
+    "variables": "\ufeff# comment\n\nFOO=bar # no comment\n  IND=1\nQUOTED='x y'\nFROM_HERE\nNOT_HERE\nEMPTY=\n",
+    "nameless": "A=1\n=x\n",
+}
+DOCKERFILES = {
+    "probe": r"""FROM busybox
+RUN printf 'root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n' > /etc/passwd \
+ && printf 'root:x:0:\nalice:x:1000:\naudio:x:29:alice\nvideo:x:44:\n' > /etc/group \
+ && mkdir -p /home/alice
+COPY --chmod=755 script noshebang badinterp /t/
+COPY --chmod=644 noexec /t/
+ENV A=image B=image
+CMD ["echo", "of the image"]
+""",
+    "entry": 'FROM probe\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n',
+    "user": "FROM probe\nUSER alice\nWORKDIR /home/alice/sub\nCMD pwd; id\n",
+    "bare": "FROM scratch\nCOPY script /\n",
+}
+
+SAME = (
+    # what is run
+    "busybox echo hi",
+    "probe",
+    "probe echo -- --rm -it",
+    "entry",
+    "--entrypoint echo entry a b",
+    '--entrypoint "" entry echo plain',
+    "user",
+    "user ls -ld .",
+    "-- busybox echo hi",
+    "busybox -- echo hi",
+    """busybox sh -c 'echo "$0" $#' a "b c" "" """,
+    "busybox printf 'tab\\tü €\\n'",
+    # statuses and streams
+    "busybox sh -c 'echo out; echo err >&2; exit 3'",
+    "busybox sh -c 'exit 255'",
+    "busybox sh -c 'sh -c \"kill -9 \\$\\$\"; echo $?'",
+    "busybox cat",
+    "-i busybox cat",
+    "-i=false busybox cat",
+    # environment
+    "-e K=v -e E= -e FROM_HERE -e NOT_HERE busybox sh -c 'echo $K [${E-unset}] $FROM_HERE [${NOT_HERE-unset}]'",
+    "-e A=1 -e A=2 --env B probe sh -c 'echo $A [$B]'",
+    "-e PATH=/t probe script x",
+    "--env-file variables probe sh -c 'echo [$FOO] [$IND] [$QUOTED] [$FROM_HERE] [${NOT_HERE-}] [${EMPTY-unset}]'",
+    "--env-file variables -e FOO=flag busybox sh -c 'echo $FOO'",
+    # user, directory, names
+    "-u alice probe sh -c 'id; echo $HOME; pwd'",
+    "-u 1000 probe sh -c 'id; echo $HOME'",
+    "-u 4242 probe sh -c 'id -u; echo $HOME'",
+    "-u alice:video probe id",
+    "-u 0:0 user id",
+    '-u "" user id',
+    "-u 1000:1000 --group-add video probe id",
+    "-w /t probe ./script x",
+    "-w / user pwd",
+    "-h -x busybox hostname",
+    "--hostname=a.example.org busybox hostname",
+    # files
+    "--read-only --tmpfs /tmp busybox touch /tmp/x",
+    "--read-only busybox touch /dev/shm/x",
+    "--read-only=true busybox touch /x",
+    "--tmpfs /x:size=1m,mode=700,exec busybox sh -c 'ls -ld /x | cut -c1-10; df -k /x | tail -1 | cut -c20-40'",
+    "--tmpfs /x:ro busybox touch /x/y",
+    "--tmpfs /x:size=10% busybox true",
+    "-v ./files:/m:ro busybox touch /m/x",
+    "-v ./files:/m:ro,Z busybox touch /m/x",
+    "-v ./files:/m:z busybox ls /m",
+    "-v ./files/script:/script busybox sh /script a",
+    "-v ./files:/etc/new/deep busybox ls /etc/new/deep",
+    "--shm-size 1m busybox sh -c 'df -k /dev/shm | tail -1 | cut -c20-40'",
+    # limits
+    "-m 64m --memory-swap -1 -c 512 --cpus .5 busybox true",
+    "-m '64 m' --cpuset-cpus 0 --pids-limit -2 busybox true",
+    "-m 64MiB --memory-reservation 32m --cpus 0 busybox true",
+    "-m 67108864b --cpuset-cpus '' busybox true",
+    "-m 0 --memory-swap -1 busybox true",
+    "--pids-limit 1 busybox sh -c 'ls | cat'",
+    "--ulimit nofile=100:200 busybox sh -c 'ulimit -n; ulimit -Hn'",
+    "--ulimit core=0 busybox sh -c 'ulimit -c'",
+    # privileges
+    "--cap-drop all busybox grep Cap /proc/self/status",
+    "--cap-drop ALL --cap-add chown busybox grep Cap /proc/self/status",
+    "--cap-drop All --cap-add Cap_Kill busybox grep Cap /proc/self/status",
+    "--security-opt no-new-privileges busybox grep NoNewPrivs /proc/self/status",
+    "--security-opt seccomp=unconfined busybox grep Seccomp: /proc/self/status",
+    "--security-opt label=disable busybox true",
+    "--security-opt apparmor=unconfined busybox true",
+    # labels, names
+    "-l a=b --label c --name ok.name_1-2 --stop-signal INT --stop-timeout 3 --rm=true busybox true",
+    '--name "" --read-only=false -l a= busybox touch /x',
+)
+
+REFUSED = (
+    ("bare", 125, "CMD"),
+    ("--entrypoint '' entry", 125, "command"),
+    ("--entrypoint 'echo a' probe", 127, "executable file not found in"),
+    ("busybox nonsense", 127, '"nonsense": executable file not found in'),
+    ("busybox /etc", 126, "permission denied"),
+    ("-w /t probe script", 127, "executable file not found in"),
+    ("-e PATH= probe echo x", 127, "executable file not found in"),
+    ("-e =x busybox true", 125, "=x"),
+    ("--env-file nameless busybox true", 125, "=x"),
+    ("--env-file missing busybox true", 125, "(?i)no such file or directory"),
+    ("--tmpfs x busybox true", 125, "absolute path"),
+    ("--tmpfs /x:bogus busybox true", 125, "bogus"),
+    ("-v a:b:c:d busybox true", 125, "a:b:c:d"),
+    ("-v :/m busybox true", 125, "empty"),
+    ("-v ./files:/m:bogus busybox true", 125, "option"),
+    ("-v ./files:/m:ro,rw busybox true", 125, "rw"),
+    ("-v .:/m -v ./files:/m busybox true", 125, "duplicate mount"),
+    ("-m -5m busybox true", 125, "-5m"),
+    ("-m 64mm busybox true", 125, "64mm"),
+    ("-m 64m --memory-swap 32m busybox true", 125, "memory"),
+    ("-m 64m --memory-reservation 128m busybox true", 125, "memory"),
+    ("--cpus 0.001 busybox true", 125, "(?i)cpu"),
+    ("-c -5 busybox true", 125, "-5"),
+    ("--cpuset-cpus 1-0 busybox true", 125, "1-0"),
+    ("--cpuset-cpus 9999 busybox true", 125, "9999"),
+    ("--ulimit nofile=200:100 busybox true", 125, "soft limit"),
+    ("--ulimit bogus=1 busybox true", 125, "bogus"),
+    ("--cap-add BOGUS busybox true", 125, "capability"),
+    ("--security-opt bogus busybox true", 125, "bogus"),
+    ("-l =b busybox true", 125, "=b"),
+    ("--name -bad busybox true", 125, "name"),
+    ("--stop-signal BOGUS busybox true", 125, "BOGUS"),
+    ("--stop-timeout -1 busybox true", 125, "-1"),
+    ("--read-only=maybe busybox true", 125, "maybe"),
+    ("--bogus busybox true", 125, "unknown flag"),
+    ("-ix busybox true", 125, "-x"),
+    ("--memory", 125, "argument"),
+    ("UPPER true", 125, "lower"),
+    ("busybox@sha256:00 true", 125, "(?i)reference"),
+)
+
+MEANT = (
+    ("-w /new/dir busybox pwd", 0, "Docker makes a working directory that is missing"),
+    ("-w rel busybox pwd", 125, "Docker refuses a relative one as a mistake in the flags"),
+    ("-u nobody-here probe id", 125, "Docker resolves users before it starts anything"),
+    ("--entrypoint '[\"echo\"]' probe", 127, "Docker's flag takes one word"),
+    ("-e '' busybox true", 125, "Docker refuses a variable without a name"),
+    ("probe /t/noshebang", 126, "the runtime's word is kept: the file was found and can't be executed"),
+    ("probe /t/badinterp", 127, "the runtime's word is kept: the interpreter wasn't found"),
+    ("--read-only busybox touch /tmp/x", 1, "Docker has no tmpfs on /tmp unless asked"),
+    ("-m 1m busybox true", 125, "Docker has a least limit"),
+    ("-m 64m --memory-swap 0 busybox true", 0, "Docker takes 0 as unset"),
+    ("--cpus 1000 busybox true", 125, "Docker refuses more CPUs than there are"),
+    ("--cpu-shares 1 busybox true", 125, "a weight out of range is a mistake in the flags"),
+    ("--name x busybox true", 125, "Docker's names have two characters or more"),
+    ("-v ./files:/ busybox true", 125, "Docker refuses to cover the root"),
+    ("--domainname example.org busybox cat /proc/sys/kernel/domainname", 0, "Docker has the flag"),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that both programs are called in, with the files of the cases."""
+    place = tmp_path_factory.mktemp("p")  # podman wants a short path
+    (place / "files").mkdir()
+    for name, text in FILES.items():
+        (place / "files" / name).write_text(text)
+        (place / name).write_text(text)
+    return place
+
+
+@pytest.fixture(scope="module")
+def environment(place: Path, watch: Watch) -> dict[str, str]:
+    """The environment of both programs."""
+    return {**os.environ, "DOCKMAGIC_ROOT": str(place / "state"), "FROM_HERE": "here"}
+
+
+@pytest.fixture(scope="module")
+def layout(place: Path) -> Path:
+    """An image layout with the images of the cases, which are in dockmagic's state root too."""
+    engine = Engine(place / "state")
+    try:
+        engine.images.bootstrap("busybox")
+        for name, text in DOCKERFILES.items():
+            engine.build(text, context=place, tags=(name,))
+        manifests = [(name, engine.images.get(name)) for name in ("busybox", *DOCKERFILES)]
+    finally:
+        engine.close()
+    (place / "blobs").symlink_to(place / "state" / "blobs")
+    (place / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    index = [
+        {
+            "mediaType": image.manifest.media_type,
+            "digest": str(image.manifest_digest),
+            "size": (place / "blobs" / str(image.manifest_digest).replace(":", "/")).stat().st_size,
+            "annotations": {"org.opencontainers.image.ref.name": name},
+        }
+        for name, image in manifests
+    ]
+    (place / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": index}))
+    return place
+
+
+@pytest.fixture(scope="module")
+def dockmagic(layout: Path, environment: dict[str, str]) -> Run:
+    """Run a container with dockmagic."""
+    return _runner([sys.executable, "-m", "dockmagic", "run", "--rm", "--network", "none"], layout, environment)
+
+
+@pytest.fixture(scope="module")
+def podman(layout: Path, environment: dict[str, str]) -> Iterator[Run]:
+    """Run a container with podman, whose mount and cgroups go at the end."""
+    root, runroot = layout / "root", layout / "run"
+    for name in ("busybox", *DOCKERFILES):
+        storage = f"containers-storage:[overlay@{root}+{runroot}]docker.io/library/{name}:latest"
+        subprocess.run(["skopeo", "copy", "-q", f"oci:{layout}:{name}", storage], check=True, timeout=60)
+    parent = f"/peer-{os.getpid()}"
+    command = [
+        *("podman", "--root", root, "--runroot", runroot, "--tmpdir", layout / "tmp", "--storage-driver", "overlay"),
+        *("--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc", "run", "--rm"),
+        *("--pull", "never", "--network", "none", "--cgroup-parent", parent),
+        *("--ulimit", "nproc=1024:4096"),  # more isn't allowed on every host
+    ]
+    yield _runner([str(word) for word in command], layout, environment, "--ulimit nofile=1024:4096 ")
+    if f" {root / 'overlay'} " in Path("/proc/self/mountinfo").read_text():  # is_mount() doesn't see bind mounts
+        subprocess.run(["umount", root / "overlay"], check=True)
+    for group in [*Path("/sys/fs/cgroup").glob(parent.strip("/")), *Path("/sys/fs/cgroup").glob(f"*{parent}")]:
+        _remove(group)
+
+
+def _remove(group: Path) -> None:
+    """Remove a cgroup with those below it, which podman leaves where a start failed."""
+    for directory in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+        directory.rmdir()
+    group.rmdir()
+
+
+def _runner(command: list[str], place: Path, environment: dict[str, str], unless_given: str = "") -> Run:
+    """A function that calls the command with the words of a line; it adds flags unless they are given."""
+
+    def run(line: str) -> Done:
+        words = shlex.split(line if "nofile" in line else f"{unless_given}{line}")
+        return subprocess.run(
+            [*command, *words], cwd=place, env=environment, input="input\n", capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def both(dockmagic: Run, podman: Run) -> Iterator[Both]:
+    """Run the same with both programs at the same time; what dockmagic gave, then what podman gave."""
+    with ThreadPoolExecutor(2) as threads:
+
+        def run(line: str) -> tuple[Done, Done]:
+            ours, theirs = threads.submit(dockmagic, line), threads.submit(podman, line)
+            return ours.result(), theirs.result()
+
+        yield run
+
+
+@pytest.mark.parametrize("line", SAME)
+def test_the_same_comes_out(line: str, both: Both) -> None:
+    ours, theirs = both(line)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), ours.stderr + theirs.stderr
+
+
+@pytest.mark.parametrize(("line", "status", "words"), REFUSED)
+def test_the_same_is_refused(line: str, status: int, words: str, both: Both) -> None:
+    for done in both(line):
+        assert (done.returncode, done.stdout) == (status, ""), done.stderr
+        assert re.search(words, done.stderr), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("line", "status", "why"), MEANT)
+def test_what_is_meant_to_differ_still_does(line: str, status: int, why: str, both: Both) -> None:
+    ours, theirs = both(line)
+    assert ours.returncode == status, why
+    assert theirs.returncode != status, f"no difference any more: {why}"
