@@ -15,8 +15,10 @@ from typing import Final
 
 from dockmagic.builder import owner
 from dockmagic.builder.attributes import Owner
+from dockmagic.builder.choice import excluding
 from dockmagic.builder.content import FileHashes, content_digest
 from dockmagic.builder.files import CopyRules, copy
+from dockmagic.builder.modes import parse_mode
 from dockmagic.builder.seam import OnOutput, RunStep, StepRunner
 from dockmagic.builder.sources import Origin, Source, find_sources
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
@@ -101,23 +103,30 @@ def run(action: RunAction, shop: Workshop, run_step: StepRunner, on_output: OnOu
 def read_sources(action: CopyAction, origin: Origin, hashes: FileHashes) -> tuple[list[Source], str]:
     """What the action's sources are, and the digest of all that; raises BuildError for one that isn't there."""
     with _readable_errors(action):
-        sources = find_sources(origin, action.sources)
+        sources = find_sources(origin, action.sources, excluding(action.exclude), parents=action.parents)
         return sources, content_digest(sources, hashes, root_owned=origin.root_owned)
 
 
 def copy_files(action: CopyAction, sources: Sequence[Source], root_owned: bool, shop: Workshop) -> Made:
     """The layer with the copies; raises BuildError where the rules of COPY or the system forbid it."""
     with shop.upper() as directory, _readable_errors(action):
-        upper = Upper(directory, shop.lower)
+        upper = Upper(directory, () if action.link else shop.lower)
         rules = CopyRules(
             destination=action.destination,
-            owner=None if action.chown is None else owner.owner_of(action.chown, upper.tree),
-            mode=None if action.chmod is None else owner.mode_of(action.chmod),
+            owner=None if action.chown is None else _owner(action, action.chown, upper.tree),
+            mode=None if action.chmod is None else parse_mode(action.chmod),
             root_owned=root_owned,
             unpack=action.unpack,
         )
         certain = copy(sources, action.heredocs, upper, rules)
         return Made(shop.commit(directory), certain)
+
+
+def _owner(action: CopyAction, chown: str, tree: Tree) -> Owner:
+    """Whom the copies belong to."""
+    if action.link and not chown.replace(":", "", 1).isdecimal():
+        raise BuildError(f"--link copies into an empty file system, so --chown={chown} has to be numbers, such as 0:0")
+    return owner.owner_of(chown, tree)
 
 
 def make_directory(action: MakeDirectory, shop: Workshop) -> Made:

@@ -36,12 +36,24 @@ class BuildCache:
 
     def find(self, key: str, parent: Digest | None) -> Layer | None:
         """The layer that this key stands for, on top of `parent`; None where there is none (any more)."""
+        layer = self._find(key)
+        return layer if layer is not None and layer.parent == parent else None
+
+    def find_rebased(self, key: str, parent: Digest | None, description: str) -> Layer | None:
+        """As `find`, for a layer that may lie on any other: on top of `parent` it is made of the same archive."""
+        layer = self._find(key)
+        if layer is None or layer.parent == parent:
+            return layer
+        rebased = self._snapshots.unpack(parent, layer.descriptor, layer.diff_id)
+        self.record(key, rebased, description)
+        return rebased
+
+    def _find(self, key: str) -> Layer | None:
+        """The layer last recorded under this key, whatever it lies on."""
         rows = self._database.query("SELECT chain_id, used_ns FROM build_cache WHERE key = ?", (key,))
         layer = self._snapshots.get(Digest(rows[0]["chain_id"])) if rows else None
-        if layer is None or layer.parent != parent:
-            return None
         now_ns = time.time_ns()
-        if now_ns - rows[0]["used_ns"] > _NOTED_EVERY_NS:
+        if layer is not None and now_ns - rows[0]["used_ns"] > _NOTED_EVERY_NS:
             with self._database.transaction() as transaction:
                 transaction.execute("UPDATE build_cache SET used_ns = ? WHERE key = ?", (now_ns, key))
         return layer

@@ -20,6 +20,7 @@ from dockmagic.builder.progress import Progress
 from dockmagic.builder.seam import StepRunner
 from dockmagic.builder.sources import Origin
 from dockmagic.builder.steps import (
+    Action,
     CopyAction,
     MakeDirectory,
     RunAction,
@@ -29,6 +30,7 @@ from dockmagic.builder.steps import (
     begin,
     key,
     next_step,
+    stands_alone,
 )
 from dockmagic.builder.tree import Tree
 from dockmagic.builder.triggers import triggered
@@ -39,6 +41,7 @@ from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.descriptor import Descriptor
+from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig, History, ImageConfig
 from dockmagic.oci.reference import Reference
 
@@ -198,14 +201,14 @@ class _Build:
 
     def _cached(
         self,
-        action: RunAction | CopyAction | MakeDirectory,
+        action: Action,
         shop: actions.Workshop,
         content: str,
         make: Callable[[], actions.Made],
     ) -> _Outcome:
         """The action's layer from the cache, else made and, if it is certain, kept for the next time."""
         step_key = key(shop.parent, action, content)
-        found = None if self._options.no_cache else self._parts.cache.find(step_key, shop.parent)
+        found = None if self._options.no_cache else self._find(step_key, action, shop.parent)
         if found is not None:
             return _Outcome(found, StepState.CACHED, f"layer {found.chain_id.short}")
         made = make()
@@ -214,6 +217,12 @@ class _Build:
         reason = "--no-cache" if self._options.no_cache else "not in the cache"
         changed = "" if made.certain else "; a file changed while it was copied, so it won't be cached"
         return _Outcome(made.layer, StepState.DONE, reason + changed)
+
+    def _find(self, step_key: str, action: Action, parent: Digest | None) -> Layer | None:
+        """The layer from the cache, put on top of `parent` if it is one for that."""
+        if stands_alone(action):
+            return self._parts.cache.find_rebased(step_key, parent, type(action).__name__)
+        return self._parts.cache.find(step_key, parent)
 
     def _store(self, standing: Standing) -> Image:
         """Store the image; one that differs from an earlier one in nothing but times is that one."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from dockmagic.builder import paths
 from dockmagic.builder.attributes import Attributes, Owner, apply, attributes_of
+from dockmagic.builder.modes import Mode
 from dockmagic.builder.sources import Item, Source
 from dockmagic.builder.unpack import is_archive, unpack
 from dockmagic.builder.upper import Upper
@@ -35,19 +36,24 @@ class CopyRules:
 
     `destination` is absolute; "/" at its end makes it a directory. `owner` and `mode` are those of --chown and --chmod.
     Without them the sources' own count, but for `root_owned` sources, whose owner is root. `unpack` takes archives
-    apart.
+    apart; None only those that weren't fetched.
     """
 
     destination: str
     owner: Owner | None = None
-    mode: int | None = None
+    mode: Mode | None = None
     root_owned: bool = True
-    unpack: bool = False
+    unpack: bool | None = False
 
-    def attributes(self, kept: Attributes) -> Attributes:
+    def attributes(self, kept: Attributes, *, is_dir: bool = False) -> Attributes:
         """What a copy of something with these attributes gets."""
         owner = self.owner or (Owner() if self.root_owned else kept.owner)
-        return replace(kept, owner=owner, mode=kept.mode if self.mode is None else self.mode)
+        mode = kept.mode if self.mode is None else self.mode.of(kept.mode, is_dir=is_dir)
+        return replace(kept, owner=owner, mode=mode)
+
+    def unpacks(self, source: Source) -> bool:
+        """Whether the source is taken apart, if it is an archive."""
+        return not source.remote if self.unpack is None else self.unpack
 
 
 def copy(sources: Sequence[Source], heredocs: Sequence[Heredoc], upper: Upper, rules: CopyRules) -> bool:
@@ -74,7 +80,7 @@ def _require_directory(upper: Upper, destination: str) -> None:
 
 def _copy_source(source: Source, upper: Upper, rules: CopyRules) -> bool:
     first = source.items[0].found
-    if rules.unpack and first.is_file and is_archive(first):
+    if rules.unpacks(source) and first.is_file and is_archive(first):
         target = upper.tree.resolve(rules.destination).path
         upper.make_directories(target, rules.owner or Owner())
         unpack(first, upper, target, rules.owner)
@@ -111,7 +117,7 @@ def _copy_directory(source: Source, upper: Upper, rules: CopyRules) -> bool:
         else:
             stable &= _copy_item(item, place, upper, rules, links)
     for item, place in reversed(directories):
-        apply(upper.place(place), rules.attributes(attributes_of(item.found)))
+        apply(upper.place(place), rules.attributes(attributes_of(item.found), is_dir=True))
     return stable
 
 

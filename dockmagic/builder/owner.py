@@ -1,6 +1,6 @@
-"""--chown, --chmod and the owner of WORKDIR: words to numbers, names looked up in the image's own files.
+"""--chown and the owner of WORKDIR: words to numbers, names looked up in the image's own files.
 
-Source: Dockerfile reference, "COPY --chown --chmod"; BuildKit, for which a user's number alone is the group's too.
+Source: Dockerfile reference, "COPY --chown"; BuildKit, for which a user's number alone is the group's too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dockmagic.errors import BuildError
 from dockmagic.oci.spec import User
 from dockmagic.runtime import users
 
-_HIGHEST_MODE: Final = 0o7777
 _MAX_FILE_BYTES: Final = 1 << 22  # of an image's passwd or group
 
 
@@ -31,14 +30,6 @@ def owner_of(text: str, tree: Tree) -> Owner:
     except users.UnknownUser as error:
         raise BuildError(f"{error}; give a number, or add the name to the image in a RUN before") from error
     return Owner(found.uid, found.uid if user.isdecimal() and not group else found.gid)
-
-
-def mode_of(text: str) -> int:
-    """The mode that an octal number means; raises BuildError for anything else."""
-    digits = text.removeprefix("0o")
-    if digits and set(digits) <= set("01234567") and int(digits, 8) <= _HIGHEST_MODE:
-        return int(digits, 8)
-    raise BuildError(f"--chmod={text} isn't supported; write an octal number between 0 and 7777, such as 755")
 
 
 def _read(tree: Tree, path: str) -> str:

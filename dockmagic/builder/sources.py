@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dockmagic.builder import paths
+from dockmagic.builder.choice import Choice, path_pattern, picking, pivoted
 from dockmagic.builder.tree import Found, Resolved, Tree
 from dockmagic.dockerfile.ignore import IgnoreFile
-from dockmagic.dockerfile.pattern import PathPattern
-from dockmagic.errors import BuildError, DockerfileError
+from dockmagic.errors import BuildError
 
 _WILD = "*?["
+_EVERYTHING = Choice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source and all in it, a directory before its contents; `name` is what it is called in a directory."""
+    """A source and all in it, a directory before its contents; `name` is what it is called in a directory.
+
+    `remote` tells that it was fetched from elsewhere.
+    """
 
     name: str
     items: tuple[Item, ...]
+    remote: bool = False
 
     @property
     def is_dir(self) -> bool:
@@ -52,12 +57,17 @@ class Source:
         return self.items[0].found.is_dir
 
 
-def find_sources(origin: Origin, names: Sequence[str]) -> list[Source]:
-    """Everything that the names stand for, in order; a wildcard that matches nothing adds nothing.
+def find_sources(
+    origin: Origin, names: Sequence[str], choice: Choice = _EVERYTHING, *, parents: bool = False
+) -> list[Source]:
+    """Everything that the names stand for, in order, as far as it is in `choice`.
 
-    Raises BuildError for a name that isn't there.
+    With `parents` a source is the directory at the name's pivot, and holds what the rest of the name matches and the
+    directories above that. A wildcard that matches nothing adds nothing. Raises BuildError for a name that isn't there.
     """
-    return [source for name in names for source in _find(origin, name)]
+    if parents:
+        return [source for name in names for source in _find_with_parents(origin, name, choice)]
+    return [source for name in names for source in _find(origin, name, choice)]
 
 
 def is_wild(text: str) -> bool:
@@ -74,13 +84,25 @@ def is_wild(text: str) -> bool:
     return False
 
 
-def _find(origin: Origin, name: str) -> Iterator[Source]:
+def _find(origin: Origin, name: str, choice: Choice) -> Iterator[Source]:
     path = paths.relative(name)
-    if is_wild(path):
-        for match in _matches(origin, path):
-            yield _source(origin, match, name)
-    else:
-        yield _source(origin, path, name)
+    wild = is_wild(path)
+    for match in _matches(origin, path) if wild else [path]:
+        source = _source(origin, match, name, choice)
+        if (source.is_dir and not wild) or not choice.leaves_out(source.name):
+            yield source
+
+
+def _find_with_parents(origin: Origin, name: str, choice: Choice) -> Iterator[Source]:
+    base, pattern = pivoted(name)
+    picked, wild = picking(choice, pattern), is_wild(base) or is_wild(pattern)
+    for match in _matches(origin, base) if is_wild(base) else [base]:
+        top = origin.tree.lookup(match)
+        items = tuple(_walk(origin, top, picked)) if top is not None and top.is_dir else ()
+        if items:
+            yield Source(paths.name(match), items)
+        elif not wild and not choice.leaves_out(pattern):
+            raise BuildError(_not_picked(origin, name, paths.join(base, pattern)))
 
 
 def _matches(origin: Origin, pattern: str) -> list[str]:
@@ -90,7 +112,7 @@ def _matches(origin: Origin, pattern: str) -> list[str]:
     fixed = origin.tree.resolve("/".join(parts[:wild_from])).path
     candidates = [fixed]
     for part in parts[wild_from:]:
-        wanted = _pattern(part)
+        wanted = path_pattern(part)
         candidates = [
             paths.join(directory, name)
             for directory in candidates
@@ -100,42 +122,41 @@ def _matches(origin: Origin, pattern: str) -> list[str]:
     return [path for path in candidates if _included(origin, path)]
 
 
-def _pattern(text: str) -> PathPattern:
-    try:
-        return PathPattern(text)
-    except DockerfileError as error:
-        raise BuildError(error.message) from error
-
-
 def _names(tree: Tree, path: str) -> list[str]:
     found = tree.find(path)
     return tree.names(path) if found is not None and found.is_dir else []
 
 
-def _source(origin: Origin, path: str, written: str) -> Source:
+def _source(origin: Origin, path: str, written: str, choice: Choice) -> Source:
     resolved = origin.tree.resolve(path)
     found = origin.tree.find(resolved.path)
-    items = tuple(_walk(origin, found)) if found is not None else ()
+    items = tuple(_walk(origin, found, choice)) if found is not None else ()
     if not items or (path != resolved.path and not _included(origin, path)):
         raise BuildError(_not_found(origin, written, path, resolved))
     return Source(paths.name(path), items)
 
 
-def _walk(origin: Origin, top: Found) -> Iterator[Item]:
+def _walk(origin: Origin, top: Found, choice: Choice) -> Iterator[Item]:
     """The included part of a source; a directory that is excluded itself is there if something in it is."""
     waiting: list[tuple[Found, tuple[Found, ...]]] = [(top, ())]
     shown: set[str] = set()
     while waiting:
         found, excluded_above = waiting.pop()
-        included = _included(origin, found.path) and not stat.S_ISSOCK(found.status.st_mode)
+        below = _below(top, found)
+        included = _included(origin, found.path) and choice.includes(below) and not stat.S_ISSOCK(found.status.st_mode)
         if included:
             new = [each for each in (*excluded_above, found) if each.path not in shown]
             shown.update(each.path for each in new)
-            yield from (Item(each.path[len(top.path) :].lstrip("/"), each) for each in new)
-        elif not found.is_dir or not origin.ignore.may_include_below(found.path):
+            yield from (Item(_below(top, each), each) for each in new)
+        elif not found.is_dir or not (_may_include_below(origin, found.path) and choice.may_include_below(below)):
             continue
         above = () if included else (*excluded_above, found)
         waiting += [(child, above) for child in reversed(_children(origin.tree, found))]
+
+
+def _below(top: Found, found: Found) -> str:
+    """Path inside the source."""
+    return found.path[len(top.path) :].lstrip("/")
 
 
 def _children(tree: Tree, found: Found) -> list[Found]:
@@ -146,6 +167,10 @@ def _children(tree: Tree, found: Found) -> list[Found]:
 
 def _included(origin: Origin, path: str) -> bool:
     return not path or not origin.ignore.excludes(path)
+
+
+def _may_include_below(origin: Origin, path: str) -> bool:
+    return _included(origin, path) or origin.ignore.may_include_below(path)
 
 
 def _not_found(origin: Origin, written: str, path: str, resolved: Resolved) -> str:
@@ -159,3 +184,14 @@ def _not_found(origin: Origin, written: str, path: str, resolved: Resolved) -> s
     if resolved.escaped:
         return f"{message}: a symbolic link on the way leads out of it; copy the file itself into it"
     return f"{message}; names are relative to its root"
+
+
+def _not_picked(origin: Origin, written: str, path: str) -> str:
+    """As `_not_found`, for --parents, which follows no links."""
+    resolved = origin.tree.resolve(path)
+    if resolved.path != path and origin.tree.find(resolved.path) is not None:
+        return (
+            f'"{written}" leads through a symbolic link, which --parents doesn\'t follow; '
+            f"write where it leads, {resolved.path or '.'}"
+        )
+    return _not_found(origin, written, path, resolved)

@@ -43,14 +43,20 @@ class RunAction:
 
 @dataclass(frozen=True, slots=True)
 class CopyAction:
-    """Copy files. `destination` is absolute, with "/" at its end if it has to be a directory."""
+    """Copy files. `destination` is absolute, with "/" at its end if it has to be a directory.
+
+    `unpack` None takes archives apart that weren't fetched. With `link` it doesn't look at the layers below.
+    """
 
     sources: tuple[str, ...]
     destination: str
     chown: str | None
     chmod: str | None
     heredocs: tuple[Heredoc, ...]
-    unpack: bool
+    unpack: bool | None
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
+    link: bool = False
     origin: Origin = field(default=None, metadata={"key": False})  # the content's digest stands for it
 
 
@@ -128,11 +134,20 @@ def next_step(state: StageState, instruction: df.Instruction, scope: Scope) -> S
 
 
 def key(parent: Digest | None, action: Action, content: str = "") -> str:
-    """Cache key of an action on the layers with chain ID `parent`; `content` is the digest of what it copies."""
+    """Cache key of an action on the layers with chain ID `parent`; `content` is the digest of what it copies.
+
+    `parent` doesn't count for an action that `stands_alone`.
+    """
     fields = (f for f in dataclasses.fields(action) if f.metadata.get("key", True))
     recipe = {f.name: _plain(getattr(action, f.name)) for f in fields}
-    whole = [_KEY_VERSION, parent, type(action).__name__, recipe, content]
+    below = None if stands_alone(action) else parent
+    whole = [_KEY_VERSION, below, type(action).__name__, recipe, content]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def stands_alone(action: Action) -> bool:
+    """Whether the action makes the same layer on whatever other layers."""
+    return isinstance(action, CopyAction) and action.link
 
 
 def _plain(value: object) -> object:
@@ -185,14 +200,18 @@ def _copy_action(state: StageState, instruction: df.Copy | df.Add, scope: Scope)
         chown=instruction.chown,
         chmod=instruction.chmod,
         heredocs=instruction.heredocs,
-        unpack=isinstance(instruction, df.Add) and instruction.unpack is not False,
+        unpack=instruction.unpack if isinstance(instruction, df.Add) else False,
+        exclude=instruction.exclude,
+        parents=isinstance(instruction, df.Copy) and instruction.parents,
+        link=instruction.link,
         origin=None if from_ is None else scope.origins[from_],
     )
 
 
 def _copy_words(instruction: df.Copy | df.Add) -> str:
-    """COPY or ADD as the history shows it: owner and mode, then the words as they were expanded."""
-    flags = [f"--chown={instruction.chown}"] if instruction.chown else []
+    """COPY or ADD as the history shows it: some of the flags, then the words as they were expanded."""
+    flags = ["--parents"] if isinstance(instruction, df.Copy) and instruction.parents else []
+    flags += [f"--chown={instruction.chown}"] if instruction.chown else []
     flags += [f"--chmod={instruction.chmod}"] if instruction.chmod else []
     documents = [f"<<{heredoc.name}" for heredoc in instruction.heredocs]
     return " ".join([instruction.keyword, *flags, *instruction.sources, *documents, instruction.destination])

@@ -32,13 +32,6 @@ def _run(instruction: df.Instruction) -> Iterator[str]:
 def _copy(instruction: df.Instruction) -> Iterator[str]:
     if not isinstance(instruction, df.Copy | df.Add):
         return
-    name = instruction.keyword
-    if instruction.link:
-        yield f"{name} --link isn't supported yet; leave it out, the files will be the same"
-    if instruction.exclude:
-        yield f"{name} --exclude isn't supported yet; name the files in .dockerignore"
-    if isinstance(instruction, df.Copy) and instruction.parents:
-        yield "COPY --parents isn't supported yet; write the directory into the destination"
     remote = [source for source in instruction.sources if _REMOTE.match(source)]
     if remote and isinstance(instruction, df.Copy):
         yield f"COPY takes files, not an address such as {remote[0]}; download it in RUN"

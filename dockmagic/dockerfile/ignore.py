@@ -7,6 +7,7 @@ line that matches wins. Source: Docker documentation, ".dockerignore files"; mob
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dockmagic.dockerfile.pattern import PathPattern
@@ -38,6 +39,11 @@ class IgnoreFile:
             error.locate(text, filename)
             raise
         return cls(tuple(rules))
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> IgnoreFile:
+        """Rules from patterns that aren't a file's lines: no comments; raises DockerfileError for one that is none."""
+        return cls(tuple(_rule(pattern.strip(SPACE), 1) for pattern in patterns if pattern.strip(SPACE)))
 
     def excludes(self, path: str) -> bool:
         """Whether the file or directory is left out, itself or with a directory that it is in."""

@@ -304,8 +304,8 @@ def test_a_file_that_changes_while_it_is_copied_is_not_cached(
 def test_owners_and_modes_that_mean_nothing(lab: Lab, filled: Path) -> None:
     with pytest.raises(BuildError, match="Dockerfile:2: unable to find user nobody"):
         lab.build("FROM base\nCOPY --chown=nobody a /x\n", filled)
-    with pytest.raises(BuildError, match=r"--chmod=u\+x isn't supported"):
-        lab.build("FROM base\nCOPY --chmod=u+x a /x\n", filled)
+    with pytest.raises(BuildError, match="--chmod=rwx is no mode"):
+        lab.build("FROM base\nCOPY --chmod=rwx a /x\n", filled)
 
 
 def test_two_builds_at_once(lab: Lab, filled: Path) -> None:
@@ -317,3 +317,54 @@ def test_two_builds_at_once(lab: Lab, filled: Path) -> None:
         thread.join()
     assert len(images) == 4
     assert lab.left() == []
+
+
+LINKED = "FROM {base}\nWORKDIR /app\nCOPY --link {flags} a sub/\n"
+
+
+def test_a_linked_copy_is_the_same_layer_on_any_base(lab: Lab, filled: Path) -> None:
+    lab.base("other", {"app/sub/": "", "bin/x": "x"})
+    first = lab.build(LINKED.format(base="base", flags=""), filled)
+    second = lab.build(LINKED.format(base="other", flags=""), filled)
+    assert lab.ended()[-1] is StepState.CACHED
+    assert first.config.diff_ids[-1] == second.config.diff_ids[-1]
+    assert first.config.diff_ids[0] != second.config.diff_ids[0]
+    assert lab.read(second, "app/sub/a") == "a"
+    third = lab.build(LINKED.format(base="base", flags=""), filled)
+    assert third.id == first.id
+
+
+def test_a_linked_copy_follows_no_link_of_the_image(lab: Lab, filled: Path) -> None:
+    lab.base("links", {"real/old": "old", "to": "-> real"})
+    image = lab.build("FROM links\nCOPY --link a /to/\n", filled)
+    assert lab.listing(image) == ["real/", "real/old", "to/", "to/a"]
+    followed = lab.build("FROM links\nCOPY a /to/\n", filled)
+    assert lab.listing(followed) == ["real/", "real/a", "real/old", "to"]
+
+
+def test_a_linked_copy_knows_no_names_of_owners(lab: Lab, filled: Path) -> None:
+    with pytest.raises(BuildError, match=r"Dockerfile:3: --link copies .* --chown=bob:1 has to be numbers"):
+        lab.build(LINKED.format(base="base", flags="--chown=bob:1"), filled)
+
+
+def test_linked_copies_onto_nothing(lab: Lab, filled: Path) -> None:
+    image = lab.build("FROM scratch\nCOPY --link --chmod=700 a /x/\nADD --link a /x/b\n", filled)
+    assert lab.listing(image) == ["x/", "x/a", "x/b"]
+
+
+def test_parents_and_exclusions(lab: Lab, context: Path) -> None:
+    fill(context, {"src/a.py": "a", "src/sub/b.py": "b", "src/sub/b.txt": "", "docs/c.py": "c"})
+    image = lab.build("FROM scratch\nCOPY --parents --exclude=docs **/*.py /app/\n", context)
+    assert lab.listing(image) == ["app/", "app/src/", "app/src/a.py", "app/src/sub/", "app/src/sub/b.py"]
+    assert image.config.history[-1].created_by == "COPY --parents **/*.py /app/ # buildkit"
+    image = lab.build("FROM scratch\nCOPY --exclude=sub --exclude=*.txt src /\nADD --exclude=**/*.py . /d/\n", context)
+    assert lab.listing(image) == ["a.py", "d/", "d/docs/", "d/src/", "d/src/sub/", "d/src/sub/b.txt"]
+
+
+def test_what_is_excluded_does_not_count(lab: Lab, context: Path) -> None:
+    fill(context, {"src/a.py": "a", "src/b.txt": "b"})
+    text = "FROM scratch\nCOPY --exclude=*.txt src /\n"
+    lab.build(text, context)
+    fill(context, {"src/b.txt": "changed", "src/c.txt": "new"})
+    lab.build(text, context)
+    assert lab.ended()[-1] is StepState.CACHED

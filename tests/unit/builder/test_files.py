@@ -9,6 +9,7 @@ import pytest
 
 from dockmagic.builder.attributes import Owner
 from dockmagic.builder.files import CopyRules, copy
+from dockmagic.builder.modes import parse_mode
 from dockmagic.builder.sources import Origin, find_sources
 from dockmagic.builder.tree import Tree
 from dockmagic.builder.upper import Upper
@@ -38,9 +39,9 @@ class Bench:
         self.directory.mkdir()
         self.upper = Upper(self.directory, (self.low,))
 
-    def copy(self, *names: str, to: str, mode: int | None = None, heredocs: tuple[Heredoc, ...] = ()) -> bool:
+    def copy(self, *names: str, to: str, mode: str | None = None, heredocs: tuple[Heredoc, ...] = ()) -> bool:
         sources = find_sources(Origin(Tree((self.context,)), "the build context"), names)
-        return copy(sources, heredocs, self.upper, CopyRules(to, ME, mode))
+        return copy(sources, heredocs, self.upper, CopyRules(to, ME, None if mode is None else parse_mode(mode)))
 
     def made(self) -> list[str]:
         """Everything in the upper directory."""
@@ -149,9 +150,18 @@ def test_a_directory_that_is_there_takes_on_the_mode_of_the_one_copied_over_it(b
 
 
 def test_a_mode_for_all(bench: Bench) -> None:
-    bench.copy("d", to="/x/", mode=0o701)
+    bench.copy("d", to="/x/", mode="701")
     assert {_mode_and_time(bench.directory / "x" / name)[0] for name in ("x", "sub", "sub/y")} == {0o701}
     assert _mode_and_time(bench.directory / "x")[0] == 0o755
+
+
+def test_changes_of_modes(bench: Bench) -> None:
+    for name, mode in (("d/sub", 0o700), ("d/sub/y", 0o700), ("d/x", 0o600)):
+        (bench.context / name).chmod(mode)
+    bench.copy("d", to="/x/", mode="u=rwX,go=rX", heredocs=(Heredoc("h", ""),))
+    modes = {name: _mode_and_time(bench.directory / "x" / name)[0] for name in ("sub", "sub/y", "x", "h")}
+    assert modes == {"sub": 0o755, "sub/y": 0o755, "x": 0o644, "h": 0o644}
+    assert (bench.directory / "x/link").is_symlink()
 
 
 def test_hard_links_in_a_directory_stay_together(bench: Bench) -> None:
@@ -170,7 +180,7 @@ def test_here_documents(bench: Bench) -> None:
     bench.copy("a", to="/h/", heredocs=(Heredoc("one", "1\n"), Heredoc("two", "")))
     assert (bench.directory / "h/one").read_text() == "1\n"
     assert _mode_and_time(bench.directory / "h/two")[0] == 0o644
-    bench.copy(to="/h/three", heredocs=(Heredoc("x", "3"),), mode=0o755)
+    bench.copy(to="/h/three", heredocs=(Heredoc("x", "3"),), mode="755")
     assert (bench.directory / "h/three").read_text() == "3"
     assert _mode_and_time(bench.directory / "h/three")[0] == 0o755
 

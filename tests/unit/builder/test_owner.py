@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.builder.attributes import Owner
-from dockmagic.builder.owner import mode_of, owner_of
+from dockmagic.builder.owner import owner_of
 from dockmagic.builder.tree import Tree
 from dockmagic.errors import BuildError
 from tests.unit.builder.lab import fill
@@ -50,14 +50,3 @@ def test_a_directory_instead_of_the_file(tmp_path: Path) -> None:
     fill(tmp_path, {"etc/passwd/": ""})
     with pytest.raises(BuildError, match="unable to find user bob"):
         owner_of("bob", Tree((tmp_path,)))
-
-
-@pytest.mark.parametrize(("text", "mode"), [("755", 0o755), ("0644", 0o644), ("7777", 0o7777), ("0", 0)])
-def test_modes(text: str, mode: int) -> None:
-    assert mode_of(text) == mode
-
-
-@pytest.mark.parametrize("text", ["10000", "u+x", "abc", "", "8", "-1"])
-def test_what_is_no_mode(text: str) -> None:
-    with pytest.raises(BuildError, match="octal number between 0 and 7777"):
-        mode_of(text)

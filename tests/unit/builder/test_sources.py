@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dockmagic.builder.choice import excluding
 from dockmagic.builder.sources import Origin, find_sources
 from dockmagic.builder.tree import Tree
 from dockmagic.dockerfile.ignore import IgnoreFile
@@ -138,3 +139,102 @@ def test_the_opened_file_is_the_one_in_the_origin(context: Path) -> None:
     (source,) = find_sources(origin(context), ["a.txt"])
     with os.fdopen(source.items[0].found.open()) as file:
         assert file.read() == "a"
+
+
+def chosen(context: Path, *names: str, exclude: tuple[str, ...] = (), parents: bool = False) -> list[list[str]]:
+    """What each source holds, itself left out."""
+    sources = find_sources(origin(context), names, excluding(exclude), parents=parents)
+    return [[item.below or source.name for item in source.items if item.below or not parents] for source in sources]
+
+
+HOME = {"home.txt": "", "home.md": "", "homely": "", "homes/a.txt": "", "homes/b": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "exclude", "left"),
+    [
+        ("hom*", ["*.txt"], [["home.md"], ["homely"], ["homes", "b"]]),
+        ("hom*", ["*.txt", "*.md"], [["homely"], ["homes", "b"]]),
+        ("hom*", ["homes"], [["home.md"], ["home.txt"], ["homely"]]),
+        ("hom*", ["*", "!homely"], [["homely"]]),
+        ("home.txt", ["*.txt"], []),
+        ("homes", ["homes"], [["homes", "a.txt", "b"]]),
+        ("homes", ["*"], [["homes"]]),
+        ("homes", [" # ", "", "#b", "a.txt"], [["homes", "b"]]),
+        (".", ["**/*.txt", "home?*", "!homes/b"], [["", "homes", "homes/b"]]),
+        (".", ["*.txt"], [["", "home.md", "homely", "homes", "homes/a.txt", "homes/b"]]),
+        (".", ["homes/a.txt", "home*.*", "homely"], [["", "homes", "homes/b"]]),
+    ],
+)
+def test_what_is_excluded_by_the_instruction(
+    context: Path, name: str, exclude: list[str], left: list[list[str]]
+) -> None:
+    fill(context, HOME)
+    assert chosen(context, name, exclude=tuple(exclude)) == left
+
+
+@pytest.mark.parametrize("pattern", ["[a", "!", "a\\"])
+def test_an_exclusion_that_is_no_pattern(pattern: str) -> None:
+    with pytest.raises(BuildError, match="--exclude: "):
+        excluding([pattern])
+
+
+DEEP = {
+    "x/a.txt": "", "y/a.txt": "", "src/a.txt": "", "src/x/b.txt": "", "src/x/y/c.txt": "", "src/x/y/c.md": "",
+    "t/b/c/d/foo": "", "t/b/c/d/e/bay": "", "t/b2/c/d/e/bar": "", "t/b/c2/d/e/baz": "", "t/b/c2/d/e2/baz": "",
+    "t/empty/": "", "t/file": "", "l": "-> src",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        (["./x/a.txt", "./y/a.txt"], [["x", "x/a.txt"], ["y", "y/a.txt"]]),
+        (["./src/./x/*.txt"], [["x", "x/b.txt"]]),
+        (["./src/**/*.txt"], [["src", "src/a.txt", "src/x", "src/x/b.txt", "src/x/y", "src/x/y/c.txt"]]),
+        (["/t/b/./c/d"], [["c", "c/d", "c/d/e", "c/d/e/bay", "c/d/foo"]]),
+        (["/t/b/c/d/."], [["t", "t/b", "t/b/c", "t/b/c/d", "t/b/c/d/e", "t/b/c/d/e/bay", "t/b/c/d/foo"]]),
+        (["/t/./b/./c/d/foo"], [["b", "b/c", "b/c/d", "b/c/d/foo"]]),
+        (["/t/./*/c/d/e/ba*"], [["b", "b/c", "b/c/d", "b/c/d/e", "b/c/d/e/bay",
+                               "b2", "b2/c", "b2/c/d", "b2/c/d/e", "b2/c/d/e/bar"]]),
+        (["/t/b*/./c/**/e"], [["c", "c/d", "c/d/e", "c/d/e/bay"], ["c", "c/d", "c/d/e", "c/d/e/bar"]]),
+        (["/t/b/c*/./d/**/baz", "/t/b*/./c/**/bar"],
+         [["d", "d/e", "d/e/baz", "d/e2", "d/e2/baz"], ["c", "c/d", "c/d/e", "c/d/e/bar"]]),
+        (["t/empty"], [["t", "t/empty"]]),
+        (["t/./."], [["b", "b/c", "b/c/d", "b/c/d/e", "b/c/d/e/bay", "b/c/d/foo", "b/c2", "b/c2/d", "b/c2/d/e",
+                      "b/c2/d/e/baz", "b/c2/d/e2", "b/c2/d/e2/baz", "b2", "b2/c", "b2/c/d", "b2/c/d/e",
+                      "b2/c/d/e/bar", "empty", "file"]]),
+        (["l"], [["l"]]),
+        (["l/./x/b.txt"], [["x", "x/b.txt"]]),
+        (["../x/a.txt"], [["x", "x/a.txt"]]),
+        (["n*"], []),
+        (["n*/./x"], []),
+        (["src/n*"], []),
+    ],
+)  # fmt: skip
+def test_parents(context: Path, names: list[str], left: list[list[str]]) -> None:
+    fill(context, DEEP)
+    assert chosen(context, *names, parents=True) == left
+
+
+def test_parents_and_what_is_excluded(context: Path) -> None:
+    fill(context, DEEP)
+    exclude = ("src/x/y", "**/a.*")
+    assert chosen(context, "src", exclude=exclude, parents=True) == [["src", "src/x", "src/x/b.txt"]]
+    assert chosen(context, "x/a.txt", exclude=exclude, parents=True) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x/none", '"x/none" not found in the build context; names'),
+        ("none/./x", '"none/./x" not found'),
+        ("x/a.txt/./b", "not found"),
+        ("l/x/b.txt", '"l/x/b.txt" leads through a symbolic link, which --parents .* leads, src/x/b.txt'),
+        ("[a", "syntax error in pattern"),
+    ],
+)
+def test_parents_of_what_is_not_there(context: Path, name: str, message: str) -> None:
+    fill(context, DEEP)
+    with pytest.raises(BuildError, match=message):
+        chosen(context, name, parents=True)
