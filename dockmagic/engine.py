@@ -93,10 +93,12 @@ class Engine:
         pull: bool = False,
         labels: Mapping[str, str] | None = None,
         network: str = "none",
+        build_contexts: Mapping[str, Path | str] | None = None,
         on_event: OnEvent = ignore,
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
+        `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
         `pull` asks the registry for every base image, here or not. Raises DockerfileError, BuildError, RunFailed,
         NotFound and what a pull raises.
         """
@@ -104,9 +106,13 @@ class Engine:
         from dockmagic.builder.cache import BuildCache
         from dockmagic.builder.content import FileHashes
         from dockmagic.builder.execute import BuildOptions, Parts
-        from dockmagic.builder.plan import BuildArgs
+        from dockmagic.builder.plan import BuildArgs, NamedDirectory
 
-        args = BuildArgs(build_args or {}, host_platform(), target or "")
+        contexts = {
+            name: value if isinstance(value, str) else NamedDirectory(name, str(value))
+            for name, value in (build_contexts or {}).items()
+        }
+        args = BuildArgs(build_args or {}, host_platform(), target or "", contexts)
         references = tuple(Reference.parse(tag) for tag in tags)
         options = BuildOptions(args, references, labels or {}, no_cache, network, pull)
 

@@ -19,9 +19,13 @@ _IGNORE_NAME: Final = ".dockerignore"
 
 
 class Context:
-    """A directory, or None: no context at all. `dockerfile` is the file that is built, None for text from elsewhere."""
+    """A directory, or None: no context at all. `dockerfile` is the file that is built, None for text from elsewhere.
 
-    def __init__(self, directory: Path | None, dockerfile: Path | None = None) -> None:
+    `name` is the one that `--build-context` gave it.
+    """
+
+    def __init__(self, directory: Path | None, dockerfile: Path | None = None, name: str = "") -> None:
+        self._what = f"the build context {name}" if name else "the build context"
         self._directory = directory
         self._dockerfile = dockerfile
 
@@ -36,7 +40,7 @@ class Context:
             raise BuildError(f"the build context {self._directory} can't be used: {error.strerror}") from error
         if not directory.is_dir():
             raise BuildError(f"the build context {self._directory} isn't a directory")
-        return Origin(Tree((directory,)), "the build context", self._ignore(directory), root_owned=True)
+        return Origin(Tree((directory,)), self._what, self._ignore(directory), root_owned=True)
 
     def _ignore(self, directory: Path) -> IgnoreFile:
         """The rules of `<Dockerfile>.dockerignore`, else of .dockerignore, else none."""

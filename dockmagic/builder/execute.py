@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from dockmagic.builder import actions
 from dockmagic.builder.cache import BuildCache
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.context import Context
-from dockmagic.builder.plan import BuildArgs, Plan, StagePlan
+from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, StagePlan
 from dockmagic.builder.progress import Progress
 from dockmagic.builder.seam import StepRunner
 from dockmagic.builder.sources import Origin
@@ -189,9 +190,11 @@ class _Build:
         return self._cached(action, shop, content, make)
 
     def _origin(self, action: CopyAction, step: Step) -> Origin:
-        """Where the files come from: the context, a stage or an image."""
+        """Where the files come from: a context, a stage or an image."""
         if action.origin is None:
             return self._context.origin if action.sources else Origin(Tree(()), "here-documents")
+        if isinstance(action.origin, NamedDirectory):
+            return Context(Path(action.origin.path), name=action.origin.name).origin
         if isinstance(action.origin, int):
             stage = next(plan.stage for plan in self._plan.stages if plan.stage.index == action.origin)
             image, what = self._done[action.origin].state.image, f"the stage {stage.name}"

@@ -14,10 +14,21 @@ from dataclasses import dataclass, field, replace
 from dockmagic.builder.supported import refuse_unsupported
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.substitute import expand_instruction
-from dockmagic.errors import DockerfileError, NotFound, one_of
+from dockmagic.errors import DockerfileError, InvalidReference, NotFound, one_of
 from dockmagic.oci.descriptor import Platform
+from dockmagic.oci.reference import Reference
 
-Origin = int | str | None  # a stage's index, an image's reference, or nothing (scratch; the build context)
+
+@dataclass(frozen=True, slots=True)
+class NamedDirectory:
+    """A directory that `--build-context` gave a name."""
+
+    name: str
+    path: str
+
+
+# A stage's index, an image's reference, a directory with a name, or nothing (scratch; the build context).
+Origin = int | str | NamedDirectory | None
 
 PROXY_ARGS = frozenset(
     name
@@ -28,11 +39,20 @@ PROXY_ARGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class BuildArgs:
-    """What `--build-arg` gave, and the platform that everything is for."""
+    """What `--build-arg` gave, the platform that everything is for, and what else decides over the plan.
+
+    `contexts` are those of `--build-context`, by name: directories, and images by their references.
+    """
 
     given: Mapping[str, str] = field(default_factory=dict)
     platform: Platform = field(default_factory=lambda: Platform("linux", "amd64"))
     target: str = ""
+    contexts: Mapping[str, NamedDirectory | str] = field(default_factory=dict)
+
+    def context(self, name: str) -> NamedDirectory | str | None:
+        """What the name was given to; it may be written as any reference that means the same image."""
+        known = {_context_name(each): value for each, value in self.contexts.items()}
+        return known.get(_context_name(name)) if known else None
 
     def proxies(self) -> dict[str, str]:
         """The predefined proxy arguments among them: known to RUN without ARG, and no part of any cache key."""
@@ -56,7 +76,7 @@ class StagePlan:
     """A stage to build: `base` is what it starts from, `origins` what each COPY --from in it names."""
 
     stage: df.Stage
-    base: Origin
+    base: int | str | None
     origins: Mapping[str, Origin]
 
     @property
@@ -87,7 +107,7 @@ def plan(program: df.Program, args: BuildArgs) -> Plan:
     """
     target = _target(program, args.target)
     global_args = _global_args(program, args)
-    needed = _needed(program, target, global_args, args.platform)
+    needed = _needed(program, target, global_args, args)
     for stage_plan in needed:
         for instruction in (stage_plan.stage.from_, *stage_plan.stage.instructions):
             refuse_unsupported(instruction)
@@ -129,7 +149,7 @@ def declared(
 
 
 def _needed(
-    program: df.Program, target: df.Stage, global_args: Mapping[str, str], platform: Platform
+    program: df.Program, target: df.Stage, global_args: Mapping[str, str], args: BuildArgs
 ) -> tuple[StagePlan, ...]:
     """Plans of the target and all it needs, in the file's order, which puts a stage behind what it needs."""
     plans: dict[int, StagePlan] = {}
@@ -137,33 +157,45 @@ def _needed(
     while waiting:
         index = waiting.pop()
         if index not in plans:
-            plans[index] = _stage_plan(program, program.stages[index], global_args, platform)
+            plans[index] = _stage_plan(program, program.stages[index], global_args, args)
             waiting.extend(plans[index].needs)
     return tuple(plans[index] for index in sorted(plans))
 
 
-def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, str], platform: Platform) -> StagePlan:
+def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, str], args: BuildArgs) -> StagePlan:
     from_ = expand_instruction(stage.from_, global_args, program.escape)
     if not from_.image.strip():
         raise _error(from_, "the image's name is empty after its variables were expanded; give the ARG a default")
-    _check_platform(from_, platform)
+    _check_platform(from_, args.platform)
     origins = {
-        instruction.from_: _copy_origin(program, stage, instruction, instruction.from_)
+        instruction.from_: _copy_origin(program, stage, instruction, instruction.from_, args)
         for instruction in stage.instructions
         if isinstance(instruction, df.Copy) and instruction.from_ is not None
     }
-    return StagePlan(stage, _base(program, stage, from_), origins)
+    return StagePlan(stage, _base(program, stage, from_, args), origins)
 
 
-def _base(program: df.Program, stage: df.Stage, from_: df.From) -> Origin:
+def _base(program: df.Program, stage: df.Stage, from_: df.From, args: BuildArgs) -> int | str | None:
+    context = args.context(from_.image)
+    if isinstance(context, NamedDirectory):
+        what = f"{from_.image} is a directory that --build-context named"
+        raise _error(
+            from_,
+            f"{what}; a stage starts from an image: name one with docker-image://, or use COPY --from={from_.image}",
+        )
+    if context is not None:
+        return context
     earlier = _earlier_stage(program, stage, from_.image)
     if earlier is not None:
         return earlier.index
     return None if from_.image == "scratch" else from_.image
 
 
-def _copy_origin(program: df.Program, stage: df.Stage, instruction: df.Copy, name: str) -> Origin:
-    """What `--from=name` means inside this stage: an earlier stage by name or number, else an image."""
+def _copy_origin(program: df.Program, stage: df.Stage, instruction: df.Copy, name: str, args: BuildArgs) -> Origin:
+    """What `--from=name` means inside this stage: a named context, an earlier stage by name or number, or an image."""
+    context = args.context(name)
+    if context is not None:
+        return context
     found = program.stages[int(name)] if name.isdecimal() and int(name) < len(program.stages) else None
     found = found or _earlier_stage(program, stage, name) or program.stage(name)
     if found is None and name.isdecimal():
@@ -172,6 +204,14 @@ def _copy_origin(program: df.Program, stage: df.Stage, instruction: df.Copy, nam
         what = "this stage itself" if found.index == stage.index else "a later stage"
         raise _error(instruction, f"--from={name} is {what}; only stages before this one can be copied from")
     return name if found is None else found.index
+
+
+def _context_name(text: str) -> str:
+    """How a context's name is compared: as the shortest reference that means the same, if it is one."""
+    try:
+        return Reference.parse(text).familiar.removesuffix(":latest")
+    except InvalidReference:
+        return text
 
 
 def _earlier_stage(program: df.Program, stage: df.Stage, name: str) -> df.Stage | None:

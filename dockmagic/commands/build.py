@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands import values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
@@ -15,10 +16,16 @@ from dockmagic.commands.environment import build_arguments, pairs
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ignore
+from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dockmagic.engine import Engine
     from dockmagic.image.store import Image
+
+_IMAGE: Final = "docker-image://"
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:|git@")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,10 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument(
         "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="set an ARG; NAME takes its value here"
     )
+    parser.add_argument(
+        "--build-context", action="append", default=[], metavar="NAME=SOURCE",
+        help="what NAME is for FROM and COPY --from: a directory, or docker-image://REFERENCE",
+    )  # fmt: skip
     parser.add_argument("--target", metavar="STAGE", help="stage to build (the last one)")
     parser.add_argument("--no-cache", action="store_true", help="run every step again")
     parser.add_argument("--pull", action="store_true", help="look for newer base images")
@@ -81,6 +92,7 @@ def build_text(
             pull=args.pull,
             labels=pairs(args.label),
             network=args.network,
+            build_contexts=build_contexts(args.build_context),
             on_event=on_event,
         )
     return Built(image, args.quiet)
@@ -94,6 +106,22 @@ def directory(text: str, flag: str) -> Path:
     if not path.is_dir():
         raise InvalidOption(f"{flag} {text!r} isn't a directory")
     return path
+
+
+def build_contexts(given: Sequence[str]) -> dict[str, Path | str]:
+    """Values of `--build-context NAME=SOURCE`: an existing directory, or an image's reference. Raises InvalidOption."""
+    contexts: dict[str, Path | str] = {}
+    for text in given:
+        name, _, source = text.partition("=")
+        if not name or not source:
+            raise InvalidOption(f"--build-context {text!r}: write NAME=DIRECTORY or NAME={_IMAGE}REFERENCE")
+        if source.startswith(_IMAGE):
+            contexts[name] = str(Reference.parse(source.removeprefix(_IMAGE)))
+        elif _SCHEME.match(source):
+            raise InvalidOption(f"--build-context {text!r}: only directories and {_IMAGE}REFERENCE are taken")
+        else:
+            contexts[name] = directory(source, f"--build-context {name}=").absolute()
+    return contexts
 
 
 def _arguments(parser: CommandParser) -> None:

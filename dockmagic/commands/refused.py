@@ -92,7 +92,7 @@ START = (
 
 BUILD = (
     Refused(("--add-host",), _NETWORKS),
-    Refused(("--build-context", "--cache-from", "--cache-to", "--no-cache-filter"), "only the local cache is used"),
+    Refused(("--cache-from", "--cache-to", "--no-cache-filter"), "only the local cache is used"),
     Refused(("-o", "--output", "--metadata-file", "--iidfile", "--attest", "--provenance", "--sbom"),
             "the image is stored, and nothing else is written"),
     Refused(("--secret", "--ssh", "--allow", "--security-opt"), "RUN has no mounts or privileges yet"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from dockmagic.builder.build import build_dockerfile
 from dockmagic.builder.cache import BuildCache
 from dockmagic.builder.execute import BuildOptions, Parts
-from dockmagic.builder.plan import BuildArgs
+from dockmagic.builder.plan import BuildArgs, NamedDirectory
 from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.builder.tree import Tree
 from dockmagic.database import Database
@@ -74,12 +74,17 @@ class Lab:
         pull: bool = False,
         tag: str = "",
         labels: Mapping[str, str] | None = None,
+        contexts: Mapping[str, Path | str] | None = None,
     ) -> Image:
         """Build the text."""
         self.events.clear()
         self.runs.clear()
+        named = {
+            name: value if isinstance(value, str) else NamedDirectory(name, str(value))
+            for name, value in (contexts or {}).items()
+        }
         options = BuildOptions(
-            args=BuildArgs(args or {}, target=target),
+            args=BuildArgs(args or {}, target=target, contexts=named),
             tags=(Reference.parse(tag),) if tag else (),
             labels=labels or {},
             no_cache=no_cache,

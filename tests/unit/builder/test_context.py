@@ -55,3 +55,7 @@ def test_a_wrong_line_is_shown(context: Path) -> None:
     fill(context, {".dockerignore": "fine\n[a\n"})
     with pytest.raises(DockerfileError, match=r"\.dockerignore:2: syntax error in pattern"):
         _ = Context(context).origin
+
+
+def test_a_context_with_a_name_says_so(context: Path) -> None:
+    assert Context(context, name="lib").origin.what == "the build context lib"

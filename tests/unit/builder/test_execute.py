@@ -368,3 +368,13 @@ def test_what_is_excluded_does_not_count(lab: Lab, context: Path) -> None:
     fill(context, {"src/b.txt": "changed", "src/c.txt": "new"})
     lab.build(text, context)
     assert lab.ended()[-1] is StepState.CACHED
+
+
+def test_copies_from_named_contexts(lab: Lab, context: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "lib", {"x": "lib", "no": "", ".dockerignore": "no\n"})
+    lab.base("other", {"y": "other"})
+    text = "FROM scratch\nCOPY --from=lib . /lib/\nCOPY --from=tool /y /\n"
+    image = lab.build(text, contexts={"lib": tmp_path / "lib", "tool": "other"})
+    assert lab.listing(image) == ["lib/", "lib/.dockerignore", "lib/x", "y"]
+    with pytest.raises(BuildError, match='"z" not found in the build context lib'):
+        lab.build("FROM scratch\nCOPY --from=lib z /\n", contexts={"lib": tmp_path / "lib"})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.builder.plan import BuildArgs, Plan, plan
+from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, plan
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
 from dockmagic.errors import DockerfileError, NotFound
@@ -95,3 +95,30 @@ def test_what_is_not_supported_matters_only_in_stages_that_are_needed() -> None:
     assert len(planned(text).stages) == 1
     with pytest.raises(DockerfileError, match="2: RUN --mount isn't supported yet"):
         planned(text, target="0")
+
+
+LIB = NamedDirectory("lib", "/src/lib")
+
+
+def test_named_contexts_come_before_stages_and_images() -> None:
+    text = "FROM x AS lib\nFROM base\nCOPY --from=lib a a\nCOPY --from=docker.io/library/tool b b\nCOPY --from=0 c c\n"
+    args = BuildArgs(contexts={"lib": LIB, "tool:latest": "registry.example/tool:2", "base": "busybox:1"})
+    result = plan(stages(parse(text)), args)
+    last = result.stages[-1]
+    assert last.base == "busybox:1"
+    assert last.origins == {"lib": LIB, "docker.io/library/tool": "registry.example/tool:2", "0": 0}
+    assert last.needs == {0}
+
+
+def test_a_stage_that_a_context_stands_in_for_is_not_needed() -> None:
+    args = BuildArgs(contexts={"lib": LIB})
+    result = plan(stages(parse("FROM x AS lib\nFROM y\nCOPY --from=lib a a\n")), args)
+    assert [stage.stage.index for stage in result.stages] == [1]
+
+
+def test_a_stage_does_not_start_from_a_directory() -> None:
+    with pytest.raises(
+        DockerfileError, match=r"lib is a directory .* docker-image://, or use COPY --from=lib"
+    ) as caught:
+        plan(stages(parse("FROM lib\n")), BuildArgs(contexts={"lib": LIB}))
+    assert caught.value.line == 1

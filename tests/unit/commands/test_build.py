@@ -24,7 +24,8 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("FROM_HERE", "yes")
     engine = FakeEngine()
     flags = "-t hello -t hello:2 --build-arg A=1 --build-arg FROM_HERE --target base --no-cache --pull --label l=1"
-    call(engine, "build", *flags.split(), "--network", "host", str(context))
+    call(engine, "build", *flags.split(), "--network", "host", "--build-context", f"lib={context}",
+         "--build-context", "tool=docker-image://busybox", str(context))  # fmt: skip
     assert engine.builds == [
         {
             "dockerfile": "FROM busybox\n",
@@ -38,6 +39,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "pull": True,
             "labels": {"l": "1"},
             "network": "host",
+            "build_contexts": {"lib": context, "tool": "docker.io/library/busybox:latest"},
         }
     ]
 
@@ -85,6 +87,21 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
 def test_what_cannot_be_built(words: str, message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         call(FakeEngine(), *words.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("lib", "write NAME=DIRECTORY or NAME=docker-image://REFERENCE"),
+        ("=/", "write NAME=DIRECTORY"),
+        ("lib=/nowhere", "--build-context lib= '/nowhere' isn't a directory"),
+        ("lib=https://example.com/a.git", "only directories and docker-image://REFERENCE"),
+        ("lib=oci-layout://x", "only directories and docker-image://REFERENCE"),
+    ],
+)
+def test_what_cannot_be_a_named_context(context: Path, given: str, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        call(FakeEngine(), "build", "--build-context", given, str(context))
 
 
 def test_a_directory_without_a_dockerfile(tmp_path: Path) -> None:
