@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,10 @@ from typing import Final
 
 from dockmagic.builder import owner
 from dockmagic.builder.attributes import Owner
-from dockmagic.builder.choice import excluding
-from dockmagic.builder.content import FileHashes, content_digest
 from dockmagic.builder.files import CopyRules, copy
+from dockmagic.builder.inputs import Inputs
 from dockmagic.builder.modes import parse_mode
 from dockmagic.builder.seam import OnOutput, RunStep, StepRunner
-from dockmagic.builder.sources import Origin, Source, find_sources
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
 from dockmagic.builder.tree import Tree
 from dockmagic.builder.upper import Upper
@@ -100,16 +98,9 @@ def run(action: RunAction, shop: Workshop, run_step: StepRunner, on_output: OnOu
         return Made(shop.commit(upper))
 
 
-def read_sources(action: CopyAction, origin: Origin, hashes: FileHashes) -> tuple[list[Source], str]:
-    """What the action's sources are, and the digest of all that; raises BuildError for one that isn't there."""
-    with _readable_errors(action):
-        sources = find_sources(origin, action.sources, excluding(action.exclude), parents=action.parents)
-        return sources, content_digest(sources, hashes, root_owned=origin.root_owned)
-
-
-def copy_files(action: CopyAction, sources: Sequence[Source], root_owned: bool, shop: Workshop) -> Made:
+def copy_files(action: CopyAction, inputs: Inputs, root_owned: bool, shop: Workshop) -> Made:
     """The layer with the copies; raises BuildError where the rules of COPY or the system forbid it."""
-    with shop.upper() as directory, _readable_errors(action):
+    with shop.upper() as directory, readable_errors(action):
         upper = Upper(directory, () if action.link else shop.lower)
         rules = CopyRules(
             destination=action.destination,
@@ -118,7 +109,7 @@ def copy_files(action: CopyAction, sources: Sequence[Source], root_owned: bool, 
             root_owned=root_owned,
             unpack=action.unpack,
         )
-        certain = copy(sources, action.heredocs, upper, rules)
+        certain = copy(inputs.sources(), action.heredocs, upper, rules)
         return Made(shop.commit(directory), certain)
 
 
@@ -188,7 +179,7 @@ class _Tail:
 
 
 @contextmanager
-def _readable_errors(action: CopyAction) -> Iterator[None]:
+def readable_errors(action: CopyAction) -> Iterator[None]:
     """Turn what the system refuses into an error that says what it was about."""
     try:
         yield

@@ -6,8 +6,9 @@ only trusted while the layer is there. Source: Dockerfile reference, "Impact on 
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from dockmagic.database import Database
@@ -22,9 +23,18 @@ _RECORD = """
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
     ON CONFLICT (key) DO UPDATE SET chain_id = ?3, diff_id = ?4, description = ?5, created_ns = ?6, used_ns = ?6
 """
-_RECORD_IMAGE = """
-    INSERT OR REPLACE INTO build_cache (key, config, description, created_ns, used_ns) VALUES (?1, ?2, 'image', ?3, ?3)
+_RECORD_CONFIG = """
+    INSERT OR REPLACE INTO build_cache (key, config, description, created_ns, used_ns) VALUES (?1, ?2, ?3, ?4, ?4)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a URL gave: the sha256 of the content, in hexadecimal, and the headers that tell whether it is still so."""
+
+    sha256: str
+    etag: str = ""
+    last_modified: str = ""
 
 
 class BuildCache:
@@ -64,6 +74,17 @@ class BuildCache:
         with self._database.transaction() as transaction:
             transaction.execute(_RECORD, values)
 
+    def find_download(self, url: str) -> Download | None:
+        """What the URL gave the last time; None where it isn't known."""
+        rows = self._database.query("SELECT config FROM build_cache WHERE key = ?", (_download_key(url),))
+        return Download(**json.loads(rows[0]["config"])) if rows else None
+
+    def record_download(self, url: str, download: Download) -> None:
+        """Let later builds ask whether the URL gives something else by now."""
+        values = (_download_key(url), json.dumps(asdict(download)), "download", time.time_ns())
+        with self._database.transaction() as transaction:
+            transaction.execute(_RECORD_CONFIG, values)
+
     def find_image(self, image: ImageConfig) -> ImageConfig | None:
         """The config recorded before that differs from this one at most in its times; None where there is none."""
         rows = self._database.query("SELECT config FROM build_cache WHERE key = ?", (_image_key(image),))
@@ -71,12 +92,17 @@ class BuildCache:
 
     def record_image(self, image: ImageConfig) -> None:
         """Let later builds with the same result, times apart, be this image."""
-        values = (_image_key(image), dump_image_config(image).decode(), time.time_ns())
+        values = (_image_key(image), dump_image_config(image).decode(), "image", time.time_ns())
         with self._database.transaction() as transaction:
-            transaction.execute(_RECORD_IMAGE, values)
+            transaction.execute(_RECORD_CONFIG, values)
 
 
 def _image_key(image: ImageConfig) -> str:
     """Digest of all of a config but its times."""
     history = tuple(replace(line, created="") for line in image.history)
     return Digest.of(dump_image_config(replace(image, created="", history=history)))
+
+
+def _download_key(url: str) -> str:
+    """Key of what a URL gave."""
+    return Digest.of(f"download {url}".encode("utf-8", "surrogateescape"))

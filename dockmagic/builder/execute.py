@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from dockmagic.builder import actions
 from dockmagic.builder.cache import BuildCache
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.context import Context
+from dockmagic.builder.inputs import Fetcher, read_inputs
 from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, StagePlan
 from dockmagic.builder.progress import Progress
 from dockmagic.builder.seam import StepRunner
@@ -182,17 +184,28 @@ class _Build:
                 return self._copy(action, step, shop)
 
     def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop) -> _Outcome:
-        origin = self._origin(action, step)
-        sources, content = actions.read_sources(action, origin, self._parts.hashes)
-        if not sources and not action.heredocs:
-            self._progress.warn(f"nothing matches {' '.join(action.sources)}, so nothing was copied", step.instruction)
-        make = partial(actions.copy_files, action, sources, origin.root_owned, shop)
-        return self._cached(action, shop, content, make)
+        with ExitStack() as stack:
+            fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-"))))
+            origin = cache(lambda: self._origin(action, step))
+            with actions.readable_errors(action):
+                inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
+            if not inputs.parts and not action.heredocs:
+                message = f"nothing matches {' '.join(action.sources)}, so nothing was copied"
+                self._progress.warn(message, step.instruction)
+            root_owned = not isinstance(action.origin, int | str)
+            make = partial(actions.copy_files, action, inputs, root_owned, shop)
+            return self._cached(action, shop, inputs.digest, make)
+
+    def _fetcher(self, directory: Path) -> Fetcher:
+        def say(message: str) -> None:
+            self._progress.output("stderr", f"{message}\n".encode("utf-8", "surrogateescape"))
+
+        return Fetcher(directory, self._parts.cache, say, again=self._options.no_cache)
 
     def _origin(self, action: CopyAction, step: Step) -> Origin:
         """Where the files come from: a context, a stage or an image."""
         if action.origin is None:
-            return self._context.origin if action.sources else Origin(Tree(()), "here-documents")
+            return self._context.origin
         if isinstance(action.origin, NamedDirectory):
             return Context(Path(action.origin.path), name=action.origin.name).origin
         if isinstance(action.origin, int):

@@ -98,6 +98,8 @@ def _file_target(name: str, upper: Upper, rules: CopyRules) -> str:
     target = upper.tree.resolve(destination).path
     found = upper.tree.find(target)
     if found is not None and found.is_dir:
+        if not name:
+            raise BuildError(f"the address ends with no file's name; write one after {destination}")
         target = paths.join(target, name)
     upper.make_directories(paths.parent(target), owner)
     return target

@@ -88,7 +88,7 @@ def _find(origin: Origin, name: str, choice: Choice) -> Iterator[Source]:
     path = paths.relative(name)
     wild = is_wild(path)
     for match in _matches(origin, path) if wild else [path]:
-        source = _source(origin, match, name, choice)
+        source = source_at(origin, match, name, choice)
         if (source.is_dir and not wild) or not choice.leaves_out(source.name):
             yield source
 
@@ -127,7 +127,11 @@ def _names(tree: Tree, path: str) -> list[str]:
     return tree.names(path) if found is not None and found.is_dir else []
 
 
-def _source(origin: Origin, path: str, written: str, choice: Choice) -> Source:
+def source_at(origin: Origin, path: str, written: str, choice: Choice = _EVERYTHING) -> Source:
+    """The source at a path that is no pattern, links on the way followed; raises BuildError if it isn't there.
+
+    `written` is how messages call it.
+    """
     resolved = origin.tree.resolve(path)
     found = origin.tree.find(resolved.path)
     items = tuple(_walk(origin, found, choice)) if found is not None else ()

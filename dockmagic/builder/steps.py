@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dockmagic.builder import metadata, paths
+from dockmagic.builder import addresses, metadata, paths
 from dockmagic.builder.plan import BuildArgs, Origin, declared
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.nodes import Heredoc
@@ -57,6 +57,8 @@ class CopyAction:
     exclude: tuple[str, ...] = ()
     parents: bool = False
     link: bool = False
+    checksum: str | None = None
+    keep_git_dir: bool | None = None
     origin: Origin = field(default=None, metadata={"key": False})  # the content's digest stands for it
 
 
@@ -193,6 +195,8 @@ def _run_words(state: StageState, action: RunAction) -> str:
 
 
 def _copy_action(state: StageState, instruction: df.Copy | df.Add, scope: Scope) -> CopyAction:
+    addresses.check(instruction)
+    add = instruction if isinstance(instruction, df.Add) else None
     from_ = instruction.from_ if isinstance(instruction, df.Copy) else None
     return CopyAction(
         sources=instruction.sources,
@@ -200,10 +204,12 @@ def _copy_action(state: StageState, instruction: df.Copy | df.Add, scope: Scope)
         chown=instruction.chown,
         chmod=instruction.chmod,
         heredocs=instruction.heredocs,
-        unpack=instruction.unpack if isinstance(instruction, df.Add) else False,
+        unpack=add.unpack if add else False,
         exclude=instruction.exclude,
         parents=isinstance(instruction, df.Copy) and instruction.parents,
         link=instruction.link,
+        checksum=add.checksum if add else None,
+        keep_git_dir=add.keep_git_dir if add else None,
         origin=None if from_ is None else scope.origins[from_],
     )
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from dockmagic.dockerfile import instructions as df
 from dockmagic.errors import DockerfileError
-
-_REMOTE = re.compile(r"(?:https?|ftp|git|ssh)://|git@[^/]+:")
 
 
 def refuse_unsupported(instruction: df.Instruction) -> None:
@@ -29,23 +26,4 @@ def _run(instruction: df.Instruction) -> Iterator[str]:
         yield f"RUN --security={instruction.security} isn't supported; commands run with the default capabilities"
 
 
-def _copy(instruction: df.Instruction) -> Iterator[str]:
-    if not isinstance(instruction, df.Copy | df.Add):
-        return
-    remote = [source for source in instruction.sources if _REMOTE.match(source)]
-    if remote and isinstance(instruction, df.Copy):
-        yield f"COPY takes files, not an address such as {remote[0]}; download it in RUN"
-    if remote:
-        yield f"ADD of an address such as {remote[0]} isn't supported yet; download it in RUN, or ADD a local file"
-
-
-def _add(instruction: df.Instruction) -> Iterator[str]:
-    if not isinstance(instruction, df.Add):
-        return
-    if instruction.checksum is not None:
-        yield "ADD --checksum is for addresses, which aren't supported yet; leave it out for a local file"
-    if instruction.keep_git_dir is not None:
-        yield "ADD --keep-git-dir is for git repositories, which aren't supported yet"
-
-
-_CHECKS: tuple[Callable[[df.Instruction], Iterator[str]], ...] = (_run, _copy, _add)
+_CHECKS: tuple[Callable[[df.Instruction], Iterator[str]], ...] = (_run,)

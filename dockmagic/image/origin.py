@@ -34,6 +34,13 @@ def is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
 
 
+def check_web(url: str, method: str = "GET") -> None:
+    """Raise RegistryError unless `url` is http or https, to whatever host."""
+    parts = _split(url)
+    if parts is None or not parts.hostname or parts.scheme not in _PORTS:
+        raise RegistryError(f"{method} {url}: neither http:// nor https://", method=method, url=url)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address means this machine.
 

@@ -1,8 +1,9 @@
-"""HTTP towards a registry: the only module that imports requests, and therefore imported where first used.
+"""HTTP towards a registry, or a server of any file: the only module that imports requests, and therefore imported where
+first used.
 
-Knows no images. Plain http goes to loopback hosts only, cookies and ~/.netrc to nobody, and an Authorization header to
-no other origin than the one it was made for (distribution-spec, "Pulling blobs"). Every failure of requests becomes a
-RegistryError with status 0.
+Knows no images. Plain http goes to loopback hosts only, unless asked for; cookies and ~/.netrc to nobody, and an
+Authorization header to no other origin than the one it was made for (distribution-spec, "Pulling blobs"). Every failure
+of requests becomes a RegistryError with status 0.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from dockmagic.errors import RegistryError
-from dockmagic.image.origin import check_url, is_loopback, origin
+from dockmagic.image.origin import check_url, check_web, is_loopback, origin
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
@@ -74,9 +75,19 @@ class _Session(requests.Session):
 
 
 class Transport:
-    """A pool of connections; `close` ends them. Proxies and REQUESTS_CA_BUNDLE are taken from the environment."""
+    """A pool of connections; `close` ends them. Proxies and REQUESTS_CA_BUNDLE are taken from the environment.
 
-    def __init__(self, connect_timeout_s: float = CONNECT_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    With `plain_http` every host may be asked without TLS.
+    """
+
+    def __init__(
+        self,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        *,
+        plain_http: bool = False,
+    ) -> None:
+        self._check = check_web if plain_http else check_url
         self._timeout = (connect_timeout_s, read_timeout_s)
         self._session = _Session()
         self._session.auth = _unchanged
@@ -106,7 +117,7 @@ class Transport:
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
     ) -> requests.Response:
-        check_url(url, method)
+        self._check(url, method)
         proxies = {"no_proxy": "*"} if is_loopback(urlsplit(url).hostname or "") else None
         try:
             return self._session.request(
@@ -146,7 +157,7 @@ def _fail(error: requests.RequestException, method: str, url: str) -> NoReturn:
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):
         what = f"the connection to {host} broke off ({reason}); try again"
     elif isinstance(error, requests.ConnectionError | requests.Timeout):
-        what = f"the registry {host} can't be reached ({reason}); check the name, the network and the proxy settings"
+        what = f"{host} can't be reached ({reason}); check the name, the network and the proxy settings"
     else:
         what = f"{host} gave no usable answer ({reason})"
     raise RegistryError(f"{method} {url}: {what}", method=method, url=url) from error

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dockmagic.builder import actions
-from dockmagic.builder.content import FileHashes
+from dockmagic.builder.inputs import Inputs
 from dockmagic.builder.seam import OnOutput, RunStep
-from dockmagic.builder.sources import Origin
+from dockmagic.builder.sources import Origin, find_sources
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
 from dockmagic.builder.tree import Tree
 from dockmagic.errors import BuildError, Failure, RunFailed, StartFailed, StoreError
@@ -112,9 +112,7 @@ def test_an_interrupt_leaves_nothing(shop: actions.Workshop, lab: Lab) -> None:
 def test_copies_become_a_layer(shop: actions.Workshop, context: Path) -> None:
     fill(context, {"a": "a"})
     origin = Origin(Tree((context,)), "the build context", root_owned=True)
-    sources, digest = actions.read_sources(COPY, origin, FileHashes())
-    assert len(digest) == 64
-    made = actions.copy_files(COPY, sources, True, shop)
+    made = actions.copy_files(COPY, Inputs(find_sources(origin, ["a"]), ""), True, shop)
     assert (shop.snapshots.path(made.layer.chain_id) / "x/a").read_text() == "a"
 
 
@@ -135,14 +133,14 @@ def test_what_the_system_refuses(
 ) -> None:
     fill(context, {"a": "a"})
     origin = Origin(Tree((context,)), "the build context")
-    sources, _ = actions.read_sources(COPY, origin, FileHashes())
+    inputs = Inputs(find_sources(origin, ["a"]), "")
 
     def refuse(*args: object) -> int:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "copy_file_range", refuse)
     with pytest.raises(kind, match=message):
-        actions.copy_files(COPY, sources, True, shop)
+        actions.copy_files(COPY, inputs, True, shop)
 
 
 def test_directories(shop: actions.Workshop, lab: Lab) -> None:

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dockmagic.builder.addresses import Repository
+from dockmagic.builder.git import Git
+from dockmagic.errors import BuildError
+from tests.integration.git_server import Work, serving_git
+
+pytestmark = pytest.mark.needs("git")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path)
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Git:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Git(home)
+
+
+@pytest.fixture
+def remote(tmp_path: Path, work: Work) -> Iterator[str]:
+    with serving_git(tmp_path) as url:
+        yield f"{url}/repo.git"
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if ".git/" not in f"{path}/")
+
+
+def test_which_commit_a_name_stands_for(work: Work, git: Git, remote: str) -> None:
+    first = work.commit({"a": "1"}, "v1", "both")
+    work.git("branch", "old")
+    second = work.commit({"a": "2"})
+    work.git("branch", "both")
+    work.git("tag", "light")
+    work.publish()
+    expected = {
+        "": second, "main": second, "refs/heads/main": second, "heads/main": second, "old": first, "v1": first,
+        "tags/v1": first, "refs/tags/v1": first, "light": second, "both": second, "refs/tags/both": first,
+        first: first, "f" * 40: "f" * 40,
+    }  # fmt: skip
+    assert {ref: git.commit(Repository(remote, ref)) for ref in expected} == expected
+
+
+def test_names_that_are_not_there(work: Work, git: Git, remote: str) -> None:
+    commit = work.commit({"a": "1"})
+    for ref in ("nothing", commit[:10]):
+        with pytest.raises(BuildError, match=f"has no branch, tag or full commit called {ref}"):
+            git.commit(Repository(remote, ref))
+    with pytest.raises(BuildError, match=r"git ls-remote failed: .*(not found|404)"):
+        git.commit(Repository(remote.replace("repo", "none"), "main"))
+
+
+@pytest.mark.parametrize("smart", [True, False])
+def test_the_files_of_a_commit(tmp_path: Path, work: Work, git: Git, smart: bool) -> None:
+    first = work.commit({"a": "1", "d/run": "#!", "link": "-> /etc/passwd"})
+    (work.directory / "d/run").chmod(0o700)
+    second = work.commit({"a": "2"})
+    old = os.umask(0o077)
+    try:
+        with serving_git(tmp_path, smart=smart) as url:
+            for commit, name in ((first, "one"), (second, "two")):
+                repository = Repository(f"{url}/repo.git")
+                git.check_out(repository, commit, tmp_path / name, keep_git_dir=False)
+    finally:
+        os.umask(old)
+    assert names(tmp_path / "one") == names(tmp_path / "two") == ["a", "d", "d/run", "link"]
+    assert ((tmp_path / "one/a").read_text(), (tmp_path / "two/a").read_text()) == ("1", "2")
+    modes = {name: stat.S_IMODE((tmp_path / "two" / name).stat().st_mode) for name in ("a", "d", "d/run")}
+    assert modes == {"a": 0o644, "d": 0o755, "d/run": 0o755}
+    assert (tmp_path / "two/link").readlink() == Path("/etc/passwd")
+
+
+def test_the_git_directory_may_be_kept_but_no_secret_in_it(tmp_path: Path, work: Work, git: Git, remote: str) -> None:
+    commit = work.commit({"a": "1"})
+    repository = Repository(remote.replace("http://", "http://me:secret@"))
+    git.check_out(repository, commit, tmp_path / "out", keep_git_dir=True)
+    assert (tmp_path / "out/.git/HEAD").read_text() == f"{commit}\n"
+    config = (tmp_path / "out/.git/config").read_text()
+    assert remote in config
+    assert "secret" not in config
+    assert not (tmp_path / "out/.git/hooks").exists()
+
+
+def test_submodules(tmp_path: Path, work: Work, git: Git, remote: str) -> None:
+    Work(tmp_path, "sub").commit({"s": "s"})
+    work.git("submodule", "--quiet", "add", "../sub.git", "below")
+    commit = work.commit({"a": "1"})
+    git.check_out(Repository(remote), commit, tmp_path / "with", keep_git_dir=False)
+    git.check_out(Repository(remote, submodules=False), commit, tmp_path / "without", keep_git_dir=False)
+    assert names(tmp_path / "with") == [".gitmodules", "a", "below", "below/s"]
+    assert names(tmp_path / "without") == [".gitmodules", "a", "below"]
+
+
+def test_a_submodule_of_this_machines_files_is_refused(tmp_path: Path, work: Work, git: Git, remote: str) -> None:
+    other = Work(tmp_path, "private")
+    other.commit({"s": "s"})
+    work.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", f"file://{other.bare}", "below")
+    commit = work.commit({"a": "1"})
+    with pytest.raises(BuildError, match=r"git submodule failed: .*(not allowed|fatal)"):
+        git.check_out(Repository(remote), commit, tmp_path / "out", keep_git_dir=False)
+
+
+def test_nothing_of_the_users_counts(
+    tmp_path: Path, work: Work, git: Git, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither configuration, nor variables that name programs, nor hooks."""
+    work.commit({"a": "1", ".gitattributes": "a filter=evil\n"})
+    home, mark = tmp_path / "user", tmp_path / "mark"
+    home.mkdir()
+    (home / ".gitconfig").write_text(
+        f'[core]\n\thooksPath = {home}\n[filter "evil"]\n\tsmudge = touch {mark}; cat\n'
+        f'[url "http://127.0.0.1:1/"]\n\tinsteadOf = http://\n'
+    )
+    (home / "post-checkout").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (home / "post-checkout").chmod(0o755)
+    for name in ("GIT_EXTERNAL_DIFF", "GIT_SSH_COMMAND", "GIT_PROXY_COMMAND", "GIT_ASKPASS"):
+        monkeypatch.setenv(name, f"touch {mark}")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_DIR", str(work.bare))
+    git.check_out(Repository(remote), git.commit(Repository(remote)), tmp_path / "out", keep_git_dir=False)
+    assert names(tmp_path / "out") == [".gitattributes", "a"]
+    assert not mark.exists()
+
+
+def test_without_git(git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(BuildError, match="needs the program git, which isn't installed here; install it"):
+        git.commit(Repository("https://example.com/a.git"))
