@@ -21,10 +21,11 @@ _MODE: Final = 0o600
 _SENT_IN_VAIN: Final = (401, 403)
 
 
-def download(url: str, target: Path, known: Download | None = None) -> Download | None:
+def download(url: str, target: Path, known: Download | None = None) -> Download:
     """Write what the URL gives to `target`, mode 0600, with the time that the server says it changed last (else 1970).
 
-    None where that is what is `known` already; then there is no file. Raises BuildError where it can't be had whole.
+    Where that is what is `known` already, the result is that and there is no file. Raises BuildError where it can't be
+    had whole.
     """
     from dockmagic.image.transport import Transport
 
@@ -32,7 +33,7 @@ def download(url: str, target: Path, known: Download | None = None) -> Download 
         with closing(Transport(plain_http=True)) as transport:
             with transport.request("GET", url, _conditions(known)) as answer:
                 if known is not None and answer.status == HTTPStatus.NOT_MODIFIED:
-                    return None
+                    return known
                 if answer.status != HTTPStatus.OK:
                     raise BuildError(f"{url}: {_refusal(answer.status)}")
                 return _save(answer, target)

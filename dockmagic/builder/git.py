@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -79,15 +80,22 @@ class Git:
         if program is None:
             raise BuildError("ADD of a repository needs the program git, which isn't installed here; install it")
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        done = subprocess.run(
+        process = subprocess.Popen(
             [program, *settings, *words],
-            cwd=cwd or self._home, env=self._environment(), umask=_UMASK, stdin=subprocess.DEVNULL,
-            capture_output=True, encoding="utf-8", errors="replace", check=False,
+            cwd=cwd or self._home, env=self._environment(), umask=_UMASK, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            encoding="utf-8", errors="replace",
         )  # fmt: skip
-        if done.returncode:
-            said = "; ".join(done.stderr.strip().splitlines()[-_LINES:])
-            raise BuildError(f"git {words[0]} failed: {said or f'exit code {done.returncode}'}")
-        return done.stdout
+        with process:
+            try:
+                output, errors = process.communicate()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+                raise
+        if process.returncode:
+            said = "; ".join(errors.strip().splitlines()[-_LINES:])
+            raise BuildError(f"git {words[0]} failed: {said or f'exit code {process.returncode}'}")
+        return output
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in (*_KEPT, *_PROXIES) if name in os.environ}

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from dockmagic.builder.addresses import Repository, Url, address_of, commit_of, keeps_git_dir
-from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.cache import BuildCache, Download
 from dockmagic.builder.choice import excluding
 from dockmagic.builder.content import FileHashes, content_digest
 from dockmagic.builder.download import download
@@ -67,13 +67,11 @@ class Fetcher:
             return Remote(expected, partial(self._verified, url, expected, action))
         known = None if self._again else self._cache.find_download(url.url)
         place = self._place()
-        fresh = download(url.url, place, known)
-        if fresh is None and known is not None:
-            return Remote(known.sha256, partial(self._verified, url, known.sha256, action))
-        assert fresh is not None  # nothing else means that it is known
-        self._cache.record_download(url.url, fresh)
-        self._say_size(url, place)
-        return Remote(fresh.sha256, partial(_file, url, place, action))
+        found = download(url.url, place, known)
+        if not place.exists():
+            return Remote(found.sha256, partial(self._verified, url, found.sha256, action))
+        self._keep(url, found, place)
+        return Remote(found.sha256, partial(_file, url, place, action))
 
     def repository(self, repository: Repository, action: CopyAction) -> Remote:
         """The files of a repository, less what --exclude names."""
@@ -90,15 +88,13 @@ class Fetcher:
     def _verified(self, url: Url, expected: str, action: CopyAction) -> list[Source]:
         """The file, whose digest has to be this one."""
         place = self._place()
-        fresh = download(url.url, place)
-        if fresh is None or fresh.sha256 != expected:
-            actual = "nothing" if fresh is None else f"sha256:{fresh.sha256}"
+        found = download(url.url, place)
+        if found.sha256 != expected:
             raise BuildError(
-                f"{url.url}: expected sha256:{expected}, got {actual}; "
+                f"{url.url}: expected sha256:{expected}, got sha256:{found.sha256}; "
                 "somebody may have changed it: check it, and correct --checksum or build again"
             )
-        self._cache.record_download(url.url, fresh)
-        self._say_size(url, place)
+        self._keep(url, found, place)
         return _file(url, place, action)
 
     def _checked_out(
@@ -119,7 +115,9 @@ class Fetcher:
         self._number += 1
         return self._directory / f"fetched-{self._number}"
 
-    def _say_size(self, url: Url, place: Path) -> None:
+    def _keep(self, url: Url, found: Download, place: Path) -> None:
+        """Remember what was downloaded, and tell."""
+        self._cache.record_download(url.url, found)
         self._say(f"downloaded {url.url} ({size_words(place.stat().st_size)})")
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 from dockmagic.builder.addresses import Repository
 from dockmagic.builder.git import Git
 from dockmagic.errors import BuildError
+from dockmagic.events import StepState
 from tests.integration.git_server import Work, serving_git
+from tests.unit.builder.lab import Lab
 
 pytestmark = pytest.mark.needs("git")
 
@@ -133,7 +137,102 @@ def test_nothing_of_the_users_counts(
     assert not mark.exists()
 
 
+def test_an_interrupt_ends_git(git: Git, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With all that it started; a program that sleeps stands in for it."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text("#!/bin/sh\nsleep 60 &\necho $! > child\nwait\n")
+    (tmp_path / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    child = tmp_path / "home/child"
+
+    def interrupt(*args: object) -> None:
+        while not child.exists() or not child.read_text():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        git.commit(Repository("https://example.com/a.git"))
+    status = Path(f"/proc/{child.read_text().strip()}/stat")
+    deadline = time.monotonic() + 10
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_without_git(git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(BuildError, match="needs the program git, which isn't installed here; install it"):
         git.commit(Repository("https://example.com/a.git"))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path / "state")
+    yield lab
+    assert lab.left() == []
+
+
+def test_added_repositories(work: Work, lab: Lab, tmp_path: Path) -> None:
+    seen: list[str] = []
+    first = work.commit({"a": "1", "docs/x.md": "x", "docs/x.txt": "", "run": "#!"}, "v1")
+    with serving_git(tmp_path, seen) as url:
+        text = f"FROM scratch\nADD --exclude=**/*.txt {url}/repo.git#main /all\n"
+        text += f"ADD {url}/repo.git?tag=v1&subdir=docs /d/\n"
+        image = lab.build(text)
+        assert lab.listing(image) == [
+            "all/",
+            "all/a",
+            "all/docs/",
+            "all/docs/x.md",
+            "all/run",
+            "d/",
+            "d/x.md",
+            "d/x.txt",
+        ]
+        found = lab.tree(image).find("all/a")
+        assert found is not None
+        assert (found.status.st_uid, found.status.st_gid) == (os.geteuid(), os.getegid())
+        asked = len(seen)
+        assert lab.build(text).id == image.id
+        assert len(seen) - asked == 4  # for each address, what the server can do and which references it has
+        work.commit({"a": "2"})
+        changed = lab.build(text)
+        assert lab.read(changed, "all/a") == "2"
+        assert lab.build(f"FROM scratch\nADD {url}/repo.git#{first} /\n").config.diff_ids
+    lab.build(f"FROM scratch\nADD {url}/repo.git#{first} /\n")  # a commit is known by its name
+    assert lab.ended()[-1] is StepState.CACHED
+
+
+def test_the_commit_that_was_meant(work: Work, lab: Lab, remote: str) -> None:
+    commit = work.commit({"a": "1"}, "v1")
+    for text in (
+        f"--checksum={commit[:7]} {remote}#v1",
+        f"--checksum={commit} {remote}",
+        f"{remote}?ref=v1&commit={commit}",
+    ):
+        assert lab.read(lab.build(f"FROM scratch\nADD {text} /\n"), "a") == "1"
+    with pytest.raises(BuildError, match=rf"Dockerfile:2: .*v1 is the commit {commit}, not 0000 as wanted"):
+        lab.build(f"FROM scratch\nADD --checksum=0000 {remote}#v1 /\n")
+
+
+def test_the_git_directory_in_an_image(work: Work, lab: Lab, remote: str) -> None:
+    work.commit({"a": "1"})
+    with_it = lab.listing(lab.build(f"FROM scratch\nADD --keep-git-dir {remote} /\n"))
+    by_query = lab.listing(lab.build(f"FROM scratch\nADD {remote}?keep-git-dir=1 /\n"))
+    without = lab.listing(lab.build(f"FROM scratch\nADD --keep-git-dir=false {remote} /\n"))
+    assert ".git/HEAD" in with_it
+    assert ".git/HEAD" in by_query
+    assert without == ["a"]
+
+
+def test_directories_of_hostile_repositories(work: Work, lab: Lab, remote: str) -> None:
+    work.commit({"out": "-> /etc", "up": "-> ../../..", "inside": "-> d", "d/x": "x", "file": "", "[a": "", "*/y": "y"})
+    assert lab.listing(lab.build(f"FROM scratch\nADD {remote}#:inside /\n")) == ["x"]
+    assert lab.listing(lab.build(f"FROM scratch\nADD {remote}#:* /\n")) == ["y"]
+    for name, message in (("out", "not found in the repository"), ("file", "isn't a directory"), ("../x", "not found")):
+        with pytest.raises(BuildError, match=rf"Dockerfile:2: .*{message}"):
+            lab.build(f"FROM scratch\nADD {remote}#:{name} /\n")
+    everything = lab.listing(lab.build(f"FROM scratch\nADD {remote}#:up /\n"))
+    assert "d/x" in everything
+    assert not any(".git" in name for name in everything)

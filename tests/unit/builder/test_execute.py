@@ -304,8 +304,10 @@ def test_a_file_that_changes_while_it_is_copied_is_not_cached(
 def test_owners_and_modes_that_mean_nothing(lab: Lab, filled: Path) -> None:
     with pytest.raises(BuildError, match="Dockerfile:2: unable to find user nobody"):
         lab.build("FROM base\nCOPY --chown=nobody a /x\n", filled)
-    with pytest.raises(BuildError, match="--chmod=rwx is no mode"):
+    with pytest.raises(DockerfileError, match="Dockerfile:2: --chmod=rwx is no mode"):
         lab.build("FROM base\nCOPY --chmod=rwx a /x\n", filled)
+    with pytest.raises(BuildError, match="Dockerfile:3: --chmod=rwx is no mode"):
+        lab.build("FROM base\nARG M=rwx\nCOPY --chmod=$M a /x\n", filled)
 
 
 def test_two_builds_at_once(lab: Lab, filled: Path) -> None:
@@ -338,6 +340,10 @@ def test_a_linked_copy_follows_no_link_of_the_image(lab: Lab, filled: Path) -> N
     lab.base("links", {"real/old": "old", "to": "-> real"})
     image = lab.build("FROM links\nCOPY --link a /to/\n", filled)
     assert lab.listing(image) == ["real/", "real/old", "to/", "to/a"]
+    lab.base("plain", {"x": ""})
+    lab.build("FROM plain\nCOPY --link a /to/\n", filled, no_cache=True)  # a layer to be put onto the links
+    rebased = lab.build("FROM links\nCOPY --link a /to/\n", filled)
+    assert (lab.listing(rebased), lab.ended()[-1]) == (lab.listing(image), StepState.CACHED)
     followed = lab.build("FROM links\nCOPY a /to/\n", filled)
     assert lab.listing(followed) == ["real/", "real/a", "real/old", "to"]
 

@@ -19,6 +19,10 @@ def instruction(line: str) -> Instruction:
         ("RUN --mount=type=cache,target=/x y", "RUN --mount isn't supported yet"),
         ("RUN --security=insecure y", "RUN --security=insecure isn't supported"),
         ("RUN --device=nvidia.com/gpu=all x", "RUN --device isn't supported"),
+        ("COPY --chmod=rwx a b", "--chmod=rwx is no mode"),
+        ("ADD --exclude=[ a b", "--exclude: syntax error in pattern"),
+        ("COPY https://example.com/x b", "COPY takes files, not addresses; use ADD"),
+        ("ADD --checksum=sha256:12 https://example.com/x b", "isn't sha256: and 64 hexadecimal digits"),
     ],
 )
 def test_what_cannot_be_built_yet_is_refused_at_its_line(line: str, message: str) -> None:
@@ -36,7 +40,9 @@ def test_what_cannot_be_built_yet_is_refused_at_its_line(line: str, message: str
         "ADD --unpack=false --exclude=*.o a b",
         "COPY --link --parents --exclude=a --exclude=b a b",
         "COPY http a",
-        "ADD --checksum=sha256:1234 --keep-git-dir=true https://example.com/x git@github.com:a/b.git b",
+        "ADD --keep-git-dir=true https://example.com/x https://example.com/a.git b/",
+        "COPY --chmod=$MODE a b",
+        "ADD --checksum=$SUM $URL b",
         "ENV A=http://x",
     ],
 )
