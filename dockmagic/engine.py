@@ -36,6 +36,8 @@ from dockmagic.runtime.session import Session
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
+    from dockmagic.builder.execute import Parts
+    from dockmagic.builder.plan import NamedDirectory
     from dockmagic.builder.seam import OnOutput, RunStep
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
@@ -103,25 +105,14 @@ class Engine:
         NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
-        from dockmagic.builder.cache import BuildCache
-        from dockmagic.builder.content import FileHashes
-        from dockmagic.builder.execute import BuildOptions, Parts
-        from dockmagic.builder.plan import BuildArgs, NamedDirectory
+        from dockmagic.builder.execute import BuildOptions
+        from dockmagic.builder.plan import BuildArgs
 
-        contexts = {
-            name: value if isinstance(value, str) else NamedDirectory(name, str(value))
-            for name, value in (build_contexts or {}).items()
-        }
-        args = BuildArgs(build_args or {}, host_platform(), target or "", contexts)
+        args = BuildArgs(build_args or {}, host_platform(), target or "", _named(build_contexts or {}))
         references = tuple(Reference.parse(tag) for tag in tags)
         options = BuildOptions(args, references, labels or {}, no_cache, network, pull)
 
-        def base(reference: Reference) -> Image:
-            return self.images.find_or_pull(str(reference), on_event)
-
-        cache = BuildCache(self.database, self.snapshots)
-        self._hashes = self._hashes or FileHashes()
-        parts = Parts(self.store, self.snapshots, self.workspaces, cache, self._run_step, base, self._hashes)
+        parts = self._build_parts(on_event)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
@@ -155,6 +146,19 @@ class Engine:
         self.client.close()
         self.database.close()
 
+    def _build_parts(self, on_event: OnEvent) -> Parts:
+        """What a build works with."""
+        from dockmagic.builder.cache import BuildCache
+        from dockmagic.builder.content import FileHashes
+        from dockmagic.builder.execute import Parts
+
+        def base(reference: Reference) -> Image:
+            return self.images.find_or_pull(str(reference), on_event)
+
+        cache = BuildCache(self.database, self.snapshots)
+        self._hashes = self._hashes or FileHashes()
+        return Parts(self.store, self.snapshots, self.workspaces, cache, self._run_step, base, self._hashes)
+
     def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
         """Run the command of a RUN instruction (builder.seam)."""
         container_id = secrets.token_hex(32)
@@ -170,3 +174,12 @@ class Engine:
         if ended is None:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
         return int(ended.get("exitStatus", 0))
+
+
+def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str]:
+    """Named contexts as a build's plan knows them."""
+    from dockmagic.builder.plan import NamedDirectory
+
+    return {
+        name: value if isinstance(value, str) else NamedDirectory(name, str(value)) for name, value in contexts.items()
+    }

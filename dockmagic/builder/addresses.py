@@ -62,6 +62,8 @@ def address_of(source: str) -> Url | Repository | None:
         raise ValueError("a build has no key of yours to show to a server; use the repository's https:// address")
     if kind not in ("http", "https", "git"):
         raise ValueError(f"{kind}:// can't be fetched; use http://, https:// or git://, or name a file")
+    if not source.isprintable():
+        raise ValueError("it has characters that no address has; write them as %XX")
     parts = urlsplit(source)
     if not parts.hostname or parts.port == 0:
         raise ValueError("it names no host")

@@ -16,6 +16,7 @@ from dockmagic.oci.image import ContainerConfig, ImageConfig
 from dockmagic.oci.reference import Reference
 from tests.integration.builder_peers import Buildah, chroot_runner, make_base, make_context, our_tree
 from tests.unit.builder.lab import Lab
+from tests.unit.image.fake_server import Reply, serving
 
 pytestmark = pytest.mark.root
 
@@ -299,6 +300,24 @@ def test_the_image_is_the_one_that_buildah_builds(case: Case, bench: Bench, tmp_
     config, tree = bench.peer.build(text, context, case.flags)
     assert our_tree(image, bench.lab.snapshots, tmp_path) == tree
     assert _comparable(image.config.config) == _comparable_json(config)
+
+
+def test_downloads_and_named_contexts_are_those_of_buildah(bench: Bench, tmp_path: Path) -> None:
+    lib, context = (make_context(tmp_path / name, {"x|640": "x", "d/y": "y"}) for name in ("lib", "context"))
+    with serving() as server:
+        body = Reply(200, b"body", {"Last-Modified": "Sun, 09 Sep 2001 01:46:40 GMT"})
+        server.routes = {"/a/f.txt": body, "/a/g": body}
+        text = f"""
+        ADD {server.url}/a/f.txt /one/
+        ADD {server.url}/a/f.txt /two
+        ADD --chown=1:2 {server.url}/a/f.txt {server.url}/a/g x /three/
+        COPY --from=lib . /lib/
+        COPY --from=lib d/y /
+        """
+        text = f"FROM {BASE}{_dedented(text)}"
+        image = bench.lab.build(text, context, contexts={"lib": lib})
+        _, tree = bench.peer.build(text, context, (f"--build-context=lib={lib}",))
+    assert our_tree(image, bench.lab.snapshots, tmp_path) == tree
 
 
 def _dedented(text: str) -> str:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dockmagic.builder.addresses import Repository, Url, address_of, check, commit_of, keeps_git_dir
 from dockmagic.dockerfile.instructions import Add
@@ -71,6 +74,8 @@ def test_repositories(address: str, repository: Repository) -> None:
         ("ftp://example.com/x", "ftp:// can't be fetched; use http://"),
         ("file:///etc/passwd", "file:// can't be fetched"),
         ("https:///x", "names no host"),
+        ("https://example.com/a\nb", "characters that no address has"),
+        ("https://example.com/\udcff", "characters that no address has"),
         ("https://example.com:x/y", "Port could not be cast"),
         ("http://[::1/x", "Invalid IPv6 URL"),
         (f"{GIT}#-upload-pack=x", "can't be the name of a branch"),
@@ -89,6 +94,15 @@ def test_repositories(address: str, repository: Repository) -> None:
 def test_what_is_no_address(address: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         address_of(address)
+
+
+@given(
+    st.text("abc:/?#=&.@%[]-~ \n\0é", max_size=30), st.sampled_from(["", "https://", "git@", "http://a/b.git", "x://"])
+)
+def test_any_text_is_an_address_a_path_or_refused(text: str, start: str) -> None:
+    with suppress(ValueError):
+        address = address_of(start + text)
+        assert address is None or isinstance(address, Url | Repository)
 
 
 def checked(line: str) -> None:
