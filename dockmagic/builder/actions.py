@@ -22,7 +22,7 @@ from dockmagic.builder.seam import OnOutput, RunStep, StepRunner
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
 from dockmagic.builder.tree import Tree
 from dockmagic.builder.upper import Upper
-from dockmagic.errors import BuildError, RunFailed, StartFailed, StoreError
+from dockmagic.errors import BuildError, InvalidLayer, RunFailed, StartFailed, StoreError
 from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.digest import Digest, chain_ids
@@ -180,9 +180,11 @@ class _Tail:
 
 @contextmanager
 def readable_errors(action: CopyAction) -> Iterator[None]:
-    """Turn what the system refuses into an error that says what it was about."""
+    """Turn what the system or a layer refuses into an error that says what it was about."""
     try:
         yield
+    except InvalidLayer as error:
+        raise BuildError(f"cannot copy to {action.destination}: {error}; leave it out, or rename it") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(f"no space left to copy to {action.destination}; free some and build again") from error

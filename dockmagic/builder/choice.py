@@ -34,7 +34,7 @@ class Choice:
 
     def leaves_out(self, path: str) -> bool:
         """Whether --exclude names it; the source itself, "", is never left out."""
-        return bool(path) and self.excluded.excludes(path)
+        return bool(path and self.excluded.rules) and self.excluded.excludes(path)
 
 
 def excluding(patterns: Sequence[str]) -> Choice:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.cache import BuildCache, Download
 from dockmagic.image.snapshot import Layer
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig, History, ImageConfig
@@ -82,3 +82,23 @@ def test_layers_in_the_cache_are_not_collected(lab: Lab, tmp_path: Path) -> None
     lab.parts.cache.record("k", kept, "")
     assert lost.chain_id in lab.store.collect()
     assert lab.parts.cache.find("k", None) == kept
+
+
+def test_a_layer_that_lies_on_any_other(lab: Lab) -> None:
+    below, made = layer(lab, "below"), layer(lab, "1")
+    assert lab.parts.cache.find_rebased("k", None, "") is None
+    lab.parts.cache.record("k", made, "")
+    assert lab.parts.cache.find_rebased("k", None, "") == made
+    rebased = lab.parts.cache.find_rebased("k", below.chain_id, "words")
+    assert rebased is not None
+    assert (rebased.parent, rebased.diff_id, rebased.descriptor) == (below.chain_id, made.diff_id, made.descriptor)
+    assert row(lab, "k")["chain_id"] == rebased.chain_id  # what was used last is kept
+
+
+def test_downloads(lab: Lab) -> None:
+    known = Download("00", '"1"', "Sun")
+    assert lab.parts.cache.find_download("https://a/b") is None
+    lab.parts.cache.record_download("https://a/b", Download("11"))
+    lab.parts.cache.record_download("https://a/b", known)
+    assert lab.parts.cache.find_download("https://a/b") == known
+    assert lab.parts.cache.find_download("https://a/c") is None

@@ -384,3 +384,9 @@ def test_copies_from_named_contexts(lab: Lab, context: Path, tmp_path: Path) -> 
     assert lab.listing(image) == ["lib/", "lib/.dockerignore", "lib/x", "y"]
     with pytest.raises(BuildError, match='"z" not found in the build context lib'):
         lab.build("FROM scratch\nCOPY --from=lib z /\n", contexts={"lib": tmp_path / "lib"})
+
+
+def test_a_name_that_no_layer_can_hold(lab: Lab, context: Path) -> None:
+    fill(context, {".wh.a": ""})
+    with pytest.raises(BuildError, match=r"Dockerfile:2: cannot copy to /: '.wh.a' can't be in a layer"):
+        lab.build("FROM scratch\nCOPY . /\n", context)

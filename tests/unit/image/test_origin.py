@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dockmagic.errors import RegistryError
-from dockmagic.image.origin import check_url, is_loopback, is_safe, origin
+from dockmagic.image.origin import check_url, check_web, is_loopback, is_safe, origin
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,11 @@ def test_an_origin_includes_scheme_and_port() -> None:
 def test_a_loopback_host_is_this_machine() -> None:
     assert is_loopback("localhost")
     assert not is_loopback("localhost.example")
+
+
+def test_the_web_is_http_and_https() -> None:
+    for url in ("http://r.example/x", "https://r.example:8443", "http://[::1]:80/"):
+        check_web(url)
+    for url in ("file:///etc/passwd", "ftp://r.example/x", "https://", "", "http://[::1", "http://localhost:0"):
+        with pytest.raises(RegistryError, match="neither http:// nor https://"):
+            check_web(url)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -103,3 +104,15 @@ def test_a_body_too_long_is_not_read(server: FakeServer, transport: Transport) -
     server.routes = {"/a": Reply(200, b"x" * 2000)}
     with pytest.raises(RegistryError, match="longer than the 1000 bytes"):
         get(transport, f"{server.url}/a")
+
+
+def test_plain_http_where_it_is_asked_for(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy stands in for the host."""
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server.routes = {"/x": Reply(200, b"plain")}
+    with closing(Transport(plain_http=True)) as transport:
+        assert get(transport, "http://files.example/x") == (200, b"plain")
+        with pytest.raises(RegistryError, match="neither"):
+            get(transport, "ftp://files.example/x")
