@@ -37,6 +37,7 @@ from dockmagic.runtime.session import Session
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
     from dockmagic.builder.seam import OnOutput, RunStep
+    from dockmagic.dockerfile.lint import LintWarning
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
 
@@ -119,6 +120,23 @@ class Engine:
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
+
+    def check(
+        self,
+        dockerfile: str,
+        *,
+        context: Path | None = None,
+        filename: str = "Dockerfile",
+        dockerfile_path: Path | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+    ) -> tuple[LintWarning, ...]:
+        """What is probably a mistake in this Dockerfile, by line; nothing is built. Raises DockerfileError."""
+        from dockmagic.builder.check import check_dockerfile
+        from dockmagic.builder.plan import BuildArgs
+
+        args = BuildArgs(build_args or {}, host_platform(), target or "")
+        return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""

@@ -22,8 +22,8 @@ _ALWAYS: Final = {"PATH": "/usr/bin"}  # a RUN has one, whatever the image says
 _NEVER_SET: Final = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})  # ARGs for BuildKit itself
 _FARTHEST: Final = 2  # edits between a name and the one that was meant
 _LONGEST: Final = 64
-_MOST_NAMES: Final = 500
-_MOST_SUGGESTIONS: Final = 100  # in one Dockerfile; a longer list of mistakes is no list of typing errors
+_MOST_NAMES: Final = 200
+_MOST_SUGGESTIONS: Final = 50  # in one Dockerfile; a longer list of mistakes is no list of typing errors
 
 
 def walk(dockerfile: Dockerfile, program: df.Program, surroundings: Surroundings) -> Subject:

@@ -94,4 +94,4 @@ def test_time_is_in_proportion_to_the_text(start: str, repeated: str) -> None:
         return time.process_time() - begun
 
     seconds(100)
-    assert seconds(2000) < 30 * max(min(seconds(200), seconds(200)), 0.004)
+    assert seconds(3000) < 30 * max(min(seconds(300), seconds(300)), 0.004)
