@@ -36,6 +36,7 @@ from dockmagic.runtime.session import Session
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
+    from dockmagic.builder.execute import Parts
     from dockmagic.builder.seam import OnOutput, RunStep
     from dockmagic.dockerfile.lint import LintWarning
 
@@ -94,29 +95,25 @@ class Engine:
         pull: bool = False,
         labels: Mapping[str, str] | None = None,
         network: str = "none",
+        explain: bool = False,
         on_event: OnEvent = ignore,
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
-        `pull` asks the registry for every base image, here or not. Raises DockerfileError, BuildError, RunFailed,
+        `pull` asks the registry for every base image, here or not. `explain` reports with every step all that is known
+        of why it ran. Raises DockerfileError, BuildError, RunFailed,
         NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
-        from dockmagic.builder.cache import BuildCache
-        from dockmagic.builder.content import FileHashes
-        from dockmagic.builder.execute import BuildOptions, Parts
+        from dockmagic.builder.execute import BuildOptions
         from dockmagic.builder.plan import BuildArgs
+        from dockmagic.builder.runs import build_name
 
         args = BuildArgs(build_args or {}, host_platform(), target or "")
         references = tuple(Reference.parse(tag) for tag in tags)
-        options = BuildOptions(args, references, labels or {}, no_cache, network, pull)
-
-        def base(reference: Reference) -> Image:
-            return self.images.find_or_pull(str(reference), on_event)
-
-        cache = BuildCache(self.database, self.snapshots)
-        self._hashes = self._hashes or FileHashes()
-        parts = Parts(self.store, self.snapshots, self.workspaces, cache, self._run_step, base, self._hashes)
+        name = build_name(dockerfile_path, context, references[0].familiar_name if references else "")
+        options = BuildOptions(args, references, labels or {}, no_cache, network, pull, explain, name)
+        parts = self._build_parts(on_event)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
@@ -166,6 +163,28 @@ class Engine:
         self.containers.close()
         self.client.close()
         self.database.close()
+
+    def _build_parts(self, on_event: OnEvent) -> Parts:
+        """What a build works with; it reports the pulls of its base images to `on_event`."""
+        from dockmagic.builder.cache import BuildCache
+        from dockmagic.builder.content import FileHashes
+        from dockmagic.builder.execute import Parts
+        from dockmagic.builder.runs import StepRuns
+
+        def base(reference: Reference) -> Image:
+            return self.images.find_or_pull(str(reference), on_event)
+
+        self._hashes = self._hashes or FileHashes()
+        return Parts(
+            self.store,
+            self.snapshots,
+            self.workspaces,
+            BuildCache(self.database, self.snapshots),
+            self._run_step,
+            base,
+            StepRuns(self.database),
+            self._hashes,
+        )
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
         """Run the command of a RUN instruction (builder.seam)."""

@@ -54,6 +54,7 @@ def add_build_flags(parser: CommandParser) -> None:
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
+    parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
     parser.add_argument("--check", action="store_true", help="look for mistakes and build nothing; status 1 if any")
     add_refused(parser, BUILD)
 
@@ -88,6 +89,7 @@ def build_text(
             pull=args.pull,
             labels=pairs(args.label),
             network=args.network,
+            explain=args.explain,
             on_event=on_event,
         )
     return Built(image, args.quiet)

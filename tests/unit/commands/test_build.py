@@ -39,6 +39,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "pull": True,
             "labels": {"l": "1"},
             "network": "host",
+            "explain": False,
         }
     ]
 
