@@ -19,7 +19,7 @@ from dockmagic.commands.catalogue import find, overview
 from dockmagic.commands.command import Command, HelpRequested
 from dockmagic.commands.doors import open_engine
 from dockmagic.commands.progress import PlainProgress
-from dockmagic.commands.results import Finished
+from dockmagic.commands.results import Checked, Finished
 from dockmagic.commands.table import Rolling
 from dockmagic.errors import DockmagicError, InvalidOption, StartFailed
 from dockmagic.events import ContainerOutput, Event, OnEvent
@@ -102,7 +102,7 @@ def _run(command: Command, args: Namespace, console: TerminalConsole) -> int:
         command.show(result, console)
     finally:
         engine.close()
-    return result.exit_status if isinstance(result, Finished) else 0
+    return result.exit_status if isinstance(result, Finished | Checked) else 0
 
 
 def _error_status(command: Command | None, error: DockmagicError) -> int:

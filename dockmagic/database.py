@@ -75,6 +75,15 @@ _MIGRATIONS: Final = (
         used_ns INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE build_steps (              -- what each step's last run was made of
+        place TEXT PRIMARY KEY,             -- digest of build, stage, kind and number
+        key TEXT NOT NULL,                  -- in build_cache, if it is still there
+        run TEXT NOT NULL,                  -- JSON
+        recorded_ns INTEGER NOT NULL
+    );
+    CREATE INDEX build_steps_by_time ON build_steps(recorded_ns);
+    """,
 )
 
 _CAUSES: Final = {

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.execute import Parts
     from dockmagic.builder.plan import NamedDirectory
     from dockmagic.builder.seam import OnOutput, RunStep
+    from dockmagic.dockerfile.lint import LintWarning
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
 
@@ -96,26 +97,46 @@ class Engine:
         labels: Mapping[str, str] | None = None,
         network: str = "none",
         build_contexts: Mapping[str, Path | str] | None = None,
+        explain: bool = False,
         on_event: OnEvent = ignore,
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
         `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
-        `pull` asks the registry for every base image, here or not. Raises DockerfileError, BuildError, RunFailed,
+        `pull` asks the registry for every base image, here or not. `explain` reports with every step all that is known
+        of why it ran. Raises DockerfileError, BuildError, RunFailed,
         NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
         from dockmagic.builder.execute import BuildOptions
         from dockmagic.builder.plan import BuildArgs
+        from dockmagic.builder.runs import build_name
 
         args = BuildArgs(build_args or {}, host_platform(), target or "", _named(build_contexts or {}))
         references = tuple(Reference.parse(tag) for tag in tags)
-        options = BuildOptions(args, references, labels or {}, no_cache, network, pull)
-
+        name = build_name(dockerfile_path, context, references[0].familiar_name if references else "")
+        options = BuildOptions(args, references, labels or {}, no_cache, network, pull, explain, name)
         parts = self._build_parts(on_event)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
+
+    def check(
+        self,
+        dockerfile: str,
+        *,
+        context: Path | None = None,
+        filename: str = "Dockerfile",
+        dockerfile_path: Path | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+    ) -> tuple[LintWarning, ...]:
+        """What is probably a mistake in this Dockerfile, by line; nothing is built. Raises DockerfileError."""
+        from dockmagic.builder.check import check_dockerfile
+        from dockmagic.builder.plan import BuildArgs
+
+        args = BuildArgs(build_args or {}, host_platform(), target or "")
+        return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""
@@ -147,17 +168,26 @@ class Engine:
         self.database.close()
 
     def _build_parts(self, on_event: OnEvent) -> Parts:
-        """What a build works with."""
+        """What a build works with; it reports the pulls of its base images to `on_event`."""
         from dockmagic.builder.cache import BuildCache
         from dockmagic.builder.content import FileHashes
         from dockmagic.builder.execute import Parts
+        from dockmagic.builder.runs import StepRuns
 
         def base(reference: Reference) -> Image:
             return self.images.find_or_pull(str(reference), on_event)
 
-        cache = BuildCache(self.database, self.snapshots)
         self._hashes = self._hashes or FileHashes()
-        return Parts(self.store, self.snapshots, self.workspaces, cache, self._run_step, base, self._hashes)
+        return Parts(
+            self.store,
+            self.snapshots,
+            self.workspaces,
+            BuildCache(self.database, self.snapshots),
+            self._run_step,
+            base,
+            StepRuns(self.database),
+            self._hashes,
+        )
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
         """Run the command of a RUN instruction (builder.seam)."""

@@ -31,6 +31,7 @@ class BuildStep:
     line: int
     duration_s: float = 0.0
     reason: str = ""  # why it ran, or what it was found by
+    details: tuple[str, ...] = ()  # all that is known of why, where that was asked for
 
 
 @dataclass(frozen=True, slots=True)

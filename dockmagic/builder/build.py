@@ -1,13 +1,16 @@
-"""A Dockerfile's text to a stored image: parse, plan, execute."""
+"""A Dockerfile's text to a stored image: parse, plan, execute; and what lint finds, at the end."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from dockmagic.builder.check import checks_of, surroundings
 from dockmagic.builder.context import Context
 from dockmagic.builder.execute import BuildOptions, Parts, execute
 from dockmagic.builder.plan import plan
 from dockmagic.builder.progress import Progress
+from dockmagic.dockerfile.lint import lint, refusal
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
 from dockmagic.errors import DockerfileError
@@ -29,19 +32,29 @@ def build_dockerfile(
 
     `context` None is a build without a context. `dockerfile` is where the text is from, if from a file: it decides
     which .dockerignore applies. Raises DockerfileError, BuildError and RunFailed, whose messages show the lines at
-    fault; NotFound for a target that isn't there; and what `parts.pull_base` raises.
+    fault, DockerfileError also for what lint finds where `# check=error=true` says so; NotFound for a target that isn't
+    there; and what `parts.pull_base` raises.
     """
     try:
         parsed = parse(text, filename)
-        build_plan = plan(stages(parsed), options.args)
+        program = stages(parsed)
+        build_plan = plan(program, options.args)
     except DockerfileError as error:
         error.locate(text, filename)
         raise
     progress = Progress(build_plan.total, on_event, text, filename)
-    for warning in parsed.warnings:
-        on_event(BuildWarning(warning.message, warning.line))
     if build_plan.unused:
         progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
-    image = execute(build_plan, Context(context, dockerfile), options, parts, progress)
+    files = Context(context, dockerfile)
+    checks = checks_of(parsed, options.args)
+    find = partial(lint, parsed, program, surroundings(options.args, files, parts.store), checks)
+    refused = refusal(find(), parsed) if checks.error else None
+    if refused is not None:
+        raise refused
+    try:
+        image = execute(build_plan, files, options, parts, progress)
+    finally:
+        for warning in find():  # now that the base images are here
+            on_event(BuildWarning(str(warning), warning.line))
     on_event(BuildFinished(image.id, tuple(tag.familiar for tag in options.tags)))
     return image

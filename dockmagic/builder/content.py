@@ -19,6 +19,7 @@ from dockmagic.builder.sources import Item, Source
 from dockmagic.builder.tree import Found
 
 _SETTLED_NS: Final = 100_000_000  # a file changed more lately could change again within the same tick of its clock
+_SHORT: Final = 12  # hexadecimal digits that tell a file's versions apart
 
 _State = tuple[str, int, int, int, int]
 
@@ -53,6 +54,19 @@ def content_digest(sources: Iterable[Source], hashes: FileHashes, *, root_owned:
                 total.update(len(part).to_bytes(8))
                 total.update(part)
     return total.hexdigest()
+
+
+def file_digests(sources: Iterable[Source], hashes: FileHashes, *, root_owned: bool) -> dict[str, str]:
+    """A short digest of each item by its path; directories end with "/"."""
+    digests: dict[str, str] = {}
+    for source in sources:
+        for item in source.items:
+            total = hashlib.sha256()
+            for part in _description(source, item, hashes, root_owned):
+                total.update(len(part).to_bytes(8))
+                total.update(part)
+            digests[item.found.path + "/" * item.found.is_dir] = total.hexdigest()[:_SHORT]
+    return digests
 
 
 def _description(source: Source, item: Item, hashes: FileHashes, root_owned: bool) -> Iterator[bytes]:

@@ -42,6 +42,11 @@ class Context:
             raise BuildError(f"the build context {self._directory} isn't a directory")
         return Origin(Tree((directory,)), self._what, self._ignore(directory), root_owned=True)
 
+    @property
+    def ignore(self) -> IgnoreFile:
+        """What is left out of the context; nothing where there is none."""
+        return IgnoreFile() if self._directory is None else self.origin.ignore
+
     def _ignore(self, directory: Path) -> IgnoreFile:
         """The rules of `<Dockerfile>.dockerignore`, else of .dockerignore, else none."""
         candidates = [directory / _IGNORE_NAME]

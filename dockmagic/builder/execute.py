@@ -15,13 +15,15 @@ from pathlib import Path
 
 from dockmagic.builder import actions
 from dockmagic.builder.cache import BuildCache
-from dockmagic.builder.content import FileHashes
+from dockmagic.builder.content import FileHashes, file_digests
 from dockmagic.builder.context import Context
+from dockmagic.builder.explain import Explanation, Spot, hit, label_of, miss, step_run
 from dockmagic.builder.inputs import Fetcher, read_inputs
 from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, StagePlan
-from dockmagic.builder.progress import Progress
+from dockmagic.builder.progress import Progress, Report
+from dockmagic.builder.runs import Places, StepRuns
 from dockmagic.builder.seam import StepRunner
-from dockmagic.builder.sources import Origin
+from dockmagic.builder.sources import Origin, Source
 from dockmagic.builder.steps import (
     Action,
     CopyAction,
@@ -61,6 +63,7 @@ class Parts:
     cache: BuildCache
     run_step: StepRunner
     pull_base: Callable[[Reference], Image]
+    runs: StepRuns
     hashes: FileHashes = field(default_factory=FileHashes)
 
 
@@ -68,7 +71,8 @@ class Parts:
 class BuildOptions:
     """What a build is asked for: the flags of `docker build`.
 
-    `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too.
+    `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
+    each step ran in full; `name` tells this build's earlier runs from those of others.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -77,23 +81,39 @@ class BuildOptions:
     no_cache: bool = False
     network: str = "none"
     pull: bool = False
+    explain: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a stage is: the config, with its diff IDs, and the layers' blobs, lowest first."""
+    """How far a stage is: the config, with its diff IDs, and the layers' blobs, lowest first.
+
+    `below` says of these layers, where they aren't those of the last time, why.
+    """
 
     state: StageState
     layers: tuple[Descriptor, ...]
+    below: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What a step came to: its layer, if it has one, and how that was got."""
+    """What a step came to: its layer, if it has one, how that was got, and why so."""
 
     layer: Layer | None
     how: StepState
-    reason: str
+    why: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """An action to be done where its layer isn't in the cache; `content` and `files` are digests of what it copies."""
+
+    action: Action
+    make: Callable[[], actions.Made]
+    content: str = ""
+    files: Callable[[], Mapping[str, str]] = dict
 
 
 def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> Image:
@@ -127,11 +147,12 @@ class _Build:
         with self._progress.step(from_) as report:
             standing, how = self._begin(stage_plan)
             triggers, standing = triggered(standing.state, from_, self._plan.escape), _without_triggers(standing)
-            report(how, "")
+            self._report(report, how, _said_of_base(stage_plan.base, how))
         self._progress.expect(len(triggers))
         scope = Scope(options.args, self._plan.global_args, stage_plan.origins, options.network, self._plan.escape)
+        places = Places(options.name, stage_plan.stage.name)
         for instruction in (*triggers, *stage_plan.stage.instructions):
-            standing = self._step(standing, instruction, scope)
+            standing = self._step(standing, instruction, scope, places)
         return standing
 
     def _begin(self, stage_plan: StagePlan) -> tuple[Standing, StepState]:
@@ -139,7 +160,7 @@ class _Build:
         base = stage_plan.base
         if isinstance(base, int):
             former = self._done[base]
-            return Standing(begin(former.state.image, former.state.args), former.layers), StepState.CACHED
+            return Standing(begin(former.state.image, former.state.args), former.layers, former.below), StepState.CACHED
         if base is None:
             platform = self._options.args.platform
             image = ImageConfig(
@@ -147,7 +168,7 @@ class _Build:
             )
             return Standing(begin(image, {}), ()), StepState.CACHED
         found, how = self._image(base, stage_plan.stage.from_)
-        return Standing(begin(found.config, {}), found.manifest.layers), how
+        return Standing(begin(found.config, {}), found.manifest.layers, "the base image is another one"), how
 
     def _image(self, name: str, instruction: df.Instruction) -> tuple[Image, StepState]:
         """An image by its name, the same for the whole build; pulled if it isn't here or the newest is wanted."""
@@ -161,40 +182,51 @@ class _Build:
             raise DockerfileError(str(error), line=instruction.line, end_line=instruction.end_line) from error
         return self._images[name], how
 
-    def _step(self, standing: Standing, instruction: df.Instruction, scope: Scope) -> Standing:
+    def _step(self, standing: Standing, instruction: df.Instruction, scope: Scope, places: Places) -> Standing:
         with self._progress.step(instruction) as report:
+            number, place = self._progress.number, places.next(instruction.keyword)
             step = next_step(standing.state, instruction, scope)
-            outcome = self._perform(step, standing)
-            report(outcome.how, outcome.reason)
-        return _after(step, standing, outcome.layer)
+            outcome = self._perform(step, standing, place)
+            self._report(report, outcome.how, outcome.why)
+        after = _after(step, standing, outcome.layer)
+        return after if outcome.layer is None else replace(after, below=_said_of(number, outcome.how))
 
-    def _perform(self, step: Step, standing: Standing) -> _Outcome:
+    def _report(self, report: Report, how: StepState, why: Explanation) -> None:
+        """Tell how a step ended and why so, in full if that was asked for."""
+        report(how, why.reason, (why.details or (why.reason,)) if self._options.explain else ())
+
+    def _perform(self, step: Step, standing: Standing, place: str) -> _Outcome:
         shop = actions.Workshop(self._parts.snapshots, self._parts.workspaces, standing.state.image)
-        match step.action:
-            case None:
-                return _Outcome(None, StepState.DONE, "changes no files")
-            case MakeDirectory(path=path) as action:
-                if actions.is_directory(path, shop):
-                    return _Outcome(None, StepState.DONE, "the directory is there")
-                return self._cached(action, shop, "", partial(actions.make_directory, action, shop))
-            case RunAction() as action:
-                make = partial(actions.run, action, shop, self._parts.run_step, self._progress.output)
-                return self._cached(action, shop, "", make)
-            case action:
-                return self._copy(action, step, shop)
-
-    def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop) -> _Outcome:
         with ExitStack() as stack:
-            fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-"))))
-            origin = cache(lambda: self._origin(action, step))
-            with actions.readable_errors(action):
-                inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
-            if not inputs.parts and not action.heredocs:
-                message = f"nothing matches {' '.join(action.sources)}, so nothing was copied"
-                self._progress.warn(message, step.instruction)
-            root_owned = not isinstance(action.origin, int | str)
-            make = partial(actions.copy_files, action, inputs, root_owned, shop)
-            return self._cached(action, shop, inputs.digest, make)
+            match step.action:
+                case None:
+                    return _Outcome(None, StepState.DONE, Explanation("changes no files"))
+                case MakeDirectory(path=path) as action:
+                    if actions.is_directory(path, shop):
+                        return _Outcome(None, StepState.DONE, Explanation("the directory is there"))
+                    task = _Task(action, partial(actions.make_directory, action, shop))
+                case RunAction() as action:
+                    make = partial(actions.run, action, shop, self._parts.run_step, self._progress.output)
+                    task = _Task(action, make)
+                case action:
+                    task = self._copy(action, step, shop, stack)
+            args = tuple(sorted(standing.state.args.keys() - standing.state.image.config.env_map().keys()))
+            return self._cached(task, shop, Spot(place, label_of(step.instruction), standing.below, args))
+
+    def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop, stack: ExitStack) -> _Task:
+        """What there is to copy; what is fetched for it stays until the stack ends."""
+        fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-"))))
+        origin = cache(lambda: self._origin(action, step))
+        with actions.readable_errors(action):
+            inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
+        if not inputs.parts and not action.heredocs:
+            message = f"nothing matches {' '.join(action.sources)}, so nothing was copied"
+            self._progress.warn(message, step.instruction)
+        root_owned = not isinstance(action.origin, int | str)
+        make = partial(actions.copy_files, action, inputs, root_owned, shop)
+        local = [part for part in inputs.parts if isinstance(part, Source)]
+        files = partial(file_digests, local, self._parts.hashes, root_owned=root_owned)
+        return _Task(action, make, inputs.digest, files)
 
     def _fetcher(self, directory: Path) -> Fetcher:
         def say(message: str) -> None:
@@ -215,24 +247,26 @@ class _Build:
             image, what = self._image(action.origin, step.instruction)[0].config, f"the image {action.origin}"
         return Origin(Tree(self._parts.snapshots.lower(image.diff_ids)), what)
 
-    def _cached(
-        self,
-        action: Action,
-        shop: actions.Workshop,
-        content: str,
-        make: Callable[[], actions.Made],
-    ) -> _Outcome:
+    def _cached(self, task: _Task, shop: actions.Workshop, spot: Spot) -> _Outcome:
         """The action's layer from the cache, else made and, if it is certain, kept for the next time."""
-        step_key = key(shop.parent, action, content)
-        found = None if self._options.no_cache else self._find(step_key, action, shop.parent)
+        step_key = key(shop.parent, task.action, task.content)
+        last_key = self._parts.runs.key(spot.place)
+        found = None if self._options.no_cache else self._find(step_key, task.action, shop.parent)
+        if found is not None and step_key == last_key:
+            return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
+        run = step_run(step_key, shop.parent, task.action, spot.args, task.content, task.files())
         if found is not None:
-            return _Outcome(found, StepState.CACHED, f"layer {found.chain_id.short}")
-        made = make()
-        if made.certain:
-            self._parts.cache.record(step_key, made.layer, type(action).__name__)
-        reason = "--no-cache" if self._options.no_cache else "not in the cache"
-        changed = "" if made.certain else "; a file changed while it was copied, so it won't be cached"
-        return _Outcome(made.layer, StepState.DONE, reason + changed)
+            self._parts.runs.record(spot.place, run)
+            return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
+        last = self._parts.runs.last(spot.place)
+        why = Explanation("--no-cache") if self._options.no_cache else miss(last, run, spot)
+        made = task.make()
+        if not made.certain:
+            doubt = "; a file changed while it was copied, so it won't be cached"
+            return _Outcome(made.layer, StepState.DONE, replace(why, reason=why.reason + doubt))
+        self._parts.cache.record(step_key, made.layer, type(task.action).__name__)
+        self._parts.runs.record(spot.place, run)
+        return _Outcome(made.layer, StepState.DONE, why)
 
     def _find(self, step_key: str, action: Action, parent: Digest | None) -> Layer | None:
         """The layer from the cache, put on top of `parent` if it is one for that."""
@@ -260,7 +294,22 @@ def _after(step: Step, standing: Standing, layer: Layer | None) -> Standing:
     if step.created_by:
         line = History(_now(), step.created_by, comment=_COMMENT, empty_layer=layer is None)
         image = replace(image, history=(*image.history, line))
-    return Standing(replace(step.after, image=image), layers)
+    return replace(standing, state=replace(step.after, image=image), layers=layers)
+
+
+def _said_of_base(base: int | str | None, how: StepState) -> Explanation:
+    """What a stage starts with."""
+    if base is None:
+        return Explanation("starts with nothing")
+    if isinstance(base, int):
+        return Explanation("starts with what a stage before it came to")
+    return Explanation("the base image is here" if how is StepState.CACHED else "the base image was fetched")
+
+
+def _said_of(number: int, how: StepState) -> str:
+    """What a step has to do with it that the next one stands on other layers than the last time."""
+    what = "ran again" if how is StepState.DONE else "has another result than the last time"
+    return f"parent step {number} {what}"
 
 
 def _without_triggers(standing: Standing) -> Standing:

@@ -36,6 +36,8 @@ PROXY_ARGS = frozenset(
     for name in (plain, plain.upper())
 )
 
+CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"  # in place of `# check=`
+
 
 @dataclass(frozen=True, slots=True)
 class BuildArgs:
@@ -235,7 +237,7 @@ def _unused(program: df.Program, args: BuildArgs) -> tuple[str, ...]:
     for stage in program.stages:
         arg_instructions += [instruction for instruction in stage.instructions if isinstance(instruction, df.Arg)]
     names = {name for instruction in arg_instructions for name, _ in instruction.pairs}
-    return tuple(sorted(set(args.given) - names - PROXY_ARGS))
+    return tuple(sorted(set(args.given) - names - PROXY_ARGS - {CHECK_ARG}))
 
 
 def _error(instruction: df.Instruction, message: str) -> DockerfileError:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from dockmagic.dockerfile import instructions as df
 from dockmagic.errors import BuildError, DockerfileError, DockmagicError, excerpt
 from dockmagic.events import BuildOutput, BuildStep, BuildWarning, OnEvent, StepState
 
-Report = Callable[[StepState, str], None]  # how the step ended, and why so
+
+class Report(Protocol):
+    """Takes how a step ended, and why so: in a line, and in full."""
+
+    def __call__(self, state: StepState, reason: str, details: tuple[str, ...] = ()) -> None:
+        """Report it."""
 
 
 class Progress:
@@ -23,6 +29,11 @@ class Progress:
         self._filename = filename
         self._number = 0
 
+    @property
+    def number(self) -> int:
+        """The number of the present step, from 1."""
+        return self._number
+
     @contextmanager
     def step(self, instruction: df.Instruction) -> Iterator[Report]:
         """A step that runs from here to the end of the block, which says in between how it ended.
@@ -32,10 +43,10 @@ class Progress:
         self._number += 1
         begun = time.monotonic()
 
-        def report(state: StepState, reason: str) -> None:
+        def report(state: StepState, reason: str, details: tuple[str, ...] = ()) -> None:
             duration_s = 0.0 if state is StepState.RUNNING else time.monotonic() - begun
             text, line = instruction.text, instruction.line
-            self._on_event(BuildStep(self._number, self._total, text, state, line, duration_s, reason))
+            self._on_event(BuildStep(self._number, self._total, text, state, line, duration_s, reason, details))
 
         report(StepState.RUNNING, "")
         try:

@@ -14,6 +14,7 @@ from dockmagic.commands import values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.environment import build_arguments, pairs
 from dockmagic.commands.refused import BUILD, add_refused
+from dockmagic.commands.results import Checked
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ignore
 from dockmagic.oci.reference import Reference
@@ -64,6 +65,8 @@ def add_build_flags(parser: CommandParser) -> None:
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
+    parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
+    parser.add_argument("--check", action="store_true", help="look for mistakes and build nothing; status 1 if any")
     add_refused(parser, BUILD)
 
 
@@ -76,8 +79,13 @@ def build_text(
     context: Path | None,
     filename: str = "Dockerfile",
     path: Path | None = None,
-) -> Built:
-    """Build an image from the text of a Dockerfile; `filename` is what messages call it, `path` where it is on disk."""
+) -> Built | Checked:
+    """Build an image from the text of a Dockerfile, or check it.
+
+    `filename` is what messages call it, `path` where it is on disk.
+    """
+    if args.check:
+        return _check(engine, args, dockerfile, context, filename, path)
     with ExitStack() as stack:
         on_event = ignore if args.quiet else stack.enter_context(console.watching())
         image = engine.build(
@@ -93,9 +101,25 @@ def build_text(
             labels=pairs(args.label),
             network=args.network,
             build_contexts=build_contexts(args.build_context),
+            explain=args.explain,
             on_event=on_event,
         )
     return Built(image, args.quiet)
+
+
+def _check(
+    engine: Engine, args: Namespace, dockerfile: str, context: Path | None, filename: str, path: Path | None
+) -> Checked:
+    """What lint finds in the text."""
+    warnings = engine.check(
+        dockerfile,
+        context=context,
+        filename=filename,
+        dockerfile_path=path,
+        build_args=build_arguments(args.build_arg, os.environ),
+        target=args.target,
+    )
+    return Checked(warnings, dockerfile, filename)
 
 
 def directory(text: str, flag: str) -> Path:
@@ -131,7 +155,7 @@ def _arguments(parser: CommandParser) -> None:
     parser.add_argument("path", metavar="PATH", help="directory for COPY and ADD; -: none")
 
 
-def _build(engine: Engine, args: Namespace, console: Console) -> Built:
+def _build(engine: Engine, args: Namespace, console: Console) -> Built | Checked:
     """Build an image from a Dockerfile on disk, or on standard input."""
     context = None if args.path == "-" else directory(args.path, "PATH")
     if args.path == "-" and args.file not in {None, "-"}:
@@ -155,9 +179,9 @@ def _standard_input() -> str:
         raise InvalidOption("the Dockerfile on standard input isn't UTF-8 text") from error
 
 
-def _show(result: Built, console: Console) -> None:
-    """Write the id of a quiet build."""
-    if result.quiet:
+def _show(result: Built | Checked, console: Console) -> None:
+    """Write what a check found, or the id of a quiet build."""
+    if isinstance(result, Checked) or result.quiet:
         console.write("stdout", f"{result}\n".encode())
 
 

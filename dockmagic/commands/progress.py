@@ -81,6 +81,8 @@ class PlainProgress:
             StepState.FAILED: f"ERROR {printable(step.reason.partition(chr(10))[0])}".rstrip(),
         }
         self._write_line(f"#{step.number} {words[step.state]}")
+        for line in step.details:
+            self._write_line(f"#{step.number} why: {plain_line(line)}")
 
     def _output(self, output: BuildOutput) -> None:
         """Whole lines of a command's output; the rest waits for its end."""

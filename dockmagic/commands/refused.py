@@ -98,7 +98,7 @@ BUILD = (
     Refused(("--secret", "--ssh", "--allow", "--security-opt"), "RUN has no mounts or privileges yet"),
     Refused(("--platform",), _PLATFORM),
     Refused(("--progress",), "there is one way of showing progress"),
-    Refused(("--push", "--load", "--check", "--squash", "--compress"), "it isn't available yet", switch=True),
+    Refused(("--push", "--load", "--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
     Refused(("-m", "--memory", "--memory-swap", "-c", "--cpu-shares", "--cpuset-cpus", "--cpuset-mems"), _BUILD_LIMITS),
     Refused(("--cpu-period", "--cpu-quota", "--cgroup-parent", "--shm-size", "--ulimit"), _BUILD_LIMITS),

@@ -12,6 +12,7 @@ from dockmagic.commands.human import binary_size
 from dockmagic.commands.table import Pretty, columns_of_text
 
 if TYPE_CHECKING:
+    from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.image.store import Image
 
 _PRE = "margin:0;padding:0;background:none;font-family:var(--jp-code-font-family,monospace);line-height:1.35"
@@ -126,6 +127,36 @@ class Finished:
     def _repr_html_(self) -> str:
         """The same, marked as something to look at."""
         return f'<div style="color:#b3261e;font-weight:600">{html.escape(str(self))}</div>'
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What lint found in a Dockerfile; `source` is its text, `filename` what messages call it."""
+
+    warnings: tuple[LintWarning, ...]
+    source: str
+    filename: str
+
+    @property
+    def exit_status(self) -> int:
+        """1 where there is a warning."""
+        return int(bool(self.warnings))
+
+    def __str__(self) -> str:
+        """How many warnings there are, and each of them with the lines that it is about."""
+        if not self.warnings:
+            return "Check complete, no warnings found."
+        count = len(self.warnings)
+        head = f"Check complete, {count} warning{'s have' if count > 1 else ' has'} been found!"
+        return "\n\n".join([head, *(warning.shown(self.source, self.filename) for warning in self.warnings)])
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The same in a preformatted block."""
+        return f'<pre style="{_PRE}">{html.escape(str(self))}</pre>'
 
 
 @dataclass(frozen=True)

@@ -46,20 +46,34 @@ def _directive(line: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What `# check=` says: the rules to leave out, and whether a warning is an error."""
+    """What `# check=` says: the rules to leave out, experimental ones to add, and whether a warning is an error."""
 
     skip: frozenset[str] = frozenset()
     skip_all: bool = False
     error: bool = False
+    experimental: frozenset[str] = frozenset()
+    experimental_all: bool = False
 
     @classmethod
     def parse(cls, value: str) -> Checks:
         """Read `skip=RuleA,RuleB;error=true`; unknown parts are left out, as a newer version may know them.
 
-        >>> Checks.parse("skip=all;error=true")
-        Checks(skip=frozenset(), skip_all=True, error=True)
+        >>> Checks.parse("skip=all;error=true").skip_all, Checks.parse("skip=A").applies("A")
+        (True, False)
         """
         options = {name.strip(): text.strip() for name, _, text in (part.partition("=") for part in value.split(";"))}
-        rules = frozenset(rule.strip() for rule in options.get("skip", "").split(",")) - {""}
-        every = "all" in rules
-        return cls(frozenset() if every else rules, every, options.get("error", "").lower() == "true")
+        skip, skip_all = _rules(options.get("skip", ""))
+        experimental, experimental_all = _rules(options.get("experimental", ""))
+        error = options.get("error", "").lower() in {"true", "1", "t"}
+        return cls(skip, skip_all, error, experimental, experimental_all)
+
+    def applies(self, rule: str, *, experimental: bool = False) -> bool:
+        """Whether the rule counts."""
+        wanted = not experimental or self.experimental_all or rule in self.experimental
+        return wanted and not self.skip_all and rule not in self.skip
+
+
+def _rules(text: str) -> tuple[frozenset[str], bool]:
+    """The rules of a list, or none and True for all."""
+    rules = frozenset(rule.strip() for rule in text.split(",")) - {""}
+    return (frozenset(), True) if "all" in rules else (rules, False)

@@ -28,7 +28,10 @@ _SPECIAL_NAMES = frozenset("@*#?-$!")
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """An expanded word in pieces, each with whether its spaces part words; the variables it named, and those unset."""
+    """An expanded word in pieces, each with whether its spaces part words; the variables it named.
+
+    `unset` are those that aren't set and whose absence the word doesn't provide for, as `${name:-default}` does.
+    """
 
     pieces: tuple[tuple[str, bool], ...]
     used: frozenset[str]
@@ -197,12 +200,13 @@ class _Lexer:
             self._position += 1
         return self._source[start : self._position]
 
-    def _value(self, name: str) -> tuple[str, bool]:
-        """The variable's value, and whether it is set."""
+    def _value(self, name: str, *, provided_for: bool = False) -> tuple[str, bool]:
+        """The variable's value, and whether it is set; `provided_for` if it needn't be."""
         self.used.add(name)
         if name in self._env:
             return self._env[name], True
-        self.unset.add(name)
+        if not provided_for:
+            self.unset.add(name)
         return "", False
 
     def _modified(self, name: str, operator: str) -> str:
@@ -214,7 +218,7 @@ class _Lexer:
         if operator not in "-+?#%":
             raise self._error(f"unsupported modifier ({':' * null_is_unset}{operator}) in substitution")
         word = self._text("}", raw=operator in "#%")
-        value, is_set = self._value(name)
+        value, is_set = self._value(name, provided_for=operator in "-+?")
         if operator in "#%":
             return self._trimmed(value, word, operator)
         present = is_set and not (null_is_unset and not value)

@@ -5,8 +5,10 @@ Knows nothing of what an instruction means. Source: Dockerfile reference, "Forma
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from dockmagic.errors import DockerfileError
 
@@ -71,11 +73,8 @@ class Node:
 
     def position(self, offset: int) -> Position:
         """Where the character `offset` of `text` stands in the source."""
-        start, found = 0, Position(self.line, 0)
-        for first, position in self.segments:
-            if first > offset:
-                break
-            start, found = first, position
+        index = bisect_right(self.segments, offset, key=itemgetter(0)) - 1
+        start, found = self.segments[index] if index >= 0 else (0, Position(self.line, 0))
         return Position(found.line, found.column + offset - start)
 
 

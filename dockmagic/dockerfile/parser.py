@@ -151,8 +151,7 @@ class _Parser:
             pieces.append(piece)
             length += len(piece)
         if empty:
-            message = "empty continuation line; it will become an error in a future release"
-            self._warnings.append(ParseWarning("NoEmptyContinuation", message, empty))
+            self._warnings.append(ParseWarning("NoEmptyContinuation", "Empty continuation line", empty))
         return "".join(pieces), segments
 
     def _without_continuation(self, line: str) -> tuple[str, bool]:

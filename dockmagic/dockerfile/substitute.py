@@ -21,7 +21,7 @@ AnyInstruction = TypeVar("AnyInstruction", bound=Instruction)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The variables that an instruction's words name, and those of them that aren't set."""
+    """The variables that an instruction's words name, and those of them that aren't set though they should be."""
 
     used: frozenset[str]
     unset: frozenset[str]
@@ -35,11 +35,13 @@ def expand_instruction(instruction: AnyInstruction, env: Mapping[str, str], esca
     return _expanded(instruction, _Words(env, escape))
 
 
-def names_in(instruction: Instruction, env: Mapping[str, str], escape: str = "\\") -> Names:
-    """What expanding the instruction looks up in `env`; raises DockerfileError as that does."""
+def expand_noting(
+    instruction: AnyInstruction, env: Mapping[str, str], escape: str = "\\"
+) -> tuple[AnyInstruction, Names]:
+    """As `expand_instruction`, and what that looked up in `env`."""
     words = _Words(env, escape)
-    _expanded(instruction, words)
-    return Names(frozenset(words.used), frozenset(words.unset))
+    expanded = _expanded(instruction, words)
+    return expanded, Names(frozenset(words.used), frozenset(words.unset))
 
 
 class _Words:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dockmagic.commands.build import Built, add_build_flags, build_text, directory
 from dockmagic.commands.command import CommandParser, Console
+from dockmagic.commands.results import Checked
 from dockmagic.magics.session import Session
 
 FILENAME = "cell"  # what messages call the Dockerfile
@@ -21,7 +22,7 @@ def dockerfile_parser() -> CommandParser:
     return parser
 
 
-def dockerfile(session: Session, words: list[str], body: str, console: Console) -> Built:
+def dockerfile(session: Session, words: list[str], body: str, console: Console) -> Built | Checked:
     """Build the body. The context is read by COPY and ADD only, so that a cell without them never looks at it."""
     args = dockerfile_parser().parse_words(words)
     context = directory(args.context, "--context") if args.context != "." else Path.cwd()

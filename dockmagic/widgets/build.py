@@ -62,6 +62,14 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
+def _html_why(step: BuildStep) -> str:
+    """Why the step ran, line by line, where that was asked for."""
+    if not step.details:
+        return ""
+    lines = escape("\n".join(plain_line(line) for line in step.details))
+    return f'<pre class="why" style="{_PRE};padding-left:74px;{FAINT}">{lines}</pre>'
+
+
 @dataclass
 class StepView:
     """A step as it was last reported, when it began (monotonic, s), and what it wrote."""
@@ -133,6 +141,7 @@ class BuildView:
         for view in self._views():
             step = view.step
             lines.append(f"{_MARKS[step.state][0]} [{step.number}/{step.total}] {step.text}  {view.time_text(now_s)}")
+            lines += [f"    why: {plain_line(line)}" for line in step.details]
             lines += [f"    {line}" for line in view.output.last(self._shown_lines(view))]
         lines += [f"warning: line {warning.line}: {warning.message}" for warning in self._warnings]
         return "\n".join([*lines, self._summary()])
@@ -182,7 +191,7 @@ class BuildView:
             f'<span title="{escape(step.text)}" style="{MONO};{ELLIPSIS}">{escape(step.text)}</span>'
             f'<span title="{escape(step.reason)}" style="{FAINT}">{view.time_text(now_s)}</span></div>'
         )
-        return row + self._html_output(view)
+        return row + _html_why(step) + self._html_output(view)
 
     def _html_output(self, view: StepView) -> str:
         """What a step wrote: open while it runs or where it failed, folded away afterwards."""

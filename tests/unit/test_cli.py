@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from dockmagic import cli
+from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import Failure, NotFound, StartFailed
 from dockmagic.events import BuildStep, ContainerOutput, Event, OnEvent, StepState
 from tests.unit.commands.fakes import FakeContainer, FakeContainers, FakeEngine, Line, Result
@@ -124,3 +126,11 @@ def test_a_reader_that_has_gone_ends_it_quietly(
     engine.containers.events = events
     monkeypatch.setattr("os.write", broken)
     assert cli.main(["run", "busybox"]) == 141
+
+
+def test_a_check_that_found_something_has_status_1(main: Main, engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+    assert main("build", "--check", str(tmp_path)) == (0, "Check complete, no warnings found.\n", "")
+    engine.warnings = (LintWarning("Rule", "message", "https://example.org/", 1, 1),)
+    status, out, err = main("build", "--check", str(tmp_path))
+    assert (status, "WARNING: Rule" in out, err) == (1, True, "")

@@ -9,6 +9,7 @@ from dockmagic.builder.build import build_dockerfile
 from dockmagic.builder.cache import BuildCache
 from dockmagic.builder.execute import BuildOptions, Parts
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
+from dockmagic.builder.runs import StepRuns
 from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.builder.tree import Tree
 from dockmagic.database import Database
@@ -44,6 +45,7 @@ class Lab:
             cache=BuildCache(database, self.snapshots),
             run_step=self._run,
             pull_base=self._pull,
+            runs=StepRuns(database),
         )
 
     def base(self, name: str, files: Mapping[str, str], config: ContainerConfig | None = None) -> Image:
@@ -75,6 +77,7 @@ class Lab:
         tag: str = "",
         labels: Mapping[str, str] | None = None,
         contexts: Mapping[str, Path | str] | None = None,
+        explain: bool = False,
     ) -> Image:
         """Build the text."""
         self.events.clear()
@@ -89,6 +92,7 @@ class Lab:
             labels=labels or {},
             no_cache=no_cache,
             pull=pull,
+            explain=explain,
         )
         return build_dockerfile(text, context, options, self.parts, on_event=self.events.append)
 

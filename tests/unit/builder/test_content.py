@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.builder.content import FileHashes, content_digest
+from dockmagic.builder.content import FileHashes, content_digest, file_digests
 from dockmagic.builder.sources import Origin, find_sources
 from dockmagic.builder.tree import Tree
 from tests.unit.builder.lab import fill
@@ -111,3 +111,17 @@ def test_a_file_that_changed_just_now_is_read_again(filled: Path, monkeypatch: p
     monkeypatch.setattr("dockmagic.builder.content._hash", lambda found: b"other")
     os.utime(filled / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert digest(filled, "a", hashes=hashes) != before
+
+
+def test_the_digests_of_the_parts(filled: Path) -> None:
+    def digests() -> dict[str, str]:
+        sources = find_sources(Origin(Tree((filled,)), "x"), ["d", "a"])
+        return file_digests(sources, FileHashes(), root_owned=True)
+
+    before = digests()
+    assert list(before) == ["d/", "d/b", "d/empty/", "d/link", "a"]
+    (filled / "d/b").write_text("other")
+    (filled / "d/empty").chmod(0o700)
+    os.utime(filled / "a", (1, 1))
+    after = digests()
+    assert [path for path in before if before[path] != after[path]] == ["d/b", "d/empty/"]

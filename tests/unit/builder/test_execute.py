@@ -296,7 +296,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_cached(
 ) -> None:
     monkeypatch.setattr("dockmagic.builder.actions.copy", lambda *args: False)
     lab.build("FROM base\nCOPY a /x\n", filled)
-    assert lab.steps()[-1].reason == "not in the cache; a file changed while it was copied, so it won't be cached"
+    assert lab.steps()[-1].reason == "not built before; a file changed while it was copied, so it won't be cached"
     lab.build("FROM base\nCOPY a /x\n", filled)
     assert lab.ended() == [CACHED, DONE]
 

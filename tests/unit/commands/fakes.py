@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound
 from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
 from dockmagic.image.tree import Change, Kind, LayerNode
@@ -237,6 +238,8 @@ class FakeEngine:
     containers: FakeContainers = field(default_factory=FakeContainers)
     images: FakeImages = field(default_factory=FakeImages)
     builds: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    warnings: tuple[LintWarning, ...] = ()
     events: tuple[Event, ...] = ()
     fails: Exception | None = None
     closed: bool = False
@@ -249,6 +252,11 @@ class FakeEngine:
         if self.fails is not None:
             raise self.fails
         return FakeImage()
+
+    def check(self, dockerfile: str, **options: Any) -> tuple[LintWarning, ...]:
+        """Give the warnings of the test."""
+        self.checks.append({"dockerfile": dockerfile, **options})
+        return self.warnings
 
     def info(self) -> dict[str, str]:
         """Two facts."""

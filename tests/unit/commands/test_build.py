@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.commands.catalogue import by_name
+from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import BuildError, InvalidOption
 from dockmagic.events import BuildStep, StepState
 from tests.unit.commands.calling import call
@@ -40,6 +41,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "labels": {"l": "1"},
             "network": "host",
             "build_contexts": {"lib": context, "tool": "docker.io/library/busybox:latest"},
+            "explain": False,
         }
     ]
 
@@ -112,3 +114,25 @@ def test_a_directory_without_a_dockerfile(tmp_path: Path) -> None:
 def test_a_failure_goes_on_its_way(context: Path) -> None:
     with pytest.raises(BuildError):
         call(FakeEngine(fails=BuildError("no")), "build", str(context))
+
+
+def test_a_check_builds_nothing(context: Path) -> None:
+    warning = LintWarning("MaintainerDeprecated", "is deprecated", "https://example.org/", 1, 1)
+    engine, console = FakeEngine(warnings=(warning,)), FakeConsole()
+    result = call(engine, "build", "--check", "--build-arg", "A=1", "--target", "x", str(context), console=console)
+    by_name()["build"].show(result, console)
+    assert engine.builds == []
+    assert engine.checks == [
+        {
+            "dockerfile": "FROM busybox\n",
+            "context": context,
+            "filename": str(context / "Dockerfile"),
+            "dockerfile_path": context / "Dockerfile",
+            "build_args": {"A": "1"},
+            "target": "x",
+        }
+    ]
+    assert console.streams["stdout"].decode() == (
+        "Check complete, 1 warning has been found!\n\nWARNING: MaintainerDeprecated - https://example.org/\n"
+        f"is deprecated\n{context}/Dockerfile:1\n  1 | FROM busybox\n    | ^^^^\n"
+    )

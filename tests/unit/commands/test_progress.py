@@ -77,3 +77,8 @@ def test_a_layer_has_a_line_for_each_status() -> None:
 
 def test_other_events_have_no_line() -> None:
     assert lines_of(ContainerStarted("c", 1)) == []
+
+
+def test_why_a_step_ran_where_it_was_asked_for() -> None:
+    explained = BuildStep(2, 5, "COPY . .", StepState.DONE, 2, 0.31, "short", ("COPY . .:", "  \x1b[1ma changed"))
+    assert lines_of(explained)[1:] == ["#2 DONE 0.3s", "#2 why: COPY . .:", "#2 why:   a changed"]

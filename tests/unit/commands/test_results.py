@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.commands.results import Document, Facts, Finished, Names, Numbers
+from dockmagic.commands.results import Checked, Document, Facts, Finished, Names, Numbers
+from dockmagic.dockerfile.lint import LintWarning
 
 
 def test_a_success_shows_nothing() -> None:
@@ -41,3 +42,14 @@ def test_facts() -> None:
     facts = Facts((("root", "/x"), ("cgroups", "v1")))
     assert facts["cgroups"] == "v1"
     assert str(facts) == "root:      /x\ncgroups:   v1"
+
+
+def test_a_check_says_how_many_and_each() -> None:
+    assert str(Checked((), "", "Dockerfile")) == "Check complete, no warnings found."
+    assert Checked((), "", "Dockerfile").exit_status == 0
+    warning = LintWarning("Rule", "it is <odd>", "https://example.org/", 1, 1, 5)
+    checked = Checked((warning, warning), "FROM busybox\n", "cell")
+    block = "WARNING: Rule - https://example.org/\nit is <odd>\ncell:1\n  1 | FROM busybox\n    |      ^^^^^^^"
+    assert str(checked) == f"Check complete, 2 warnings have been found!\n\n{block}\n\n{block}"
+    assert checked.exit_status == 1
+    assert "it is &lt;odd&gt;" in checked._repr_html_()

@@ -44,8 +44,8 @@ def test_comments_above_an_instruction() -> None:
 
 
 def test_an_empty_continuation_line_is_warned_of_once() -> None:
-    message = "empty continuation line; it will become an error in a future release"
-    assert parse("RUN a \\\n\n\n b\n").warnings == (ParseWarning("NoEmptyContinuation", message, 2),)
+    warning = ParseWarning("NoEmptyContinuation", "Empty continuation line", 2)
+    assert parse("RUN a \\\n\n\n b\n").warnings == (warning,)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.nodes import Heredoc
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
-from dockmagic.dockerfile.substitute import Names, expand_instruction, names_in
+from dockmagic.dockerfile.substitute import Names, expand_instruction, expand_noting
 from dockmagic.errors import DockerfileError
 
 ENV = {"A": "1", "W": "x y", "E": "", "M": "90 91"}
@@ -96,10 +96,18 @@ def test_an_error_has_the_lines(text: str, message: str) -> None:
 
 
 def test_the_names_looked_up() -> None:
-    found = names_in(instruction("COPY <<f $A /$N\n$B '$E'\nf\n"), ENV)
+    found = expand_noting(instruction("COPY <<f $A /$N\n$B '$E'\nf\n"), ENV)[1]
     assert found == Names(used=frozenset("ABEN"), unset=frozenset("BN"))
-    assert names_in(instruction("RUN echo $A"), ENV) == Names(frozenset(), frozenset())
-    assert names_in(instruction("EXPOSE ${P-80}"), ENV) == Names(frozenset("P"), frozenset("P"))
+    assert expand_noting(instruction("RUN echo $A"), ENV)[1] == Names(frozenset(), frozenset())
+    assert expand_noting(instruction("EXPOSE ${P#80}0"), {**ENV, "P": "8"})[1] == Names(frozenset("P"), frozenset())
+
+
+@pytest.mark.parametrize("word", ["${P-80}", "${P:-80}", "${P:+80}${P+80}", "${A:?}${Q-}"])
+def test_a_word_that_provides_for_what_is_not_set(word: str) -> None:
+    names = expand_noting(instruction(f"WORKDIR /{word}"), ENV)[1]
+    assert names.used
+    assert not names.unset
+    assert expand_noting(instruction(f"WORKDIR $P$Q{word}"), ENV)[1].unset == frozenset("PQ")
 
 
 def test_only_fields_that_exist_are_named() -> None:

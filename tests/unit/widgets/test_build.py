@@ -107,3 +107,10 @@ def test_a_tail_keeps_the_last_lines_and_what_a_carriage_return_leaves() -> None
     assert tail.last(2)[0] == "100 %"
     assert len(tail.last(1)[0]) == 500
     assert tail.last(0) == []
+
+
+def test_why_a_step_ran_where_it_was_asked_for() -> None:
+    view = BuildView(Clock())
+    view(BuildStep(1, 1, "COPY . .", StepState.DONE, 1, 0.5, "short", ("COPY . .:", "  <a> changed")))
+    assert text_of(view)[:3] == ["✓ [1/1] COPY . .  0.50 s", "    why: COPY . .:", "    why:   <a> changed"]
+    assert "COPY . .:\n  &lt;a&gt; changed" in view.bundle()["text/html"]
