@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import threading
 import time
@@ -331,10 +332,17 @@ def exec_process(process: Process, options: ExecOptions) -> Process:
 
 
 def signal_number(name: str) -> int:
-    """Number of a signal given as "TERM", "SIGTERM" or "15"; raises InvalidOption."""
-    if name.isdecimal() and 0 < int(name) < signal.NSIG:
-        return int(name)
-    try:
-        return signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"].value
-    except KeyError as error:
-        raise InvalidOption(f"invalid signal: {name}; use a name such as TERM or KILL, or a number") from error
+    """Number of a signal given as "TERM", "SIGTERM", "RTMIN+3" or "15"; raises InvalidOption.
+
+    >>> signal_number("sigterm"), signal_number("RTMIN+3"), signal_number("9")
+    (15, 37, 9)
+    """
+    base, sign, offset = re.split(r"([+-])", name.upper().removeprefix("SIG") + "+0")[:3]
+    known = signal.Signals.__members__.get(f"SIG{base}")
+    if base.isdecimal() and not name.partition(sign)[2]:
+        number = int(base)
+    else:
+        number = 0 if known is None or not offset.isdecimal() else known + int(f"{sign}{offset}")
+    if not 0 < number < signal.NSIG:
+        raise InvalidOption(f"invalid signal: {name}; use a name such as TERM or KILL, or a number")
+    return number

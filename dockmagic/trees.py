@@ -1,4 +1,4 @@
-"""Directory trees of any shape: a container may make one as deep as it likes, and somebody has to remove it."""
+"""Directories made for nobody else, and trees removed whatever their shape: a container may make any."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import os
 from typing import Final
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def make_private(path: str) -> None:
+    """Make the directory, and the one above it, for nobody else; os.makedirs gives its mode to the last one only."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_private(path)
 
 
 def remove_tree(directory: str | os.PathLike[str]) -> None:

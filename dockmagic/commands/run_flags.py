@@ -12,6 +12,7 @@ from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.errors import InvalidOption
+from dockmagic.oci.convert import capability
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Mount
 
@@ -121,7 +122,7 @@ def _add_isolation(parser: CommandParser) -> None:
     )
     for flag, what in (("--cap-add", "add"), ("--cap-drop", "drop")):
         group.add_argument(
-            flag, action="append", default=[], type=typed(values.capability), metavar="NAME",
+            flag, action="append", default=[], type=typed(capability), metavar="NAME",
             help=f"{what} a capability, or ALL",
         )  # fmt: skip
     group.add_argument(

@@ -10,7 +10,6 @@ import signal
 from decimal import Decimal, InvalidOperation
 
 from dockmagic.errors import InvalidOption, one_of
-from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.oci.spec import Rlimit
 
 _SIZE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
@@ -156,20 +155,6 @@ def container_name(text: str) -> str:
     if text and re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", text) is None:
         raise InvalidOption(f"{text!r} isn't a name; use letters, digits, _ . and -, two characters or more")
     return text
-
-
-def capability(text: str) -> str:
-    """A capability by the kernel's name, such as CAP_CHOWN, or ALL; in any case, and with or without CAP_.
-
-    >>> capability("sys_ptrace")
-    'CAP_SYS_PTRACE'
-    """
-    if text.upper() == "ALL":
-        return "ALL"
-    name = f"CAP_{text.upper().removeprefix('CAP_')}"
-    if name not in ALL_CAPABILITIES:
-        raise InvalidOption(f"{text!r} isn't a capability; write a name such as SYS_PTRACE, or ALL")
-    return name
 
 
 def working_directory(text: str) -> str:

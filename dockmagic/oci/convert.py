@@ -86,11 +86,28 @@ def environment(image_env: Iterable[str], extra: Iterable[str], hostname: str) -
 
 
 def capabilities(add: Iterable[str], drop: Iterable[str]) -> Capabilities:
-    """The default set with --cap-add and --cap-drop applied: "ALL" starts from everything or nothing, names decide."""
-    added, dropped = set(add), set(drop)
+    """The default set with --cap-add and --cap-drop applied: "ALL" starts from everything or nothing, names decide.
+
+    Raises InvalidOption for what is none.
+    """
+    added, dropped = set(map(capability, add)), set(map(capability, drop))
     base = defaults.ALL_CAPABILITIES if "ALL" in added else () if "ALL" in dropped else defaults.CAPABILITIES
     names = tuple(sorted((set(base) | added - {"ALL"}) - dropped))
     return Capabilities(bounding=names, effective=names, permitted=names)
+
+
+def capability(text: str) -> str:
+    """A capability by the kernel's name, such as CAP_CHOWN, or ALL; in any case, and with or without CAP_.
+
+    >>> capability("sys_ptrace")
+    'CAP_SYS_PTRACE'
+    """
+    if text.upper() == "ALL":
+        return "ALL"
+    name = f"CAP_{text.upper().removeprefix('CAP_')}"
+    if name not in defaults.ALL_CAPABILITIES:
+        raise InvalidOption(f"{text!r} isn't a capability; write a name such as SYS_PTRACE, or ALL")
+    return name
 
 
 def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:

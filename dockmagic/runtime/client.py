@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from dockmagic.errors import StartFailed, Unsupported
+from dockmagic.linux import mount as m
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import launcher, leftovers, protocol
@@ -234,19 +235,40 @@ class Client:
         code = (
             f"import os, sys; os.fork() and os._exit(0); sys.path.insert(0, {str(package)!r}); "
             "from dockmagic.runtime.launcher import main; "
-            f"main({self.state_root!r}, {self.run_dir!r}, {end})"
+            f"main({self.state_root!r}, {self.run_dir!r}, {end}, %d)"
         )
-        with (Path(self.run_dir) / LOG).open("wb") as log:
+        with _program() as (path, program), (Path(self.run_dir) / LOG).open("wb") as log:
             subprocess.run(
-                [sys.executable, "-I", "-S", "-c", code],
+                [sys.executable, "-I", "-S", "-c", code % program],
+                executable=path,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                pass_fds=(end,),
+                pass_fds=(end,) if program < 0 else (end, program),
                 start_new_session=True,
                 check=True,
             )
+
+
+@contextlib.contextmanager
+def _program() -> Iterator[tuple[str, int]]:
+    """Path of this Python, and the descriptor that the path goes through, -1 where it is the plain path.
+
+    A container may name /proc/self/exe as its program, which is the launcher's until then, and so get hold of the
+    host's file (CVE-2019-5736). Through a mount that is read-only it can change neither the file nor its mode.
+    """
+    try:
+        mount = m.open_tree(m.AT_FDCWD, os.path.realpath(sys.executable), m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC)
+    except OSError:  # no right to mount anything: then nothing will start, and init says why
+        yield sys.executable, -1
+        return
+    try:
+        with contextlib.suppress(OSError):  # before Linux 5.12
+            m.mount_setattr(mount, "", m.AT_EMPTY_PATH, m.MOUNT_ATTR_RDONLY)
+        yield f"/proc/self/fd/{mount}", mount
+    finally:
+        os.close(mount)
 
 
 def _readable(descriptor: int, timeout_s: float | None) -> bool:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dockmagic.trees import remove_tree
+from dockmagic.trees import make_private, remove_tree
 
 LOCALHOST: Final = (
     "127.0.0.1\tlocalhost\n"
@@ -34,7 +34,7 @@ def written(directory: str, hostname: str, network: str, host_etc: str = "/etc")
     On the host's network a container sees the host's hosts file, and always the host's resolvers.
     """
     try:
-        _make_directory(directory)
+        make_private(directory)
         hosts = _read(f"{host_etc}/hosts") if network == "host" else LOCALHOST.encode()
         _write(f"{directory}/hosts", hosts)
         _write(f"{directory}/hostname", f"{hostname}\n".encode())
@@ -44,17 +44,6 @@ def written(directory: str, hostname: str, network: str, host_etc: str = "/etc")
         with contextlib.suppress(OSError):
             remove_tree(directory)
         raise
-
-
-def _make_directory(path: str) -> None:
-    """Make the directory and those above it for nobody else; os.makedirs gives its mode to the last one only."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        _make_directory(path)
 
 
 def _read(path: str) -> bytes:

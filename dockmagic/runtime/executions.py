@@ -105,6 +105,7 @@ def enter(
         with stage("keyring", "join a session keyring"):
             p.join_session_keyring()
         os.chdir("/")
-        process.become(wanted, base64.b64decode(spec.linux.seccomp_filter), stdio, sync.fileno())
+        program = base64.b64decode(spec.linux.seccomp_filter)
+        process.become(wanted, program, stdio, sync.fileno(), make_directory=False)
     except Exception as error:
         protocol.send(sync, protocol.failed(process.unexpected("exec", error)))

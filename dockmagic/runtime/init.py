@@ -129,7 +129,8 @@ def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sy
     with stage("keyring", "join a session keyring"):
         p.join_session_keyring()
     filter_program = base64.b64decode(spec.linux.seccomp_filter)
-    process.become(spec.process, filter_program, (descriptors[0], descriptors[1], descriptors[2]), sync.fileno())
+    stdio = descriptors[0], descriptors[1], descriptors[2]
+    process.become(spec.process, filter_program, stdio, sync.fileno(), make_directory=True)
 
 
 def _mount_root(spec: Spec, binds: Iterator[int]) -> None:

@@ -30,7 +30,8 @@ def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]
         "HostsPath": _source(row.spec, "/etc/hosts"),
         "LogPath": str(directory / "log.jsonl"),
         "Name": f"/{row.name}",
-        "Driver": "overlayfs",
+        "RestartCount": 0,
+        "Driver": "overlay2",
         "Platform": "linux",
         "HostConfig": _host_config(row),
         "GraphDriver": _graph_driver(row.spec),
@@ -38,7 +39,7 @@ def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]
             _mount(mount) for mount in row.spec.mounts if is_bind(mount) and mount.destination not in _GENERATED
         ],
         "Config": _config(row),
-        "NetworkSettings": {"Networks": {row.options.network: {}}},
+        "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {row.options.network: {}}},
     }
 
 
@@ -63,6 +64,10 @@ def _host_config(row: Row) -> dict[str, Any]:
     return {
         "NetworkMode": options.network,
         "AutoRemove": options.remove,
+        "Privileged": False,
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "PortBindings": {},
+        "LogConfig": {"Type": "json-file", "Config": {}},
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
         "GroupAdd": list(options.group_add) or None,

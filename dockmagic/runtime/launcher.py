@@ -163,11 +163,14 @@ def cgroup_mounts(hierarchies: hierarchy.Hierarchies) -> tuple[rootfs.CgroupMoun
     return tuple(rootfs.CgroupMount(",".join(names), "cgroup", ",".join(names)) for names in by_mount.values())
 
 
-def main(state_root: str, run_dir: str, ready: int) -> None:
+def main(state_root: str, run_dir: str, ready: int, program: int) -> None:
     """Serve this state root; `ready` is a descriptor that closes when requests can come.
 
+    `program` is one that this process was started through, -1 for none.
     Where another launcher serves it already, this one ends at once, and the caller finds the other.
     """
+    if program >= 0:
+        os.close(program)
     lock = take_lock(run_dir)
     if lock < 0:
         return

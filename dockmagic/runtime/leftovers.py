@@ -14,7 +14,7 @@ from dockmagic.runtime import protocol
 from dockmagic.runtime.cgroup.group import Group, leftovers
 from dockmagic.runtime.cgroup.hierarchy import Hierarchies
 from dockmagic.runtime.request import CONTROL_SOCKET, root_key
-from dockmagic.trees import remove_tree
+from dockmagic.trees import make_private, remove_tree
 
 YOUNG_S = 10.0  # what is younger may be in the making
 _TRIES = 20
@@ -58,7 +58,7 @@ def claim(directory: str | os.PathLike[str]) -> ExitStack:
     """
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            make_private(os.fspath(directory))
             held = lock(directory, fcntl.LOCK_SH)
             if os.path.exists(directory):
                 return held

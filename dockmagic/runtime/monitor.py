@@ -26,7 +26,7 @@ from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
-from dockmagic.runtime.sandbox import Sandbox, Site, make, wait
+from dockmagic.runtime.sandbox import Sandbox, Site, ended, make, wait
 from dockmagic.runtime.stage import Failed, describe
 from dockmagic.runtime.starting import Start, rehearse, start
 from dockmagic.runtime.stdio import Output, Sink
@@ -118,6 +118,7 @@ class Monitor:
         self._record = request.Record(pid=sandbox.pid, cgroup=sandbox.group.name)
         self._waiters = [owner]
         self._executions: list[Execution] = []
+        self._traced: list[Execution] = []
         self._selector = selectors.PollSelector()
         self._outputs: list[Output] = []
         self._running = True
@@ -167,10 +168,13 @@ class Monitor:
         """
         quiet = False
         while self._running or self._open:
-            events = self._selector.select(None if quiet else QUIET_S)
-            if not events:
+            events = self._selector.select(None if quiet and not self._traced else QUIET_S)
+            if not events and not quiet:
                 self._write_record()
                 quiet = True
+            traced, self._traced = self._traced, []
+            for execution in traced:
+                self._on_execution_end(execution)
             for key, _ in events:
                 key.data()
 
@@ -274,9 +278,15 @@ class Monitor:
         self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
 
     def _on_execution_end(self, execution: Execution) -> None:
-        self._selector.unregister(execution.pidfd)
+        """Tell its status. A process of the container that traces it gets that first, and may take its time."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(execution.pidfd)
+        status = ended(execution.pidfd)
+        if status is None:
+            self._traced.append(execution)
+            return
         self._executions.remove(execution)
-        self._tell(execution.connection, {"event": "exited", "exitStatus": wait(execution.pidfd)})
+        self._tell(execution.connection, {"event": "exited", "exitStatus": status})
         os.close(execution.pidfd)
 
     def _hung_up(self, connection: socket.socket) -> None:
@@ -295,6 +305,7 @@ class Monitor:
     def _finish(self) -> None:
         """Write the end down and tell everyone; by then the container's name and directories are free again."""
         for execution in list(self._executions):
+            wait(execution.pidfd)
             self._on_execution_end(execution)
         overlay = self._start.spec.root.overlay
         if overlay is not None and overlay.upper and not self._request.remove:

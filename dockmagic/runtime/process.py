@@ -34,10 +34,13 @@ _MAX_CAPABILITIES: Final = 64
 _MAX_DESCRIPTORS: Final = (1 << 31) - 1
 
 
-def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int) -> NoReturn:
+def become(
+    process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int, *, make_directory: bool
+) -> NoReturn:
     """Turn into the process of the spec; raises Failed up to the very execve.
 
-    Of the descriptors only `sync` stays open until then.
+    Of the descriptors only `sync` stays open until then. `make_directory`: a missing working directory is made, as
+    for a container, but not for what exec starts.
     """
     credentials = _credentials(process.user)
     environment = _environment(process.env, credentials.home)
@@ -46,7 +49,7 @@ def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int],
     with stage("stdio", "give the streams to the user"):
         _hand_over(stdio, credentials.uid)
     _close_all_but(sync)
-    _change_directory(process.cwd)
+    _change_directory(process.cwd, make=make_directory)
     if not process.no_new_privileges:  # then a filter needs CAP_SYS_ADMIN, which is about to go
         _filter(seccomp_filter)
     with stage("user", "take on the user's identity"):
@@ -111,12 +114,14 @@ def _set_rlimits(limits: Iterable[Rlimit]) -> None:
             raise Failed(Failure("rlimits", errno.EPERM, reason)) from error
 
 
-def _change_directory(path: str) -> None:
-    """Enter the working directory, made where it is missing; getcwd(2) fails in one that is not below the root."""
+def _change_directory(path: str, *, make: bool) -> None:
+    """Enter the working directory, with `make` one that is missing; getcwd(2) fails in one not below the root."""
     with stage("cwd", f"enter the working directory {path}"):
         try:
             os.chdir(path)
         except FileNotFoundError:
+            if not make:
+                raise
             os.makedirs(path, exist_ok=True)
             os.chdir(path)
         os.getcwd()
@@ -199,6 +204,8 @@ def _restore_signals() -> None:
 def _execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process by the program, searched in the container's own PATH as execvp(3) does."""
     name = args[0]
+    if not name:
+        raise Failed(Failure("exec", errno.ENOENT, 'exec: "": executable file not found in $PATH'))
     candidates = [name] if "/" in name else [f"{d or '.'}/{name}" for d in environment.get("PATH", "").split(":")]
     refused: OSError | None = None
     for path in candidates:
@@ -219,7 +226,7 @@ def rehearse(process: Process) -> None:
     credentials = _credentials(process.user)
     _environment(("A=B",), credentials.home)
     _set_rlimits(())
-    _change_directory("/")
+    _change_directory("/", make=False)
     os.dup2(0, 0)
     base64.b64decode("")
     with contextlib.suppress(OSError):

@@ -126,8 +126,17 @@ class Sandbox:
 
 def wait(pidfd: int) -> int:
     """Wait for the child behind the descriptor; its exit status, 128+n for signal n."""
-    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-    assert result is not None
+    os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+    status = ended(pidfd)
+    assert status is not None
+    return status
+
+
+def ended(pidfd: int) -> int | None:
+    """As `wait`, but None where the child hasn't ended, or a tracer in the container has to be told first."""
+    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    if result is None:
+        return None
     return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
 
 

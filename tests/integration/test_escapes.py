@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -333,3 +335,45 @@ def test_devices_can_t_be_opened_below_a_mounted_tmpfs_either(engine: Engine) ->
         "for d in /dev/shm /tmp /; do mknod $d/disk b 7 0 && head -c 1 $d/disk; mknod $d/mem c 1 1; cat $d/mem; done"
     )
     assert run(engine, "sh", "-c", script).stdout == ""
+
+
+def parent_of(pid: int) -> int:
+    """Number of a process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_the_runtime_s_own_program_can_t_be_changed_through_proc(sleeper: Container) -> None:
+    """A container that names /proc/self/exe as its program gets at the file through the same mount."""
+    program = f"/proc/{parent_of(sleeper.state().pid)}/exe"
+    with pytest.raises(OSError, match="Read-only file system"):
+        os.chmod(program, os.stat(program).st_mode)  # noqa: PTH101, PTH116 - the link itself
+    with pytest.raises(OSError, match="Read-only file system"):
+        os.utime(program)
+
+
+# Traces every process that comes into the container, and never asks how one ended.
+TRACER = """
+import ctypes, time
+ptrace = ctypes.CDLL(None).ptrace
+while True:
+    for pid in range(2, 50):
+        ptrace(0x4206, pid, 0, 0)  # PTRACE_SEIZE
+    time.sleep(0.01)
+"""
+
+
+def test_a_container_that_traces_what_enters_it_hangs_nobody(engine: Engine) -> None:
+    host = Mount("/host", "bind", "/", ("rbind", "ro", "rprivate"))
+    command = ("chroot", "/host", sys.executable, "-I", "-S", "-c", TRACER)
+    container = engine.containers.run_detached("busybox", RunOptions(command=command, mounts=(host,)))
+    statuses: list[int] = []
+    thread = threading.Thread(target=lambda: statuses.append(execute(container, "sleep", "0.5").status))
+    thread.start()
+    thread.join(1.5)
+    assert thread.is_alive(), "it wasn't traced"
+    started = time.monotonic()
+    assert container.state().status is Status.RUNNING
+    assert time.monotonic() - started < 1
+    container.rm(force=True)
+    thread.join(10)
+    assert not thread.is_alive()

@@ -164,6 +164,22 @@ def test_exec_reports_what_can_t_be_run(engine: Engine) -> None:
         execute(stopped, "true")
 
 
+def test_exec_makes_no_working_directory(engine: Engine) -> None:
+    container = detached(engine, "sleep", "60")
+    with pytest.raises(StartFailed, match="enter the working directory /nowhere"):
+        execute(container, "true", workdir="/nowhere")
+    container.rm(force=True)
+
+
+def test_real_time_signals_have_names(engine: Engine) -> None:
+    container = detached(engine, "sh", "-c", "trap 'exit 5' 37; echo ready; while :; do sleep 0.05; done")
+    until(lambda: bool(list(container.logs())))
+    container.kill("RTMIN+3")
+    assert container.wait() == 5
+    with pytest.raises(InvalidOption, match="invalid signal"):
+        container.kill("RTMIN+99")
+
+
 def test_exec_in_the_background_outlives_the_call(engine: Engine) -> None:
     container = detached(engine, "sleep", "60")
     assert container.exec(ExecOptions(("sh", "-c", "sleep 0.2; touch /done; sleep 60"), detach=True)) == 0

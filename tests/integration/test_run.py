@@ -63,6 +63,7 @@ def test_without_any_command_there_is_nothing_to_run(engine: Engine) -> None:
     [
         (("no-such-program",), 127, "executable file not found in \\$PATH"),
         (("/no/such/program",), 127, "no such file or directory"),
+        (("",), 127, "executable file not found"),
         (("/etc/passwd",), 126, "permission denied"),
         (("/etc",), 126, "permission denied"),
     ],

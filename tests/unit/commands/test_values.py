@@ -148,21 +148,6 @@ def test_an_empty_name_is_made_up() -> None:
     assert values.container_name("") == ""
 
 
-@pytest.mark.parametrize("text", ["CHOWN", "chown", "CAP_CHOWN", "Cap_Chown"])
-def test_capabilities_in_any_spelling(text: str) -> None:
-    assert values.capability(text) == "CAP_CHOWN"
-
-
-def test_all_capabilities() -> None:
-    assert values.capability("all") == "ALL"
-
-
-@pytest.mark.parametrize("text", ["", "BOGUS", "CHOWN,KILL", "CAP_ALL"])
-def test_capabilities_that_are_none(text: str) -> None:
-    with pytest.raises(InvalidOption, match="isn't a capability"):
-        values.capability(text)
-
-
 def test_a_working_directory_is_absolute() -> None:
     assert values.working_directory("/app") == "/app"
     assert values.working_directory("") == ""

@@ -6,7 +6,7 @@ import pytest
 
 from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
-from dockmagic.oci.convert import convert, memory
+from dockmagic.oci.convert import capability, convert, memory
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Memory, Mount, Namespace, Root, Spec
@@ -135,3 +135,18 @@ def test_memory(limit: int | None, swap: int | None, expected: Memory) -> None:
 def test_memory_that_contradicts_itself(options: dict[str, int], words: str) -> None:
     with pytest.raises(InvalidOption, match=words):
         memory(RunOptions(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["CHOWN", "chown", "CAP_CHOWN", "Cap_Chown"])
+def test_capabilities_in_any_spelling(text: str) -> None:
+    assert capability(text) == "CAP_CHOWN"
+
+
+def test_all_capabilities() -> None:
+    assert capability("all") == "ALL"
+
+
+@pytest.mark.parametrize("text", ["", "BOGUS", "CHOWN,KILL", "CAP_ALL"])
+def test_capabilities_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidOption, match="isn't a capability"):
+        capability(text)
