@@ -98,14 +98,15 @@ class Engine:
         network: str = "none",
         build_contexts: Mapping[str, Path | str] | None = None,
         explain: bool = False,
+        secrets: Mapping[str, bytes] | None = None,
         on_event: OnEvent = ignore,
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
         `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
         `pull` asks the registry for every base image, here or not. `explain` reports with every step all that is known
-        of why it ran. Raises DockerfileError, BuildError, RunFailed,
-        NotFound and what a pull raises.
+        of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. Raises
+        DockerfileError, BuildError, RunFailed, NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
         from dockmagic.builder.execute import BuildOptions
@@ -113,9 +114,9 @@ class Engine:
         from dockmagic.builder.runs import build_name
 
         args = BuildArgs(build_args or {}, host_platform(), target or "", _named(build_contexts or {}))
-        references = tuple(Reference.parse(tag) for tag in tags)
-        name = build_name(dockerfile_path, context, references[0].familiar_name if references else "")
-        options = BuildOptions(args, references, labels or {}, no_cache, network, pull, explain, name)
+        names = tuple(Reference.parse(tag) for tag in tags)
+        name, shown = build_name(dockerfile_path, context, names[0].familiar_name if names else ""), secrets or {}
+        options = BuildOptions(args, names, labels or {}, no_cache, network, pull, explain, name, shown)
         parts = self._build_parts(on_event)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
@@ -170,6 +171,7 @@ class Engine:
     def _build_parts(self, on_event: OnEvent) -> Parts:
         """What a build works with; it reports the pulls of its base images to `on_event`."""
         from dockmagic.builder.cache import BuildCache
+        from dockmagic.builder.caches import Caches
         from dockmagic.builder.content import FileHashes
         from dockmagic.builder.execute import Parts
         from dockmagic.builder.runs import StepRuns
@@ -186,6 +188,7 @@ class Engine:
             self._run_step,
             base,
             StepRuns(self.database),
+            Caches(self.root, self.workspaces),
             self._hashes,
         )
 

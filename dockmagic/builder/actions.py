@@ -18,6 +18,7 @@ from dockmagic.builder.attributes import Owner
 from dockmagic.builder.files import CopyRules, copy
 from dockmagic.builder.inputs import Inputs
 from dockmagic.builder.modes import parse_mode
+from dockmagic.builder.mounting import Mounting, Placed
 from dockmagic.builder.seam import OnOutput, RunStep, StepRunner
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
 from dockmagic.builder.tree import Tree
@@ -75,7 +76,7 @@ class Made:
     certain: bool = True
 
 
-def run(action: RunAction, shop: Workshop, run_step: StepRunner, on_output: OnOutput) -> Made:
+def run(action: RunAction, mounting: Mounting, shop: Workshop, run_step: StepRunner, on_output: OnOutput) -> Made:
     """The layer that the command makes; raises RunFailed for a status other than 0, BuildError if it can't start."""
     tail = _Tail()
 
@@ -83,19 +84,23 @@ def run(action: RunAction, shop: Workshop, run_step: StepRunner, on_output: OnOu
         tail.add(data)
         on_output(stream, data)
 
+    def on_wait(cache: str) -> None:
+        on_output("stderr", f"waiting for the cache {cache}, which another build uses\n".encode())
+
     with shop.upper() as upper:
         work, nothing = upper.with_name("work"), upper.with_name("nothing")
         work.mkdir()
         nothing.mkdir()  # an overlay needs something below, which scratch hasn't
-        options = _run_options(action, upper.with_name("script"))
-        try:
-            status = run_step(RunStep(shop.image, options, shop.lower or (nothing,), upper, work), keep)
-        except StartFailed as error:
-            raise BuildError(f"process {_quoted(options)} could not start: {error}") from error
+        with mounting.placed(upper.parent, on_wait) as placed:
+            options = _run_options(action, upper.with_name("script"), placed)
+            try:
+                status = run_step(RunStep(shop.image, options, shop.lower or (nothing,), upper, work), keep)
+            except StartFailed as error:
+                raise BuildError(f"process {_quoted(options)} could not start: {error}") from error
         if status:
             message = f"process {_quoted(options)} did not complete successfully: exit code: {status}"
             raise RunFailed(message, step="", exit_status=status, output=tail.text())
-        return Made(shop.commit(upper))
+        return Made(shop.commit(upper), placed.certain)
 
 
 def copy_files(action: CopyAction, inputs: Inputs, root_owned: bool, shop: Workshop) -> Made:
@@ -137,17 +142,17 @@ def is_directory(path: str, shop: Workshop) -> bool:
     return found is not None
 
 
-def _run_options(action: RunAction, script: Path) -> RunOptions:
-    command, mounts = action.argv, tuple[Mount, ...]()
+def _run_options(action: RunAction, script: Path, placed: Placed) -> RunOptions:
+    command, mounts = action.argv, placed.mounts
     if action.script is not None:
         script.write_text(action.script, encoding="utf-8", errors="surrogateescape")
         script.chmod(0o755)
         place = f"{_SCRIPTS}/{action.script_name}"
-        command, mounts = (place,), (Mount(place, "bind", str(script), ("bind", "ro")),)
+        command, mounts = (place,), (*mounts, Mount(place, "bind", str(script), ("bind", "ro")))
     return RunOptions(
         command=command,
         entrypoint=(),
-        env=(*action.hidden_env, *action.env),
+        env=(*action.hidden_env, *action.env, *placed.env),
         user=action.user,
         workdir=action.workdir,
         network=action.network,

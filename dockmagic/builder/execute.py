@@ -15,11 +15,14 @@ from pathlib import Path
 
 from dockmagic.builder import actions
 from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.caches import Caches
 from dockmagic.builder.content import FileHashes, file_digests
 from dockmagic.builder.context import Context
 from dockmagic.builder.explain import Explanation, Spot, hit, label_of, miss, step_run
 from dockmagic.builder.inputs import Fetcher, read_inputs
+from dockmagic.builder.mounting import Mounting, Supplies
 from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, StagePlan
+from dockmagic.builder.plan import Origin as OriginName
 from dockmagic.builder.progress import Progress, Report
 from dockmagic.builder.runs import Places, StepRuns
 from dockmagic.builder.seam import StepRunner
@@ -64,6 +67,7 @@ class Parts:
     run_step: StepRunner
     pull_base: Callable[[Reference], Image]
     runs: StepRuns
+    caches: Caches
     hashes: FileHashes = field(default_factory=FileHashes)
 
 
@@ -72,7 +76,8 @@ class BuildOptions:
     """What a build is asked for: the flags of `docker build`.
 
     `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
-    each step ran in full; `name` tells this build's earlier runs from those of others.
+    each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
+    --mount=type=secret to what is in them.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -83,6 +88,7 @@ class BuildOptions:
     pull: bool = False
     explain: bool = False
     name: str = ""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,17 +212,24 @@ class _Build:
                         return _Outcome(None, StepState.DONE, Explanation("the directory is there"))
                     task = _Task(action, partial(actions.make_directory, action, shop))
                 case RunAction() as action:
-                    make = partial(actions.run, action, shop, self._parts.run_step, self._progress.output)
-                    task = _Task(action, make)
+                    task = self._run(action, step, shop)
                 case action:
                     task = self._copy(action, step, shop, stack)
             args = tuple(sorted(standing.state.args.keys() - standing.state.image.config.env_map().keys()))
             return self._cached(task, shop, Spot(place, label_of(step.instruction), standing.below, args))
 
+    def _run(self, action: RunAction, step: Step, shop: actions.Workshop) -> _Task:
+        instruction, parts = step.instruction, self._parts
+        assert isinstance(instruction, df.Run)
+        supplies = Supplies(parts.caches, parts.hashes, self._options.secrets)
+        mounting = Mounting(instruction, action.mounts, supplies, partial(self._origin, instruction=instruction))
+        make = partial(actions.run, action, mounting, shop, parts.run_step, self._progress.output)
+        return _Task(action, make, mounting.content, mounting.files)
+
     def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop, stack: ExitStack) -> _Task:
         """What there is to copy; what is fetched for it stays until the stack ends."""
         fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-"))))
-        origin = cache(lambda: self._origin(action, step))
+        origin = cache(lambda: self._origin(action.origin, step.instruction))
         with actions.readable_errors(action):
             inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
         if not inputs.parts and not action.heredocs:
@@ -234,18 +247,19 @@ class _Build:
 
         return Fetcher(directory, self._parts.cache, say, again=self._options.no_cache)
 
-    def _origin(self, action: CopyAction, step: Step) -> Origin:
-        """Where the files come from: a context, a stage or an image."""
-        if action.origin is None:
+    def _origin(self, name: OriginName, instruction: df.Instruction) -> Origin:
+        """Where files come from: a context, a stage or an image."""
+        if name is None:
             return self._context.origin
-        if isinstance(action.origin, NamedDirectory):
-            return Context(Path(action.origin.path), name=action.origin.name).origin
-        if isinstance(action.origin, int):
-            stage = next(plan.stage for plan in self._plan.stages if plan.stage.index == action.origin)
-            image, what = self._done[action.origin].state.image, f"the stage {stage.name}"
+        if isinstance(name, NamedDirectory):
+            return Context(Path(name.path), name=name.name).origin
+        if isinstance(name, int):
+            stage = next(plan.stage for plan in self._plan.stages if plan.stage.index == name)
+            image, what, identity = self._done[name].state.image, f"the stage {stage.name}", ""
         else:
-            image, what = self._image(action.origin, step.instruction)[0].config, f"the image {action.origin}"
-        return Origin(Tree(self._parts.snapshots.lower(image.diff_ids)), what)
+            image, what = self._image(name, instruction)[0].config, f"the image {name}"
+            identity = " ".join(image.diff_ids)
+        return Origin(Tree(self._parts.snapshots.lower(image.diff_ids)), what, identity=identity)
 
     def _cached(self, task: _Task, shop: actions.Workshop, spot: Spot) -> _Outcome:
         """The action's layer from the cache, else made and, if it is certain, kept for the next time."""

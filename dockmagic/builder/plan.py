@@ -8,8 +8,9 @@ Dockerfile reference, "FROM", "ARG", "COPY --from"; BuildKit for what counts as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from dockmagic.builder.supported import refuse_unsupported
 from dockmagic.dockerfile import instructions as df
@@ -29,6 +30,7 @@ class NamedDirectory:
 
 # A stage's index, an image's reference, a directory with a name, or nothing (scratch; the build context).
 Origin = int | str | NamedDirectory | None
+Fault = Callable[[str], DockerfileError]
 
 PROXY_ARGS = frozenset(
     name
@@ -75,7 +77,7 @@ class BuildArgs:
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """A stage to build: `base` is what it starts from, `origins` what each COPY --from in it names."""
+    """A stage to build: `base` is what it starts from, `origins` what each COPY --from and mount's from in it names."""
 
     stage: df.Stage
     base: int | str | None
@@ -170,9 +172,9 @@ def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, 
         raise _error(from_, "the image's name is empty after its variables were expanded; give the ARG a default")
     _check_platform(from_, args.platform)
     origins = {
-        instruction.from_: _copy_origin(program, stage, instruction, instruction.from_, args)
+        name: _origin(program, stage, name, args, error)
         for instruction in stage.instructions
-        if isinstance(instruction, df.Copy) and instruction.from_ is not None
+        for name, error in _names_of_origins(instruction)
     }
     return StagePlan(stage, _base(program, stage, from_, args), origins)
 
@@ -193,18 +195,33 @@ def _base(program: df.Program, stage: df.Stage, from_: df.From, args: BuildArgs)
     return None if from_.image == "scratch" else from_.image
 
 
-def _copy_origin(program: df.Program, stage: df.Stage, instruction: df.Copy, name: str, args: BuildArgs) -> Origin:
-    """What `--from=name` means inside this stage: a named context, an earlier stage by name or number, or an image."""
+def _names_of_origins(instruction: df.Instruction) -> Iterator[tuple[str, Fault]]:
+    """What COPY --from and the mounts of a RUN name, each with the way to complain about it."""
+    if isinstance(instruction, df.Copy) and instruction.from_ is not None:
+        yield instruction.from_, partial(_flag_error, instruction)
+    if isinstance(instruction, df.Run):
+        for index, options in enumerate(instruction.mounts):
+            name = dict(options).get("from")
+            if name:
+                yield name, partial(instruction.mount_fault, index)
+
+
+def _flag_error(instruction: df.Instruction, message: str) -> DockerfileError:
+    return _error(instruction, f"--{message}")
+
+
+def _origin(program: df.Program, stage: df.Stage, name: str, args: BuildArgs, error: Fault) -> Origin:
+    """What `from=name` means inside this stage: a named context, an earlier stage by name or number, or an image."""
     context = args.context(name)
     if context is not None:
         return context
     found = program.stages[int(name)] if name.isdecimal() and int(name) < len(program.stages) else None
     found = found or _earlier_stage(program, stage, name) or program.stage(name)
     if found is None and name.isdecimal():
-        raise _error(instruction, f"--from={name}: there are only {len(program.stages)} stages, counted from 0")
+        raise error(f"from={name}: there are only {len(program.stages)} stages, counted from 0")
     if found is not None and found.index >= stage.index:
         what = "this stage itself" if found.index == stage.index else "a later stage"
-        raise _error(instruction, f"--from={name} is {what}; only stages before this one can be copied from")
+        raise error(f"from={name} is {what}; only stages before this one can be used")
     return name if found is None else found.index
 
 

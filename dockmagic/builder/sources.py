@@ -24,12 +24,16 @@ _EVERYTHING = Choice()
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where sources are looked for. `what` is for messages; with `root_owned` all files count as root's."""
+    """Where sources are looked for. `what` is for messages; with `root_owned` all files count as root's.
+
+    `identity` stands for all that is in it, "" where only a look at it can tell.
+    """
 
     tree: Tree
     what: str
     ignore: IgnoreFile = field(default_factory=IgnoreFile)
     root_owned: bool = False
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,22 @@ def find_sources(
     if parents:
         return [source for name in names for source in _find_with_parents(origin, name, choice)]
     return [source for name in names for source in _find(origin, name, choice)]
+
+
+def find_source(origin: Origin, name: str) -> Source:
+    """Everything that one name stands for, which is no pattern; raises BuildError for a name that isn't there."""
+    return source_at(origin, paths.relative(name), name)
+
+
+def locate(origin: Origin, name: str) -> Found:
+    """What a name that is no pattern leads to; raises BuildError for one that isn't there, or isn't to be seen."""
+    path = paths.relative(name)
+    resolved = origin.tree.resolve(path)
+    found = origin.tree.find(resolved.path)
+    hidden = found is not None and not found.is_dir and not _included(origin, resolved.path)
+    if found is None or hidden:
+        raise BuildError(_not_found(origin, name, path, resolved))
+    return found
 
 
 def is_wild(text: str) -> bool:

@@ -14,15 +14,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dockmagic.builder import addresses, metadata, paths
+from dockmagic.builder.mounts import AnyMount, run_mounts
 from dockmagic.builder.plan import BuildArgs, Origin, declared
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.nodes import Heredoc
 from dockmagic.dockerfile.substitute import expand_instruction
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _KEY_VERSION: Final = 1  # to be raised when the same action comes to make other files
 
@@ -39,6 +43,7 @@ class RunAction:
     script: str | None = None
     script_name: str = ""
     hidden_env: tuple[str, ...] = field(default=(), metadata={"key": False})
+    mounts: tuple[AnyMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +145,8 @@ def key(parent: Digest | None, action: Action, content: str = "") -> str:
 
     `parent` doesn't count for an action that `stands_alone`.
     """
-    fields = (f for f in dataclasses.fields(action) if f.metadata.get("key", True))
-    recipe = {f.name: _plain(getattr(action, f.name)) for f in fields}
     below = None if stands_alone(action) else parent
-    whole = [_KEY_VERSION, below, type(action).__name__, recipe, content]
+    whole = [_KEY_VERSION, below, *_recipe(action), content]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -152,11 +155,17 @@ def stands_alone(action: Action) -> bool:
     return isinstance(action, CopyAction) and action.link
 
 
+def _recipe(value: DataclassInstance) -> tuple[str, dict[str, object]]:
+    """Kind and fields of a value, without those that aren't part of a key."""
+    fields = (f for f in dataclasses.fields(value) if f.metadata.get("key", True))
+    return type(value).__name__, {f.name: _plain(getattr(value, f.name)) for f in fields}
+
+
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return _recipe(value)
     return value
 
 
@@ -184,6 +193,7 @@ def _run_action(state: StageState, instruction: df.Run, scope: Scope) -> RunActi
         script=instruction.script,
         script_name=instruction.heredocs[0].name if instruction.script is not None else "",
         hidden_env=tuple(sorted(f"{name}={value}" for name, value in proxies.items())),
+        mounts=run_mounts(instruction, config.working_dir, scope.origins),
     )
 
 

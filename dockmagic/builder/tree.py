@@ -136,6 +136,10 @@ class Tree:
                 yield found
                 waiting += [paths.join(here, name) for name in reversed(self.names(here))] if found.is_dir else []
 
+    def directories(self, path: str) -> tuple[str, ...]:
+        """Where on the host the directory at a path without links is, topmost layer first: what to merge to see it."""
+        return tuple(f"{layer}/{path}".rstrip("/") for layer in self._layers_of(path))
+
     def forget(self, path: str = "") -> None:
         """Look again at `path` and what is below it: the top layer has changed there."""
         if self._directories.pop(path, ()):  # it was a directory, so there may be more to forget below it

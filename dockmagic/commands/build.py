@@ -15,6 +15,7 @@ from dockmagic.commands.command import Command, CommandParser, Console, Namespac
 from dockmagic.commands.environment import build_arguments, pairs
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.commands.results import Checked
+from dockmagic.commands.secrets import secrets
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ignore
 from dockmagic.oci.reference import Reference
@@ -63,6 +64,9 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument(
         "--network", default="none", type=typed(values.network), metavar="NETWORK", help="network of RUN: none or host"
     )
+    parser.add_argument(
+        "--secret", action="append", default=[], metavar="id=ID,src=FILE", help="show RUN a secret; or id=ID,env=NAME"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
     parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
@@ -102,6 +106,7 @@ def build_text(
             network=args.network,
             build_contexts=build_contexts(args.build_context),
             explain=args.explain,
+            secrets=secrets(args.secret, os.environ),
             on_event=on_event,
         )
     return Built(image, args.quiet)

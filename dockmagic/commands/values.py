@@ -9,11 +9,10 @@ import re
 import signal
 from decimal import Decimal, InvalidOperation
 
+from dockmagic.dockerfile.sizes import parse_size
 from dockmagic.errors import InvalidOption, one_of
 from dockmagic.oci.spec import Rlimit
 
-_SIZE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
-_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _CPU_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
@@ -31,11 +30,10 @@ def size_bytes(text: str) -> int:
     >>> size_bytes("1.5k")
     1536
     """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise InvalidOption(f"{text!r} isn't a size; write a number with b, k, m or g, such as 64m")
-    number, unit = match.groups()
-    return int(Decimal(number) * 1024 ** _POWER[(unit or "").lower()])
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise InvalidOption(str(error)) from None
 
 
 def memory_bytes(text: str) -> int:

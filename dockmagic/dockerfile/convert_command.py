@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Sequence
 
 from dockmagic.dockerfile.durations import parse_duration
 from dockmagic.dockerfile.flags import Flags, Kind
 from dockmagic.dockerfile.heredocs import heredoc_of
 from dockmagic.dockerfile.instructions import Cmd, Command, Entrypoint, Healthcheck, Options, Run
-from dockmagic.dockerfile.nodes import Node
+from dockmagic.dockerfile.mounts import MountError, check_name, is_settled, mount_of, read_option
+from dockmagic.dockerfile.nodes import Node, Position
 from dockmagic.dockerfile.words import first_word, json_strings
 from dockmagic.errors import one_of
 
@@ -20,12 +20,6 @@ _HEALTH_FLAGS: dict[str, Kind] = {
 }  # fmt: skip
 _NETWORKS = ("default", "none", "host")
 _SECURITY = ("sandbox", "insecure")
-_MOUNT_TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
-_MOUNT_OPTIONS = (
-    "type", "from", "source", "src", "target", "dst", "destination", "readonly", "ro", "readwrite", "rw", "id",
-    "sharing", "required", "mode", "uid", "gid", "size", "env",
-)  # fmt: skip
-_MOUNT_SWITCHES = frozenset({"readonly", "ro", "readwrite", "rw", "required"})
 _MIN_INTERVAL_NS = 10**6
 
 
@@ -42,9 +36,11 @@ def run(node: Node, escape: str) -> Run:
         text = node.heredocs[0].content if whole else "".join([node.rest, *bodies])
         script = text if whole and text.startswith("#!") else None
         command = Command((text,), shell=True)
+    mounts = tuple(_mount(node, text) for text in flags.values("mount"))
     return Run(
         command,
-        mounts=tuple(_mount(node, text) for text in flags.values("mount")),
+        mounts=mounts,
+        mount_places=_places(node, len(mounts)),
         network=_choice(node, "network", flags.value("network"), _NETWORKS),
         security=_choice(node, "security", flags.value("security"), _SECURITY),
         devices=flags.values("device"),
@@ -87,7 +83,7 @@ def _choice(node: Node, flag: str, value: str | None, allowed: Sequence[str]) ->
 
 
 def _mount(node: Node, text: str) -> Options:
-    """Names in lower case and values of one --mount."""
+    """Names in lower case and values of one --mount, checked as far as variables let it be."""
     try:
         fields = next(csv.reader([text], strict=True), [])
     except csv.Error as error:
@@ -95,25 +91,35 @@ def _mount(node: Node, text: str) -> Options:
     if not fields:
         raise node.fault("--mount needs options, as in --mount=type=cache,target=/root/.cache", "--mount")
     options = tuple(_mount_option(node, field) for field in fields)
-    kind = next((value for name, value in reversed(options) if name == "type"), "bind")
-    if kind is not None and "$" not in kind and kind.lower() not in _MOUNT_TYPES:
-        raise node.fault(f'unsupported mount type "{kind}"; use {one_of(_MOUNT_TYPES)}', "--mount")
+    if is_settled(options):
+        try:
+            mount_of(options)
+        except MountError as error:
+            written = {name: field for (name, _), field in zip(options, fields, strict=True)}
+            raise node.fault(str(error), written.get(error.option, "--mount")) from None
     return options
 
 
 def _mount_option(node: Node, field: str) -> tuple[str, str | None]:
     """Name and value of one option, None for a switch without a value."""
-    name, equals, value = field.partition("=")
-    name = name.lower()
-    if name not in _MOUNT_OPTIONS:
-        close = difflib.get_close_matches(name[:40], _MOUNT_OPTIONS, n=1)
-        guess = f" (did you mean {close[0]}?)" if close else ""
-        raise node.fault(f"unexpected key '{name}' in '{field}'{guess}", field)
-    if not equals and name not in _MOUNT_SWITCHES:
-        raise node.fault(f"invalid field '{field}' must be a key=value pair", field)
-    if name == "from" and "$" in value[:-1]:
+    name, equals, text = field.partition("=")
+    option = (name.lower(), text if equals else None)
+    if option[0] == "from" and "$" in text[:-1]:
         raise node.fault("'from' doesn't support variable expansion, define alias stage instead", field)
-    return name, value if equals else None
+    try:
+        (read_option if is_settled((option,)) else check_name)(*option)
+    except MountError as error:
+        raise node.fault(str(error), field) from None
+    return option
+
+
+def _places(node: Node, count: int) -> tuple[Position, ...]:
+    """Where each of so many --mount flags stands."""
+    places, offset = list[Position](), len(node.name)
+    for _ in range(count):
+        offset = max(node.text.find("--mount", offset + 1), offset)
+        places.append(node.position(offset))
+    return tuple(places)
 
 
 def healthcheck(node: Node, escape: str) -> Healthcheck:

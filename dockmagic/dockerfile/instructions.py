@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from dockmagic.dockerfile.nodes import Heredoc
+from dockmagic.dockerfile.nodes import Heredoc, Position
+from dockmagic.errors import DockerfileError
 
 Pairs = tuple[tuple[str, str], ...]
 Options = tuple[tuple[str, str | None], ...]  # None: a name without a value
@@ -47,7 +48,7 @@ class From(Instruction):
 
 @dataclass(frozen=True)
 class Run(Instruction):
-    """RUN: each of `mounts` holds the options of one --mount, in order.
+    """RUN: each of `mounts` holds the options of one --mount, in order; `mount_places` is where they stand, if known.
 
     `command` has the here-documents put back where a shell is to read them. `script` is set instead of being run by
     the shell when the whole command is one here-document that begins with "#!": the text of a file to execute.
@@ -62,6 +63,14 @@ class Run(Instruction):
     devices: tuple[str, ...] = ()
     heredocs: tuple[Heredoc, ...] = ()
     script: str | None = None
+    mount_places: tuple[Position, ...] = field(default=(), compare=False)
+
+    def mount_fault(self, index: int, message: str) -> DockerfileError:
+        """An error about one of the mounts, with a caret under it if its place is known."""
+        if not self.mount_places:
+            return DockerfileError(message, line=self.line, end_line=self.end_line)
+        place = self.mount_places[index]
+        return DockerfileError(message, line=place.line, end_line=place.line, column=place.column)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,14 @@
 """The runtime spec: what a container is, as one value. Source: runtime-spec config.md and config-linux.md.
 
-Field names are the specification's in snake_case; `dockmagic.oci.codec` turns a Spec into the JSON form and back. Three
-fields are ours, since the specification leaves them to a layer above: `Root.overlay`, `User.username` on Linux (looked
-up in the container's own passwd after pivot_root) and `Linux.seccomp_filter` (a compiled filter).
+Field names are the specification's in snake_case; `dockmagic.oci.codec` turns a Spec into the JSON form and back. Some
+fields are ours, since the specification leaves them to a layer above: `Root.overlay`, `Mount.overlay` and
+`Mount.content`, `User.username` on Linux (looked up in the container's own passwd after pivot_root) and
+`Linux.seccomp_filter` (a compiled filter).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A mount inside the container; `options` are those of mount(8), and "rprivate" and the like."""
-
-    destination: str
-    type: str = ""
-    source: str = ""
-    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +22,22 @@ class Overlay:
     upper: str = ""
     work: str = ""
     volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount inside the container; `options` are those of mount(8), and "rprivate" and the like.
+
+    With `overlay` it shows layers as one tree; with `content` (base64) a file with that in it, which no disk ever
+    holds, and whose "mode=", "uid=" and "gid=" are among the options.
+    """
+
+    destination: str
+    type: str = ""
+    source: str = ""
+    options: tuple[str, ...] = ()
+    overlay: Overlay | None = None
+    content: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

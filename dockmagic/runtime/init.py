@@ -30,7 +30,7 @@ from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Mount, Overlay, Root, Spec
-from dockmagic.runtime import process, protocol, rootfs
+from dockmagic.runtime import composed, process, protocol, rootfs
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.stage import Failed, stage
@@ -116,13 +116,14 @@ def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sy
         if made.get(tree) != operations:
             make_tree(tree, operations)
     _mount_root(spec, binds)
+    shown = _shown(spec, binds)
     stubs: Stubs = []
     with stage("rootfs", "enter the root file system"):
         for tree in wanted:
             _move_tree(tree, stubs)
         os.chdir(ROOTFS)
         _pivot()
-    _finish_root(spec, binds, stubs)
+    _finish_root(spec, shown, stubs)
     protocol.send(sync, {"event": "ready", "stubs": stubs})
     if protocol.receive(sync)[0] is None:
         os._exit(1)
@@ -141,6 +142,17 @@ def _mount_root(spec: Spec, binds: Iterator[int]) -> None:
         return
     with stage("rootfs", "mount the layers"):
         mount_overlay(spec.root.overlay, ROOTFS)
+
+
+def _inside(spec: Spec, state_root: str) -> Spec:
+    """The spec with its layers' directories as the sandbox sees them; raises Failed."""
+    if spec.root.overlay is not None:
+        spec = replace(spec, root=replace(spec.root, overlay=within(state_root, spec.root.overlay)))
+    mounts = tuple(
+        mount if mount.overlay is None else replace(mount, overlay=within(state_root, mount.overlay))
+        for mount in spec.mounts
+    )
+    return replace(spec, mounts=mounts)
 
 
 def within(state_root: str, overlay: Overlay) -> Overlay:
@@ -169,11 +181,23 @@ def _move_tree(tree: str, stubs: Stubs) -> None:
     m.mount(STAGE + tree, target, "", m.MS_MOVE)
 
 
-def _finish_root(spec: Spec, binds: Iterator[int], stubs: Stubs) -> None:
-    """What can only be done inside the root: mounts on the image's own paths, masks, names, write protection."""
+def _shown(spec: Spec, binds: Iterator[int]) -> list[int]:
+    """A detached mount for each one to attach, in order; -1 for a file system that is mounted there and then."""
+    shown = []
     for mount in rootfs.attached(spec):
+        if rootfs.is_composed(mount):
+            with stage("mounts", f"make what is mounted on {mount.destination}"):
+                shown.append(composed.make(mount))
+        else:
+            shown.append(next(binds) if rootfs.is_bind(mount) else -1)
+    return shown
+
+
+def _finish_root(spec: Spec, shown: Sequence[int], stubs: Stubs) -> None:
+    """What can only be done inside the root: mounts on the image's own paths, masks, names, write protection."""
+    for mount, source in zip(rootfs.attached(spec), shown, strict=True):
         with stage("mounts", f"mount {mount.destination}"):
-            _attach(mount, next(binds) if rootfs.is_bind(mount) else -1, stubs)
+            _attach(mount, source, stubs)
     with stage("rootfs", "finish the root file system"):
         if not os.path.lexists(CONTAINER_MARK):
             make_stub("", CONTAINER_MARK, directory=False, stubs=stubs)
@@ -239,9 +263,7 @@ def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Seq
     if failure is not None:
         raise failure
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
-    if spec.root.overlay is not None:
-        root = replace(spec.root, overlay=within(place.state_root, spec.root.overlay))
-        spec = replace(spec, root=root)
+    spec = _inside(spec, place.state_root)
     wanted = made if rootfs.same_trees(spec, usual) else rootfs.staged(spec, cgroups)
     sources = protocol.receive(sync)[1]
     start(spec, made, wanted, (*descriptors[1:], *sources), sync)

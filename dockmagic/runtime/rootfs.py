@@ -209,9 +209,14 @@ def is_bind(mount: Mount) -> bool:
     return mount.type == "bind" or bool(BIND_OPTIONS.intersection(mount.options))
 
 
+def is_composed(mount: Mount) -> bool:
+    """Whether the mount is put together from what the spec says: layers, or a file's content."""
+    return mount.overlay is not None or mount.content is not None
+
+
 def is_staged(mount: Mount) -> bool:
     """Whether the mount is a kernel file system in one of the three trees."""
-    return bool(tree_of(mount.destination)) and not is_bind(mount)
+    return bool(tree_of(mount.destination)) and not is_bind(mount) and not is_composed(mount)
 
 
 def tree_of(path: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dockmagic.builder.build import build_dockerfile
 from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.caches import Caches
 from dockmagic.builder.execute import BuildOptions, Parts
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
 from dockmagic.builder.runs import StepRuns
@@ -46,6 +47,7 @@ class Lab:
             run_step=self._run,
             pull_base=self._pull,
             runs=StepRuns(database),
+            caches=Caches(root, self.workspaces),
         )
 
     def base(self, name: str, files: Mapping[str, str], config: ContainerConfig | None = None) -> Image:
@@ -78,6 +80,7 @@ class Lab:
         labels: Mapping[str, str] | None = None,
         contexts: Mapping[str, Path | str] | None = None,
         explain: bool = False,
+        secrets: Mapping[str, bytes] | None = None,
     ) -> Image:
         """Build the text."""
         self.events.clear()
@@ -93,6 +96,7 @@ class Lab:
             no_cache=no_cache,
             pull=pull,
             explain=explain,
+            secrets=secrets or {},
         )
         return build_dockerfile(text, context, options, self.parts, on_event=self.events.append)
 

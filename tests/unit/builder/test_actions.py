@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from dockmagic.builder import actions
+from dockmagic.builder.caches import Caches
+from dockmagic.builder.content import FileHashes
 from dockmagic.builder.inputs import Inputs
+from dockmagic.builder.mounting import Mounting, Supplies
 from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.builder.sources import Origin, find_sources
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
 from dockmagic.builder.tree import Tree
+from dockmagic.dockerfile import instructions as df
 from dockmagic.errors import BuildError, Failure, RunFailed, StartFailed, StoreError
 from dockmagic.oci.spec import Mount
 from tests.unit.builder.lab import Lab, fill
@@ -24,6 +28,12 @@ COPY = CopyAction(("a",), "/x/", None, None, (), unpack=False)
 @pytest.fixture
 def shop(lab: Lab) -> actions.Workshop:
     return actions.Workshop(lab.snapshots, lab.workspaces, lab.store.get("base").config)
+
+
+def unmounted(shop: actions.Workshop) -> Mounting:
+    """What places no mounts."""
+    supplies = Supplies(Caches(shop.workspaces.directory.parent, shop.workspaces), FileHashes())
+    return Mounting(df.Run(df.Command(("go",), shell=True)), (), supplies, lambda name: Origin(Tree(()), "nothing"))
 
 
 def silent(stream: str, data: bytes) -> None:
@@ -40,7 +50,7 @@ def test_a_command_gets_an_empty_upper_directory_over_the_layers(shop: actions.W
         (step.upper / "made").write_text("m")
         return 0
 
-    made = actions.run(RUN, shop, run, silent)
+    made = actions.run(RUN, unmounted(shop), shop, run, silent)
     assert made.certain
     assert made.layer.parent == shop.parent
     assert [path.name for path in shop.snapshots.path(made.layer.chain_id).iterdir()] == ["made"]
@@ -60,7 +70,7 @@ def test_a_script_is_shown_to_the_command_as_a_file(shop: actions.Workshop) -> N
         return 0
 
     action = RunAction(("/bin/sh", "-c", ""), (), "", "/", "none", script="#!/bin/x\n", script_name="EOF")
-    assert actions.run(action, shop, run, silent).layer.size_bytes == 0
+    assert actions.run(action, unmounted(shop), shop, run, silent).layer.size_bytes == 0
 
 
 def test_a_command_that_fails_leaves_its_last_words(shop: actions.Workshop, lab: Lab) -> None:
@@ -73,7 +83,7 @@ def test_a_command_that_fails_leaves_its_last_words(shop: actions.Workshop, lab:
         return 7
 
     with pytest.raises(RunFailed) as caught:
-        actions.run(RUN, shop, run, lambda stream, data: heard.append((stream, data)))
+        actions.run(RUN, unmounted(shop), shop, run, lambda stream, data: heard.append((stream, data)))
     assert str(caught.value) == 'process "/bin/sh -c go" did not complete successfully: exit code: 7'
     lines = caught.value.output.splitlines()
     assert (len(lines), lines[-1], lines[0][:9]) == (20, "the � end", "line 2981")
@@ -87,7 +97,7 @@ def test_one_long_line_is_kept_whole(shop: actions.Workshop) -> None:
         return 1
 
     with pytest.raises(RunFailed) as caught:
-        actions.run(RUN, shop, run, silent)
+        actions.run(RUN, unmounted(shop), shop, run, silent)
     assert caught.value.output == "x" * 200_000
 
 
@@ -96,7 +106,7 @@ def test_a_command_that_cannot_start(shop: actions.Workshop) -> None:
         raise StartFailed(Failure("exec", errno.ENOENT, "/bin/sh: not found"), 127)
 
     with pytest.raises(BuildError, match='process "/bin/sh -c go" could not start: /bin/sh: not found'):
-        actions.run(RUN, shop, run, silent)
+        actions.run(RUN, unmounted(shop), shop, run, silent)
 
 
 def test_an_interrupt_leaves_nothing(shop: actions.Workshop, lab: Lab) -> None:
@@ -105,7 +115,7 @@ def test_an_interrupt_leaves_nothing(shop: actions.Workshop, lab: Lab) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        actions.run(RUN, shop, run, silent)
+        actions.run(RUN, unmounted(shop), shop, run, silent)
     assert lab.left() == []
 
 

@@ -16,7 +16,7 @@ def instruction(line: str) -> Instruction:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("RUN --mount=type=cache,target=/x y", "RUN --mount isn't supported yet"),
+        ("RUN --mount=type=ssh y", "RUN --mount=type=ssh isn't supported: .* --secret id=key,src=FILE"),
         ("RUN --security=insecure y", "RUN --security=insecure isn't supported"),
         ("RUN --device=nvidia.com/gpu=all x", "RUN --device isn't supported"),
         ("COPY --chmod=rwx a b", "--chmod=rwx is no mode"),
@@ -34,6 +34,7 @@ def test_what_cannot_be_built_yet_is_refused_at_its_line(line: str, message: str
 @pytest.mark.parametrize(
     "line",
     [
+        "RUN --mount=type=cache,target=/x --mount=type=secret,id=y z",
         "RUN --network=none x",
         "RUN --network=default --security=sandbox x",
         "COPY --chown=1 --chmod=700 --from=x a b",

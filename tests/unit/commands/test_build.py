@@ -23,8 +23,10 @@ def context(tmp_path: Path) -> Path:
 
 def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FROM_HERE", "yes")
+    (context / "token").write_bytes(b"t\n")
     engine = FakeEngine()
     flags = "-t hello -t hello:2 --build-arg A=1 --build-arg FROM_HERE --target base --no-cache --pull --label l=1"
+    flags += f" --secret id=file,src={context}/token --secret id=variable,env=FROM_HERE --secret id=unset,env=NOT_THERE"
     call(engine, "build", *flags.split(), "--network", "host", "--build-context", f"lib={context}",
          "--build-context", "tool=docker-image://busybox", str(context))  # fmt: skip
     assert engine.builds == [
@@ -42,6 +44,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "network": "host",
             "build_contexts": {"lib": context, "tool": "docker.io/library/busybox:latest"},
             "explain": False,
+            "secrets": {"file": b"t\n", "variable": b"yes"},
         }
     ]
 
@@ -83,7 +86,8 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
         ("build https://example.com/repo.git", "only directories"),
         ("build -f x -", "leave -f out"),
         ("build", "missing: PATH"),
-        ("build --secret id=x .", "--secret isn't available yet"),
+        ("build --ssh default .", "--ssh isn't available yet: .* --secret id=key,src=FILE"),
+        ("build --allow security.insecure .", "--allow isn't available yet"),
     ],
 )
 def test_what_cannot_be_built(words: str, message: str) -> None:

@@ -45,7 +45,7 @@ def test_what_the_shell_reads(text: str, args: str, script: str | None) -> None:
         ("target=/a,ro", (("target", "/a"), ("ro", None))),
         ("type=$T,target=$A", (("type", "$T"), ("target", "$A"))),
         ("src=a=b,rw=true", (("src", "a=b"), ("rw", "true"))),
-        ("type=tmpfs,size=", (("type", "tmpfs"), ("size", ""))),
+        ("type=tmpfs,size=$S", (("type", "tmpfs"), ("size", "$S"))),
         ("from=a$,dst=/", (("from", "a$"), ("dst", "/"))),
     ],
 )
@@ -93,3 +93,15 @@ def test_health_checks_that_cannot_be(flag: str) -> None:
 def test_none_takes_no_flags() -> None:
     with pytest.raises(DockerfileError, match="HEALTHCHECK NONE takes no arguments"):
         instruction("HEALTHCHECK --interval=1s NONE")
+
+
+def test_a_mount_with_variables_is_read_when_they_are_known() -> None:
+    assert run("RUN --mount=type=$T,sharing=${S:-lock},target=/x y").mounts
+    with pytest.raises(DockerfileError, match="unexpected key 'taget'"):
+        run("RUN --mount=type=$T,taget=$X y")
+
+
+def test_a_mount_knows_its_place() -> None:
+    found = run("RUN --mount=target=/a \\\n  --mount=target=/b x")
+    places = [found.mount_fault(index, "no") for index in range(2)]
+    assert [(error.line, error.end_line, error.column) for error in places] == [(1, 1, 4), (2, 2, 2)]

@@ -17,7 +17,7 @@ from dockmagic.dockerfile.parser import NAMES, parse
 from dockmagic.dockerfile.stages import stages
 from dockmagic.errors import DockerfileError
 
-_POSITION = frozenset({"line", "end_line", "text"})
+_POSITION = frozenset({"line", "end_line", "text", "mount_places"})
 
 
 def _cases(name: str) -> list[Any]:

@@ -80,3 +80,12 @@ def test_options_are_flags_and_data() -> None:
         m.MS_NOSUID,
         "mode=1777,size=1m",
     )
+
+
+def test_what_is_put_together_is_attached_wherever_it_is_and_asks_nothing_of_the_host() -> None:
+    layers = Mount("/dev/layers", "overlay", "overlay", ("ro",), Overlay(("/l",), "/u", "/w"))
+    file = Mount("/run/secrets/x", "tmpfs", "tmpfs", content="")
+    spec = replace(SPEC, mounts=(*SPEC.mounts, layers, file))
+    assert rootfs.attached(spec)[-2:] == (layers, file)
+    assert rootfs.sources(spec) == rootfs.sources(SPEC)
+    assert rootfs.staged(spec, ()) == rootfs.staged(SPEC, ())
