@@ -21,11 +21,14 @@ from dockmagic.builder.tree import Found
 _SETTLED_NS: Final = 100_000_000  # a file changed more lately could change again within the same tick of its clock
 _SHORT: Final = 12  # hexadecimal digits that tell a file's versions apart
 
-_State = tuple[str, int, int, int, int]
+_State = tuple[int, int, int, int, int]
 
 
 class FileHashes:
-    """sha256 of files, remembered as long as size, times and inode stay the same; serves any number of builds."""
+    """sha256 of files, remembered as long as size, times and inode stay the same; serves any number of builds.
+
+    A file with many names, such as busybox, is read once.
+    """
 
     def __init__(self) -> None:
         self._known: dict[_State, bytes] = {}
@@ -34,7 +37,7 @@ class FileHashes:
     def of(self, found: Found) -> bytes:
         """Hash of a regular file's bytes; raises OSError if it can't be read."""
         status = found.status
-        state = (found.location, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         with self._lock:
             known = self._known.get(state)
         if known is None:

@@ -192,7 +192,7 @@ def _tmpfs(mount: TmpfsMount) -> Mount:
 def _bind(mount: BindMount, view: _View, directory: Path) -> tuple[Mount, bool]:
     """A mount of the view whose changes stay in the directory; and whether the view hadn't changed."""
     access = _access(mount.read_only)
-    if view.origin.root_owned or (view.top.is_file and not mount.read_only):
+    if view.origin.root_owned or not (view.top.is_dir or mount.read_only):
         unchanged = _copy(view, directory)
         return Mount(mount.target, "bind", str(directory / _COPY), ("bind", access)), unchanged
     if not view.top.is_dir:

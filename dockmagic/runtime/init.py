@@ -221,6 +221,10 @@ def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
     directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
     if not os.path.lexists(target):
         make_stub("", target, directory=directory, stubs=stubs)
+    elif os.path.isdir(target) != directory:
+        kinds = ("a directory", "a file") if directory else ("a file", "a directory")
+        reason = f"{kinds[0]} can't be mounted on {mount.destination}, which is {kinds[1]} in the image"
+        raise Failed(Failure("mounts", errno.ENOTDIR if directory else errno.EISDIR, reason))
     flags, data = rootfs.split_options(mount.options)
     if source < 0:
         m.mount(mount.source, target, mount.type, flags, data)

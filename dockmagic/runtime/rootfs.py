@@ -257,4 +257,4 @@ def make_directory(path: str) -> None:
         pass
     except FileNotFoundError:
         make_directory(os.path.dirname(path))
-        make_directory(path)
+        os.mkdir(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.engine import Engine
-from dockmagic.errors import DockerfileError, RunFailed
+from dockmagic.errors import BuildError, DockerfileError, RunFailed
 from dockmagic.events import BuildOutput, Event
 from dockmagic.image.store import Image
 
@@ -216,6 +216,20 @@ def test_mounts_in_mounts_and_for_another_user(engine: Engine, context: Path) ->
     output, image = built(engine, text, context)
     assert output.split() == ["Aa", "cache", "sub", "tmp"]
     assert added(engine, image) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("target=/etc/passwd", "a directory can't be mounted on /etc/passwd, which is a file in the image"),
+        ("source=a,target=/etc", "a file can't be mounted on /etc, which is a directory in the image"),
+        ("type=tmpfs,target=/proc/none", "No such file or directory"),
+        ("target=/w --mount=type=cache,target=/w/c", "/w/c: Read-only file system"),
+    ],
+)
+def test_where_nothing_can_be_mounted(engine: Engine, context: Path, flag: str, message: str) -> None:
+    with pytest.raises(BuildError, match=f"could not start: .*{message}"):
+        said(engine, f"--mount={flag} true", context)
 
 
 @pytest.mark.parametrize(("flag", "links"), [("none", 1), ("default", 1)])

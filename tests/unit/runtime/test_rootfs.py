@@ -89,3 +89,8 @@ def test_what_is_put_together_is_attached_wherever_it_is_and_asks_nothing_of_the
     assert rootfs.attached(spec)[-2:] == (layers, file)
     assert rootfs.sources(spec) == rootfs.sources(SPEC)
     assert rootfs.staged(spec, ()) == rootfs.staged(SPEC, ())
+
+
+def test_a_directory_that_cannot_be_made_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        rootfs.make_directory("/proc/none/below")
