@@ -9,7 +9,7 @@ import pytest
 
 from dockmagic.builder.content import FileHashes, content_digest, file_digests
 from dockmagic.builder.sources import Origin, find_sources
-from dockmagic.builder.tree import Tree
+from dockmagic.builder.tree import Found, Tree
 from tests.unit.builder.lab import fill
 
 
@@ -125,3 +125,18 @@ def test_the_digests_of_the_parts(filled: Path) -> None:
     os.utime(filled / "a", (1, 1))
     after = digests()
     assert [path for path in before if before[path] != after[path]] == ["d/b", "d/empty/"]
+
+
+def test_a_file_with_many_names_is_read_once(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(context, {"a": "1"})
+    (context / "b").hardlink_to(context / "a")
+    read: list[str] = []
+
+    def hashed(found: Found) -> bytes:
+        read.append(found.path)
+        return b"hash"
+
+    monkeypatch.setattr("dockmagic.builder.content._hash", hashed)
+    monkeypatch.setattr(time, "time_ns", lambda: (context / "a").stat().st_ctime_ns + 10**10)
+    digest(context)
+    assert read == ["a"]

@@ -58,6 +58,7 @@ def test_only_what_a_mount_shows_is_in_the_key(lab: Lab, context: Path) -> None:
     fill(context, {"d/a": "2"})
     lab.build(text, context)
     assert len(lab.runs) == 1
+    assert lab.steps()[-1].reason == "RUN: d/a changed"
 
 
 def test_a_stage_that_made_the_same_again_changes_nothing(lab: Lab) -> None:
