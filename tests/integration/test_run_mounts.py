@@ -241,3 +241,8 @@ def test_networks(engine: Engine, flag: str, links: int) -> None:
 def test_the_hosts_network(engine: Engine) -> None:
     names = set(said(engine, "--network=host cat /proc/net/dev").replace(":", " ").split())
     assert {path.name for path in Path("/sys/class/net").iterdir()} <= names | {"bonding_masters"}
+
+
+def test_a_directory_that_the_command_line_named(engine: Engine, context: Path) -> None:
+    contexts = {"lib": context}
+    assert said(engine, "--mount=from=lib,source=sub,target=/l ls /l; cat /l/b", build_contexts=contexts) == "b\nB"
