@@ -96,8 +96,9 @@ class Sandbox:
 
     def expect(self) -> protocol.Message | None:
         """Next message of the process, None at the end; raises Failed where it reports a failure."""
-        message = None
-        with contextlib.suppress(ConnectionResetError):  # it was killed before it had read all
+        try:
+            message, _ = protocol.receive(self.sync)
+        except ConnectionResetError:  # told once: it ended before it had read all; then comes what it had to say
             message, _ = protocol.receive(self.sync)
         if message is not None and message["event"] == "failed":
             raise Failed(protocol.failure(message))

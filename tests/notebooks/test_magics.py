@@ -46,7 +46,7 @@ def test_from_a_cell_to_a_container_and_away_again(notebook: Kernel) -> None:
     assert "/app/note.txt" in tree.text
     assert "<details" in tree.data("text/html")[0]
     lines = "r = %container_run -d --name burn hello sh -c 'echo started; while :; do :; done'\n%container_ps"
-    assert '"sh -c echo started;…"' in notebook.run(lines).text
+    assert '"sh -c \'echo started…"' in notebook.run(lines).text
     assert notebook.run("r.state().status.value").text == "'running'"
     notebook.run("import time; time.sleep(0.2)")
     assert notebook.run("%container_logs burn").stream("stdout") == "started\n"
