@@ -58,13 +58,13 @@ class Watcher:
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
 
-    def watch(self, container_id: str, cgroup: str) -> Series:
-        """Series of samples of the cgroup with this name."""
+    def watch(self, container_id: str, reader: Reader) -> Series:
+        """Series of what the reader tells; the reader is the sampler's from now on."""
         from dockmagic.runtime.sampler import Sampler
 
         with self._lock:
             self._sampler = self._sampler or Sampler()
-            return self._sampler.add(container_id, Reader(Group(hierarchy.detect(), cgroup).paths()))
+            return self._sampler.add(container_id, reader)
 
     def unwatch(self, container_id: str) -> None:
         """Stop sampling a container."""
@@ -289,9 +289,7 @@ class Container:
 
     def stats(self) -> Sample:
         """What it uses at this moment; raises InvalidState where it doesn't run."""
-        now = self.state()
-        state.check(self.id, "watch", now.status)
-        with Reader(Group(hierarchy.detect(), now.cgroup).paths()) as reader:
+        with self._reader() as reader:
             return reader.read()
 
     def watch(self) -> Series:
@@ -299,9 +297,13 @@ class Container:
 
         A container that is watched already keeps its series.
         """
+        return self._watcher.watch(self.id, self._reader())
+
+    def _reader(self) -> Reader:
+        """The control files of its group, opened; raises InvalidState where it doesn't run."""
         now = self.state()
         state.check(self.id, "watch", now.status)
-        return self._watcher.watch(self.id, now.cgroup)
+        return Reader(Group(hierarchy.detect(), now.cgroup).paths())
 
     def unwatch(self) -> None:
         """Stop sampling; the series stays as it is."""

@@ -18,7 +18,7 @@ from typing import Final
 
 from dockmagic.errors import StartFailed, Unsupported
 from dockmagic.linux import mount as m
-from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.codec import encode
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import launcher, leftovers, protocol
 from dockmagic.runtime.making import generated_files
@@ -32,6 +32,7 @@ from dockmagic.runtime.request import (
     Record,
     StartRequest,
     container_directory,
+    record_of,
 )
 
 _GONE: Final = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
@@ -73,9 +74,8 @@ class Client:
             connection, message = self._ask(encode(request), (spec_file, *descriptors))
         finally:
             os.close(spec_file)
-        message.pop("event")
         warnings, made = tuple(message.pop("warnings")), message.pop("stubs")
-        return Started(connection, decode(Record, message), warnings, made)
+        return Started(connection, record_of(message), warnings, made)
 
     def execute(self, container_id: str, request: ExecRequest, descriptors: Sequence[int]) -> socket.socket | None:
         """Start one more process in a running container; None where it doesn't run. Raises StartFailed."""
@@ -127,10 +127,7 @@ class Client:
                 message, _ = protocol.receive(connection)
             except OSError:
                 return None
-        if message is None:
-            return None
-        message.pop("event")
-        return decode(Record, message)
+        return None if message is None else record_of(message)
 
     def signal(self, container_id: str, number: int) -> bool:
         """Send a signal to the container's process 1; False where it doesn't run."""
@@ -154,9 +151,7 @@ class Client:
             if not _readable(connection.fileno(), timeout_s):
                 raise TimeoutError
             message, _ = protocol.receive(connection)
-            if message is not None:
-                message.pop("event")
-                return decode(Record, message)
+            return None if message is None else record_of(message)
         return None
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import leftovers, names, state
 from dockmagic.runtime.client import Client, Started
-from dockmagic.runtime.request import Record, StartRequest
+from dockmagic.runtime.request import Record, StartRequest, record_of
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stubs import make_layer
@@ -243,9 +243,8 @@ class Containers:
                 on_start(started)
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:
-            return Record(exit_status=state.LOST_STATUS, error="its monitor was killed, and it ended with it")
-        ended.pop("event")
-        return decode(Record, ended)
+            return Record(exit_status=state.LOST_STATUS, error=state.LOST)
+        return record_of(ended)
 
     def kill(self, row: Row, number: int) -> None:
         """Send a signal to process 1; raises InvalidState where the container doesn't run."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import binascii
 from dataclasses import dataclass
 
+from dockmagic.oci.codec import decode
 from dockmagic.oci.spec import Process
+from dockmagic.runtime.protocol import Message
 
 STREAMS = ("stdin", "stdout", "stderr")
 LAUNCHER_SOCKET = "launcher"
@@ -52,6 +54,11 @@ class Record:
     exit_status: int = 0
     oom_killed: bool = False
     error: str = ""
+
+
+def record_of(message: Message) -> Record:
+    """The record that a message brings along with its event."""
+    return decode(Record, {key: value for key, value in message.items() if key != "event"})
 
 
 def root_key(state_root: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from dockmagic.errors import InvalidState
 from dockmagic.runtime.request import Record
 
+LOST: Final = "its monitor was killed, and it ended with it"
 LOST_STATUS: Final = 137  # what a process gets that is killed with its monitor
 
 
@@ -74,6 +75,6 @@ def derive(record: Record | None, alive: bool) -> ContainerState:
         record.started_ns,
         record.finished_ns,
         record.oom_killed,
-        "its monitor was killed, and it ended with it" if lost else record.error,
+        LOST if lost else record.error,
         record.cgroup,
     )
