@@ -84,6 +84,39 @@ _MIGRATIONS: Final = (
     );
     CREATE INDEX build_steps_by_time ON build_steps(recorded_ns);
     """,
+    """
+    CREATE TABLE builds (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,                 -- the same for every build of a Dockerfile, context and tag
+        filename TEXT NOT NULL,
+        tags TEXT NOT NULL,                 -- JSON
+        started_ns INTEGER NOT NULL,
+        ended_ns INTEGER NOT NULL,
+        image_id TEXT NOT NULL,             -- '' where it failed
+        error TEXT NOT NULL
+    );
+    CREATE INDEX builds_by_time ON builds(started_ns);
+    CREATE TABLE build_history (
+        build_id TEXT NOT NULL REFERENCES builds(id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        line INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        started_ns INTEGER NOT NULL,
+        duration_ns INTEGER NOT NULL,
+        cpu_ns INTEGER NOT NULL,
+        peak_memory_bytes INTEGER NOT NULL,
+        container_id TEXT NOT NULL,
+        image_id TEXT NOT NULL,
+        state_key TEXT NOT NULL,            -- digest of the config without its times
+        config TEXT NOT NULL,               -- of the image after the step
+        PRIMARY KEY (build_id, number)
+    );
+    CREATE INDEX build_history_by_state ON build_history(state_key);
+    CREATE INDEX build_cache_by_parent ON build_cache(parent_key);
+    """,
 )
 
 _CAUSES: Final = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,14 +30,14 @@ from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.making import make_spec
-from dockmagic.runtime.request import StartRequest, root_key
+from dockmagic.runtime.request import StartRequest, record_of, root_key
 from dockmagic.runtime.session import Session
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
-    from dockmagic.builder.execute import Parts
+    from dockmagic.builder.parts import Parts
     from dockmagic.builder.plan import NamedDirectory
-    from dockmagic.builder.seam import OnOutput, RunStep
+    from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
     from dockmagic.dockerfile.lint import LintWarning
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
@@ -99,24 +98,42 @@ class Engine:
         build_contexts: Mapping[str, Path | str] | None = None,
         explain: bool = False,
         secrets: Mapping[str, bytes] | None = None,
+        parallel: bool = True,
+        rewrite_timestamp: bool = False,
         on_event: OnEvent = ignore,
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
         `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
         `pull` asks the registry for every base image, here or not. `explain` reports with every step all that is known
-        of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. Raises
-        DockerfileError, BuildError, RunFailed, NotFound and what a pull raises.
+        of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. Stages that don't
+        need each other are built side by side if `parallel`. The build argument SOURCE_DATE_EPOCH sets the image's
+        times; with `rewrite_timestamp` no file of its new layers is younger. Raises DockerfileError, BuildError,
+        RunFailed, NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
-        from dockmagic.builder.execute import BuildOptions
+        from dockmagic.builder.parts import BuildOptions
         from dockmagic.builder.plan import BuildArgs
         from dockmagic.builder.runs import build_name
+        from dockmagic.builder.times import source_date_epoch
 
         args = BuildArgs(build_args or {}, host_platform(), target or "", _named(build_contexts or {}))
         names = tuple(Reference.parse(tag) for tag in tags)
         name, shown = build_name(dockerfile_path, context, names[0].familiar_name if names else ""), secrets or {}
-        options = BuildOptions(args, names, labels or {}, no_cache, network, pull, explain, name, shown)
+        options = BuildOptions(
+            args=args,
+            tags=names,
+            labels=labels or {},
+            no_cache=no_cache,
+            network=network,
+            pull=pull,
+            explain=explain,
+            name=name,
+            secrets=shown,
+            parallel=parallel,
+            epoch_s=source_date_epoch(args.given),
+            rewrite_timestamp=rewrite_timestamp,
+        )
         parts = self._build_parts(on_event)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
@@ -173,28 +190,34 @@ class Engine:
         from dockmagic.builder.cache import BuildCache
         from dockmagic.builder.caches import Caches
         from dockmagic.builder.content import FileHashes
-        from dockmagic.builder.execute import Parts
+        from dockmagic.builder.history import BuildHistory
+        from dockmagic.builder.parts import Parts
         from dockmagic.builder.runs import StepRuns
+        from dockmagic.builder.twins import Twins
 
         def base(reference: Reference) -> Image:
             return self.images.find_or_pull(str(reference), on_event)
 
         self._hashes = self._hashes or FileHashes()
         return Parts(
-            self.store,
-            self.snapshots,
-            self.workspaces,
-            BuildCache(self.database, self.snapshots),
-            self._run_step,
-            base,
-            StepRuns(self.database),
-            Caches(self.root, self.workspaces),
-            self._hashes,
+            store=self.store,
+            snapshots=self.snapshots,
+            workspaces=self.workspaces,
+            cache=BuildCache(self.database, self.snapshots),
+            twins=Twins(self.database, self.snapshots),
+            run_step=self._run_step,
+            pull_base=base,
+            runs=StepRuns(self.database),
+            history=BuildHistory(self.database),
+            caches=Caches(self.root, self.workspaces),
+            hashes=self._hashes,
         )
 
-    def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
+    def _run_step(self, step: RunStep, on_output: OnOutput) -> RunEnd:
         """Run the command of a RUN instruction (builder.seam)."""
-        container_id = secrets.token_hex(32)
+        from dockmagic.builder.seam import RunEnd
+
+        container_id = step.container_id
         overlay = Overlay(tuple(map(str, step.lower)), str(step.upper), str(step.work), volatile=True)
         spec = make_spec(str(self.run_dir), container_id, step.config.config, step.options, overlay, BUILD_HOSTNAME)
         with Session(on_output) as session:
@@ -206,7 +229,8 @@ class Engine:
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
-        return int(ended.get("exitStatus", 0))
+        record = record_of(ended)
+        return RunEnd(record.exit_status, record.cpu_ns, record.peak_memory_bytes)
 
 
 def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str]:

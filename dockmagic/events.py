@@ -18,11 +18,17 @@ class StepState(Enum):
     CACHED = "cached"
     DONE = "done"
     FAILED = "failed"
+    CANCELED = "canceled"  # by an interrupt, or since another step failed
 
 
 @dataclass(frozen=True, slots=True)
 class BuildStep:
-    """A step of a build changed its state. `number` counts from 1; `line` is the Dockerfile's (from 1)."""
+    """A step of a build changed its state. `number` counts from 1; `line` is the Dockerfile's (from 1).
+
+    `stage` is the name of its stage, "" where there is only one. `container_id` is told when a command starts, and
+    `image_id` is what the image as it is after the step is called, "" where it came to none. `cpu_ns` and
+    `peak_memory_bytes` are what a command used; of other steps `cpu_ns` is the builder's own.
+    """
 
     number: int
     total: int
@@ -32,6 +38,11 @@ class BuildStep:
     duration_s: float = 0.0
     reason: str = ""  # why it ran, or what it was found by
     details: tuple[str, ...] = ()  # all that is known of why, where that was asked for
+    stage: str = ""
+    container_id: str = ""
+    image_id: str = ""
+    cpu_ns: int = 0
+    peak_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ A workspace holds whatever is in the making, and takes it away however the actio
 from __future__ import annotations
 
 import errno
+import secrets
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from dockmagic.builder import owner
 from dockmagic.builder.attributes import Owner
@@ -19,8 +20,9 @@ from dockmagic.builder.files import CopyRules, copy
 from dockmagic.builder.inputs import Inputs
 from dockmagic.builder.modes import parse_mode
 from dockmagic.builder.mounting import Mounting, Placed
-from dockmagic.builder.seam import OnOutput, RunStep, StepRunner
+from dockmagic.builder.seam import RunEnd, RunStep, StepRunner
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
+from dockmagic.builder.times import limit_times
 from dockmagic.builder.tree import Tree
 from dockmagic.builder.upper import Upper
 from dockmagic.errors import BuildError, InvalidLayer, RunFailed, StartFailed, StoreError
@@ -38,11 +40,15 @@ _SCRIPTS: Final = "/dev/pipes"  # where BuildKit shows a here-document that is a
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """The store's parts that actions need, and the layers (by diff ID, lowest first) that they stand on."""
+    """The store's parts that actions need, and the layers (by diff ID, lowest first) that they stand on.
+
+    No file of a new layer is younger than `latest_s` (s since 1970), if that is given.
+    """
 
     snapshots: Snapshots
     workspaces: Workspaces
     image: ImageConfig
+    latest_s: int | None = None
 
     @property
     def parent(self) -> Digest | None:
@@ -65,27 +71,46 @@ class Workshop:
 
     def commit(self, upper: Path) -> Layer:
         """The upper directory as a layer."""
+        if self.latest_s is not None:
+            limit_times(upper, self.latest_s)
         return self.snapshots.commit(self.parent, upper)
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A new layer; `certain` unless what it was made from changed meanwhile, so that its key may not fit it."""
+    """A new layer; `certain` unless what it was made from changed meanwhile, so that its key may not fit it.
+
+    With a `failure` it is what a command left that came to no good end.
+    """
 
     layer: Layer
     certain: bool = True
+    failure: RunFailed | None = None
 
 
-def run(action: RunAction, mounting: Mounting, shop: Workshop, run_step: StepRunner, on_output: OnOutput) -> Made:
-    """The layer that the command makes; raises RunFailed for a status other than 0, BuildError if it can't start."""
+class Watcher(Protocol):
+    """Whoever follows a command: is told its container, hears its output, and gets what it used."""
+
+    container_id: str
+    used: RunEnd | None
+
+    def running(self) -> None:
+        """The container is known."""
+
+    def output(self, stream: str, data: bytes) -> None:
+        """The command wrote something."""
+
+
+def run(action: RunAction, mounting: Mounting, shop: Workshop, run_step: StepRunner, watcher: Watcher) -> Made:
+    """The layer that the command makes, also where it fails; raises BuildError if it can't start."""
     tail = _Tail()
 
     def keep(stream: str, data: bytes) -> None:
         tail.add(data)
-        on_output(stream, data)
+        watcher.output(stream, data)
 
     def on_wait(cache: str) -> None:
-        on_output("stderr", f"waiting for the cache {cache}, which another build uses\n".encode())
+        watcher.output("stderr", f"waiting for the cache {cache}, which another build uses\n".encode())
 
     with shop.upper() as upper:
         work, nothing = upper.with_name("work"), upper.with_name("nothing")
@@ -93,14 +118,26 @@ def run(action: RunAction, mounting: Mounting, shop: Workshop, run_step: StepRun
         nothing.mkdir()  # an overlay needs something below, which scratch hasn't
         with mounting.placed(upper.parent, on_wait) as placed:
             options = _run_options(action, upper.with_name("script"), placed)
+            watcher.container_id = secrets.token_hex(32)
+            watcher.running()
+            step = RunStep(shop.image, options, shop.lower or (nothing,), upper, work, watcher.container_id)
             try:
-                status = run_step(RunStep(shop.image, options, shop.lower or (nothing,), upper, work), keep)
+                watcher.used = run_step(step, keep)
             except StartFailed as error:
                 raise BuildError(f"process {_quoted(options)} could not start: {error}") from error
-        if status:
-            message = f"process {_quoted(options)} did not complete successfully: exit code: {status}"
-            raise RunFailed(message, step="", exit_status=status, output=tail.text())
-        return Made(shop.commit(upper), placed.certain)
+        failure = _failure(options, watcher.used.exit_status, tail)
+        try:
+            return Made(shop.commit(upper), placed.certain, failure)
+        except StoreError as error:
+            raise failure or error from error
+
+
+def _failure(options: RunOptions, status: int, tail: _Tail) -> RunFailed | None:
+    """The error for a command's status, None for 0."""
+    if status == 0:
+        return None
+    message = f"process {_quoted(options)} did not complete successfully: exit code: {status}"
+    return RunFailed(message, step="", exit_status=status, output=tail.text())
 
 
 def copy_files(action: CopyAction, inputs: Inputs, root_owned: bool, shop: Workshop) -> Made:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from dockmagic.builder.check import checks_of, surroundings
 from dockmagic.builder.context import Context
-from dockmagic.builder.execute import BuildOptions, Parts, execute
+from dockmagic.builder.execute import execute
+from dockmagic.builder.history import BuildRecord, new_build_id
+from dockmagic.builder.parts import BuildOptions, Parts
 from dockmagic.builder.plan import plan
 from dockmagic.builder.progress import Progress
 from dockmagic.dockerfile.lint import lint, refusal
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
-from dockmagic.errors import DockerfileError
+from dockmagic.errors import DockerfileError, DockmagicError, StoreError
 from dockmagic.events import BuildFinished, BuildWarning, OnEvent, ignore
 from dockmagic.image.store import Image
 
@@ -42,7 +48,7 @@ def build_dockerfile(
     except DockerfileError as error:
         error.locate(text, filename)
         raise
-    progress = Progress(build_plan.total, on_event, text, filename)
+    progress = Progress(build_plan.total, on_event, text, filename, explain=options.explain)
     if build_plan.unused:
         progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
     files = Context(context, dockerfile)
@@ -52,9 +58,28 @@ def build_dockerfile(
     if refused is not None:
         raise refused
     try:
-        image = execute(build_plan, files, options, parts, progress)
+        with _remembered(filename, options, parts, progress) as made:
+            image = execute(build_plan, files, options, parts, progress)
+            made.append(image)
     finally:
         for warning in find():  # now that the base images are here
             on_event(BuildWarning(str(warning), warning.line))
     on_event(BuildFinished(image.id, tuple(tag.familiar for tag in options.tags)))
     return image
+
+
+@contextmanager
+def _remembered(filename: str, options: BuildOptions, parts: Parts, progress: Progress) -> Iterator[list[Image]]:
+    """Keep a record of what the block does, whatever its end; it puts the image that it makes into the list."""
+    tags = tuple(tag.familiar for tag in options.tags)
+    build = BuildRecord(new_build_id(), options.name, filename, time.time_ns(), tags)
+    made: list[Image] = []
+    try:
+        yield made
+    except BaseException as error:
+        told = str(error) if isinstance(error, DockmagicError) else type(error).__name__
+        with suppress(StoreError):  # what ended the build counts
+            parts.history.record(replace(build, ended_ns=time.time_ns(), error=told, steps=progress.records))
+        raise
+    image_id = made[0].id
+    parts.history.record(replace(build, ended_ns=time.time_ns(), image_id=image_id, steps=progress.records))

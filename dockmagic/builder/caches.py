@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from typing import Final
 from dockmagic.image.workspace import Workspaces, store_errors
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK_UP_S: Final = 0.02
 _STRICTEST: Final = ("shared", "private", "locked")
 
 
@@ -80,9 +82,11 @@ class Caches:
         entry = self._directory / wanted.key
         mode = fcntl.LOCK_EX if wanted.sharing == "locked" else fcntl.LOCK_SH
         lock = self._lock(entry, wanted, mode | fcntl.LOCK_NB)
-        while lock is None:
+        if lock is None:
             on_wait(wanted.id)
-            lock = self._lock(entry, wanted, mode)
+        while lock is None:  # an interrupt doesn't reach a thread that waits in flock(2)
+            time.sleep(_LOOK_UP_S)
+            lock = self._lock(entry, wanted, mode | fcntl.LOCK_NB)
         return entry, lock
 
     def _lock(self, entry: Path, wanted: Wanted, mode: int) -> int | None:

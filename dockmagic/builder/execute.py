@@ -1,125 +1,35 @@
-"""Carry out a plan: stage after stage, step after step, each from the cache or made anew; then store the image.
+"""Carry out a plan: stages side by side, each waiting for those that it takes something from; then store the image.
 
 An interrupt at any point leaves nothing behind but the layers of the steps that were done, which the cache has.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cache, partial
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from dockmagic.builder import actions
-from dockmagic.builder.cache import BuildCache
-from dockmagic.builder.caches import Caches
-from dockmagic.builder.content import FileHashes, file_digests
+from dockmagic.builder.bases import Bases
 from dockmagic.builder.context import Context
-from dockmagic.builder.explain import Explanation, Spot, hit, label_of, miss, step_run
-from dockmagic.builder.inputs import Fetcher, read_inputs
-from dockmagic.builder.mounting import Mounting, Supplies
-from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, StagePlan
+from dockmagic.builder.crew import Crew, Task
+from dockmagic.builder.explain import Explanation
+from dockmagic.builder.parts import BuildOptions, Parts
+from dockmagic.builder.plan import NamedDirectory, Plan, StagePlan
 from dockmagic.builder.plan import Origin as OriginName
-from dockmagic.builder.progress import Progress, Report
-from dockmagic.builder.runs import Places, StepRuns
-from dockmagic.builder.seam import StepRunner
-from dockmagic.builder.sources import Origin, Source
-from dockmagic.builder.steps import (
-    Action,
-    CopyAction,
-    MakeDirectory,
-    RunAction,
-    Scope,
-    StageState,
-    Step,
-    begin,
-    key,
-    next_step,
-    stands_alone,
-)
+from dockmagic.builder.progress import Progress
+from dockmagic.builder.sources import Origin
+from dockmagic.builder.stage import StageBuild, Standing
+from dockmagic.builder.steps import Scope, StageState, begin
 from dockmagic.builder.tree import Tree
 from dockmagic.builder.triggers import triggered
 from dockmagic.dockerfile import instructions as df
-from dockmagic.errors import DockerfileError, InvalidReference
 from dockmagic.events import StepState
-from dockmagic.image.snapshot import Layer, Snapshots
-from dockmagic.image.store import Image, ImageStore
-from dockmagic.image.workspace import Workspaces
-from dockmagic.oci.descriptor import Descriptor
-from dockmagic.oci.digest import Digest
-from dockmagic.oci.image import ContainerConfig, History, ImageConfig
-from dockmagic.oci.reference import Reference
+from dockmagic.image.snapshot import Layer
+from dockmagic.image.store import Image
+from dockmagic.oci.image import ContainerConfig, ImageConfig
 
-_COMMENT = "buildkit.dockerfile.v0"  # in the history of everything built by these rules
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a build works with. `pull_base` gets an image that isn't here; it raises where that can't be."""
-
-    store: ImageStore
-    snapshots: Snapshots
-    workspaces: Workspaces
-    cache: BuildCache
-    run_step: StepRunner
-    pull_base: Callable[[Reference], Image]
-    runs: StepRuns
-    caches: Caches
-    hashes: FileHashes = field(default_factory=FileHashes)
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """What a build is asked for: the flags of `docker build`.
-
-    `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
-    each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
-    --mount=type=secret to what is in them.
-    """
-
-    args: BuildArgs = field(default_factory=BuildArgs)
-    tags: tuple[Reference, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    no_cache: bool = False
-    network: str = "none"
-    pull: bool = False
-    explain: bool = False
-    name: str = ""
-    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a stage is: the config, with its diff IDs, and the layers' blobs, lowest first.
-
-    `below` says of these layers, where they aren't those of the last time, why.
-    """
-
-    state: StageState
-    layers: tuple[Descriptor, ...]
-    below: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What a step came to: its layer, if it has one, how that was got, and why so."""
-
-    layer: Layer | None
-    how: StepState
-    why: Explanation
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """An action to be done where its layer isn't in the cache; `content` and `files` are digests of what it copies."""
-
-    action: Action
-    make: Callable[[], actions.Made]
-    content: str = ""
-    files: Callable[[], Mapping[str, str]] = dict
+_Opened = tuple[Standing, tuple[df.Instruction, ...]]  # where a stage starts, and the triggers that come first
 
 
 def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> Image:
@@ -127,188 +37,142 @@ def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, p
 
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
-    return _Build(plan, context, options, parts, progress).run()
+    build = _Build(plan, context, options, parts, progress)
+    with parts.workspaces.hold():
+        return build.store(build.run())
 
 
 class _Build:
-    """One build: the stages that are done, and what they were made with."""
+    """One build: its stages, and what they were made with."""
 
     def __init__(self, plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> None:
+        self.parts = parts
+        self.options = options
+        self.progress = progress
         self._plan = plan
         self._context = context
-        self._options = options
-        self._parts = parts
-        self._progress = progress
-        self._done: dict[int, Standing] = {}
-        self._images: dict[str, Image] = {}
+        self._bases = Bases(parts.store, parts.pull_base, newest=options.pull)
+        self._crew = Crew(parallel=options.parallel and len(plan.stages) > 1)
+        self._stages: dict[int, Task[Standing]] = {}
+        self._made: dict[str, tuple[Layer, int]] = {}
 
-    def run(self) -> Image:
-        with self._parts.workspaces.hold():
-            for stage_plan in self._plan.stages:
-                self._done[stage_plan.stage.index] = self._stage(stage_plan)
-            return self._store(self._done[self._plan.stages[-1].stage.index])
+    def run(self) -> Standing:
+        """Where the last stage ends."""
+        with self._crew as crew:
+            begun = crew.start(self._begin_all)
+        begun.result()
+        return self._stages[self._plan.stages[-1].stage.index].result()
 
-    def _stage(self, stage_plan: StagePlan) -> Standing:
-        from_, options = stage_plan.stage.from_, self._options
-        with self._progress.step(from_) as report:
-            standing, how = self._begin(stage_plan)
-            triggers, standing = triggered(standing.state, from_, self._plan.escape), _without_triggers(standing)
-            self._report(report, how, _said_of_base(stage_plan.base, how))
-        self._progress.expect(len(triggers))
-        scope = Scope(options.args, self._plan.global_args, stage_plan.origins, options.network, self._plan.escape)
-        places = Places(options.name, stage_plan.stage.name)
-        for instruction in (*triggers, *stage_plan.stage.instructions):
-            standing = self._step(standing, instruction, scope, places)
-        return standing
+    def store(self, standing: Standing) -> Image:
+        """Store the image, with the labels from outside."""
+        image, options = standing.state.image, self.options
+        if options.labels:
+            config = replace(image.config, labels={**image.config.labels, **options.labels})
+            image = self._as_before(replace(image, config=config, created=options.now()))
+        return self.parts.store.add_image(image, standing.layers, references=options.tags)
 
-    def _begin(self, stage_plan: StagePlan) -> tuple[Standing, StepState]:
-        """Where the stage starts, and whether that was here already."""
-        base = stage_plan.base
-        if isinstance(base, int):
-            former = self._done[base]
-            return Standing(begin(former.state.image, former.state.args), former.layers, former.below), StepState.CACHED
-        if base is None:
-            platform = self._options.args.platform
-            image = ImageConfig(
-                platform.architecture, platform.os, ContainerConfig(working_dir="/"), variant=platform.variant
-            )
-            return Standing(begin(image, {}), ()), StepState.CACHED
-        found, how = self._image(base, stage_plan.stage.from_)
-        return Standing(begin(found.config, {}), found.manifest.layers, "the base image is another one"), how
+    def wait_for(self, index: int) -> Standing:
+        """What an earlier stage came to, once it is done."""
+        return self._stages[index].result()
 
-    def _image(self, name: str, instruction: df.Instruction) -> tuple[Image, StepState]:
-        """An image by its name, the same for the whole build; pulled if it isn't here or the newest is wanted."""
-        known = self._images.get(name)
-        try:
-            if known is None and not self._options.pull:
-                known = self._parts.store.find(name)
-            how = StepState.DONE if known is None else StepState.CACHED
-            self._images[name] = known or self._parts.pull_base(Reference.parse(name))
-        except InvalidReference as error:
-            raise DockerfileError(str(error), line=instruction.line, end_line=instruction.end_line) from error
-        return self._images[name], how
-
-    def _step(self, standing: Standing, instruction: df.Instruction, scope: Scope, places: Places) -> Standing:
-        with self._progress.step(instruction) as report:
-            number, place = self._progress.number, places.next(instruction.keyword)
-            step = next_step(standing.state, instruction, scope)
-            outcome = self._perform(step, standing, place)
-            self._report(report, outcome.how, outcome.why)
-        after = _after(step, standing, outcome.layer)
-        return after if outcome.layer is None else replace(after, below=_said_of(number, outcome.how))
-
-    def _report(self, report: Report, how: StepState, why: Explanation) -> None:
-        """Tell how a step ended and why so, in full if that was asked for."""
-        report(how, why.reason, (why.details or (why.reason,)) if self._options.explain else ())
-
-    def _perform(self, step: Step, standing: Standing, place: str) -> _Outcome:
-        shop = actions.Workshop(self._parts.snapshots, self._parts.workspaces, standing.state.image)
-        with ExitStack() as stack:
-            match step.action:
-                case None:
-                    return _Outcome(None, StepState.DONE, Explanation("changes no files"))
-                case MakeDirectory(path=path) as action:
-                    if actions.is_directory(path, shop):
-                        return _Outcome(None, StepState.DONE, Explanation("the directory is there"))
-                    task = _Task(action, partial(actions.make_directory, action, shop))
-                case RunAction() as action:
-                    task = self._run(action, step, shop)
-                case action:
-                    task = self._copy(action, step, shop, stack)
-            args = tuple(sorted(standing.state.args.keys() - standing.state.image.config.env_map().keys()))
-            return self._cached(task, shop, Spot(place, label_of(step.instruction), standing.below, args))
-
-    def _run(self, action: RunAction, step: Step, shop: actions.Workshop) -> _Task:
-        instruction, parts = step.instruction, self._parts
-        assert isinstance(instruction, df.Run)
-        supplies = Supplies(parts.caches, parts.hashes, self._options.secrets)
-        mounting = Mounting(instruction, action.mounts, supplies, partial(self._origin, instruction=instruction))
-        make = partial(actions.run, action, mounting, shop, parts.run_step, self._progress.output)
-        return _Task(action, make, mounting.content, mounting.files)
-
-    def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop, stack: ExitStack) -> _Task:
-        """What there is to copy; what is fetched for it stays until the stack ends."""
-        fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-"))))
-        origin = cache(lambda: self._origin(action.origin, step.instruction))
-        with actions.readable_errors(action):
-            inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
-        if not inputs.parts and not action.heredocs:
-            message = f"nothing matches {' '.join(action.sources)}, so nothing was copied"
-            self._progress.warn(message, step.instruction)
-        root_owned = not isinstance(action.origin, int | str)
-        make = partial(actions.copy_files, action, inputs, root_owned, shop)
-        local = [part for part in inputs.parts if isinstance(part, Source)]
-        files = partial(file_digests, local, self._parts.hashes, root_owned=root_owned)
-        return _Task(action, make, inputs.digest, files)
-
-    def _fetcher(self, directory: Path) -> Fetcher:
-        def say(message: str) -> None:
-            self._progress.output("stderr", f"{message}\n".encode("utf-8", "surrogateescape"))
-
-        return Fetcher(directory, self._parts.cache, say, again=self._options.no_cache)
-
-    def _origin(self, name: OriginName, instruction: df.Instruction) -> Origin:
-        """Where files come from: a context, a stage or an image."""
+    def origin(self, name: OriginName, instruction: df.Instruction) -> Origin:
+        """Where files come from: a context, a stage that is done, or an image."""
         if name is None:
             return self._context.origin
         if isinstance(name, NamedDirectory):
             return Context(Path(name.path), name=name.name).origin
         if isinstance(name, int):
-            stage = next(plan.stage for plan in self._plan.stages if plan.stage.index == name)
-            image, what, identity = self._done[name].state.image, f"the stage {stage.name}", ""
+            stage = self._planned(name).stage
+            image, what, identity = self.wait_for(name).state.image, f"the stage {stage.name}", ""
         else:
-            image, what = self._image(name, instruction)[0].config, f"the image {name}"
+            image, what = self._bases.get(name, instruction)[0].config, f"the image {name}"
             identity = " ".join(image.diff_ids)
-        return Origin(Tree(self._parts.snapshots.lower(image.diff_ids)), what, identity=identity)
+        return Origin(Tree(self.parts.snapshots.lower(image.diff_ids)), what, identity=identity)
 
-    def _cached(self, task: _Task, shop: actions.Workshop, spot: Spot) -> _Outcome:
-        """The action's layer from the cache, else made and, if it is certain, kept for the next time."""
-        step_key = key(shop.parent, task.action, task.content)
-        last_key = self._parts.runs.key(spot.place)
-        found = None if self._options.no_cache else self._find(step_key, task.action, shop.parent)
-        if found is not None and step_key == last_key:
-            return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
-        run = step_run(step_key, shop.parent, task.action, spot.args, task.content, task.files())
-        if found is not None:
-            self._parts.runs.record(spot.place, run)
-            return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
-        last = self._parts.runs.last(spot.place)
-        why = Explanation("--no-cache") if self._options.no_cache else miss(last, run, spot)
-        made = task.make()
-        if not made.certain:
-            doubt = "; a file changed while it was copied, so it won't be cached"
-            return _Outcome(made.layer, StepState.DONE, replace(why, reason=why.reason + doubt))
-        self._parts.cache.record(step_key, made.layer, type(task.action).__name__)
-        self._parts.runs.record(spot.place, run)
-        return _Outcome(made.layer, StepState.DONE, why)
+    def made(self, step_key: str) -> tuple[Layer, int] | None:
+        """The layer that was made under this key in this build, and the number of the step."""
+        return self._made.get(step_key)
 
-    def _find(self, step_key: str, action: Action, parent: Digest | None) -> Layer | None:
-        """The layer from the cache, put on top of `parent` if it is one for that."""
-        if stands_alone(action):
-            return self._parts.cache.find_rebased(step_key, parent, type(action).__name__)
-        return self._parts.cache.find(step_key, parent)
+    def note(self, step_key: str, layer: Layer, number: int) -> None:
+        """A layer was made in this build."""
+        self._made[step_key] = (layer, number)
 
-    def _store(self, standing: Standing) -> Image:
-        """Store the image; one that differs from an earlier one in nothing but times is that one."""
-        image = standing.state.image
-        config = replace(image.config, labels={**image.config.labels, **self._options.labels})
-        wanted = replace(image, config=config, created=_now())
-        known = None if self._options.no_cache else self._parts.cache.find_image(wanted)
+    def _begin_all(self) -> None:
+        """Begin the stages in the order of the file, so that the numbers of their steps don't depend on chance.
+
+        A stage's number of steps is known once its base is, since that may have triggers.
+        """
+        self._fetch_bases()
+        number = 1
+        for stage_plan in self._plan.stages:
+            number = self._begin(stage_plan, number)
+
+    def _fetch_bases(self) -> None:
+        """Get several base images at the same time."""
+        names = dict.fromkeys(plan.base for plan in self._plan.stages if isinstance(plan.base, str))
+        if len(names) > 1:
+            for name in names:
+                self._crew.start(partial(self._bases.fetch, name))
+
+    def _begin(self, stage_plan: StagePlan, number: int) -> int:
+        """Begin a stage whose FROM has this number; the number of the next stage's."""
+        if isinstance(stage_plan.base, int):
+            triggers = sum(isinstance(each, df.OnBuild) for each in self._planned(stage_plan.base).stage.instructions)
+            opened: Callable[[], _Opened] = partial(self._open, stage_plan, number)
+        else:
+            found = self._open(stage_plan, number)
+            triggers, opened = len(found[1]), lambda: found
+        self.progress.expect(triggers)
+        self._stages[stage_plan.stage.index] = self._crew.start(partial(self._stage, stage_plan, number, opened))
+        return number + 1 + triggers + len(stage_plan.stage.instructions)
+
+    def _stage(self, stage_plan: StagePlan, number: int, opened: Callable[[], _Opened]) -> Standing:
+        """Build a stage."""
+        standing, triggers = opened()
+        options, plan = self.options, self._plan
+        scope = Scope(options.args, plan.global_args, stage_plan.origins, options.network, plan.escape)
+        build = StageBuild(self, stage_plan, scope, number + 1, self._name(stage_plan))
+        return build.run(standing, (*triggers, *stage_plan.stage.instructions))
+
+    def _open(self, stage_plan: StagePlan, number: int) -> _Opened:
+        """Carry out FROM: where the stage starts, and the triggers that come first."""
+        base, from_ = stage_plan.base, stage_plan.stage.from_
+        former = self.wait_for(base) if isinstance(base, int) else None
+        with self.progress.step(from_, number, self._name(stage_plan)) as report:
+            if former is not None:
+                image, how, layers, below = former.state.image, StepState.CACHED, former.layers, former.below
+            elif isinstance(base, str):
+                found, how = self._bases.get(base, from_)
+                image, layers, below = found.config, found.manifest.layers, "the base image is another one"
+            else:
+                image, how, layers, below = self._nothing(), StepState.CACHED, (), ""
+            state = begin(image, {} if former is None else former.state.args)
+            triggers = triggered(state, from_, self._plan.escape)
+            report.ended(how, _said_of_base(base, how), None if base is None else image)
+        return Standing(_without_triggers(state), layers, below), triggers
+
+    def _nothing(self) -> ImageConfig:
+        """The image that FROM scratch stands for."""
+        platform = self.options.args.platform
+        config = ContainerConfig(working_dir="/")
+        return ImageConfig(platform.architecture, platform.os, config, variant=platform.variant)
+
+    def _planned(self, index: int) -> StagePlan:
+        return next(plan for plan in self._plan.stages if plan.stage.index == index)
+
+    def _name(self, stage_plan: StagePlan) -> str:
+        """What reports call the stage; "" where it is the only one."""
+        stage = stage_plan.stage
+        return "" if len(self._plan.stages) == 1 else stage.from_.name or f"stage-{stage.index}"
+
+    def _as_before(self, image: ImageConfig) -> ImageConfig:
+        """The image, or the one from before that differs from it in nothing but times."""
+        if self.options.no_cache or self.options.epoch_s is not None:
+            return image
+        known = self.parts.cache.find_image(image)
         if known is None:
-            self._parts.cache.record_image(wanted)
-        return self._parts.store.add_image(known or wanted, standing.layers, references=self._options.tags)
-
-
-def _after(step: Step, standing: Standing, layer: Layer | None) -> Standing:
-    """The stage after a step: its layer added, and its line in the history."""
-    image, layers = step.after.image, standing.layers
-    if layer is not None:
-        image = replace(image, diff_ids=(*image.diff_ids, layer.diff_id))
-        layers = (*layers, layer.descriptor)
-    if step.created_by:
-        line = History(_now(), step.created_by, comment=_COMMENT, empty_layer=layer is None)
-        image = replace(image, history=(*image.history, line))
-    return replace(standing, state=replace(step.after, image=image), layers=layers)
+            self.parts.cache.record_image(image)
+        return known or image
 
 
 def _said_of_base(base: int | str | None, how: StepState) -> Explanation:
@@ -320,20 +184,6 @@ def _said_of_base(base: int | str | None, how: StepState) -> Explanation:
     return Explanation("the base image is here" if how is StepState.CACHED else "the base image was fetched")
 
 
-def _said_of(number: int, how: StepState) -> str:
-    """What a step has to do with it that the next one stands on other layers than the last time."""
-    what = "ran again" if how is StepState.DONE else "has another result than the last time"
-    return f"parent step {number} {what}"
-
-
-def _without_triggers(standing: Standing) -> Standing:
+def _without_triggers(state: StageState) -> StageState:
     """The same, once its ONBUILD triggers are known: an image hands them on only once."""
-    image = standing.state.image
-    image = replace(image, config=replace(image.config, on_build=()))
-    return replace(standing, state=replace(standing.state, image=image))
-
-
-def _now() -> str:
-    """The time in RFC 3339, to the nanosecond."""
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
+    return replace(state, image=replace(state.image, config=replace(state.image.config, on_build=())))

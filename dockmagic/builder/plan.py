@@ -2,7 +2,7 @@
 
     Program + target + build arguments  ->  Plan: stages in build order, the target last
 
-A stage's `needs` are edges of a graph: stages that don't need each other could be built at the same time. Source:
+A stage's `needs` are edges of a graph: stages that don't need each other can be built at the same time. Source:
 Dockerfile reference, "FROM", "ARG", "COPY --from"; BuildKit for what counts as a stage's name.
 """
 
@@ -39,6 +39,7 @@ PROXY_ARGS = frozenset(
 )
 
 CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"  # in place of `# check=`
+EPOCH_ARG = "SOURCE_DATE_EPOCH"  # the present time, as far as the image is concerned
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class StagePlan:
 
     @property
     def needs(self) -> frozenset[int]:
-        """Indexes of the stages that have to be there first."""
+        """Indexes of the stages that it takes something from."""
         return frozenset(origin for origin in (self.base, *self.origins.values()) if isinstance(origin, int))
 
 
@@ -174,7 +175,7 @@ def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, 
     origins = {
         name: _origin(program, stage, name, args, error)
         for instruction in stage.instructions
-        for name, error in _names_of_origins(instruction)
+        for name, error in names_of_origins(instruction)
     }
     return StagePlan(stage, _base(program, stage, from_, args), origins)
 
@@ -195,7 +196,7 @@ def _base(program: df.Program, stage: df.Stage, from_: df.From, args: BuildArgs)
     return None if from_.image == "scratch" else from_.image
 
 
-def _names_of_origins(instruction: df.Instruction) -> Iterator[tuple[str, Fault]]:
+def names_of_origins(instruction: df.Instruction) -> Iterator[tuple[str, Fault]]:
     """What COPY --from and the mounts of a RUN name, each with the way to complain about it."""
     if isinstance(instruction, df.Copy) and instruction.from_ is not None:
         yield instruction.from_, partial(_flag_error, instruction)
@@ -254,7 +255,7 @@ def _unused(program: df.Program, args: BuildArgs) -> tuple[str, ...]:
     for stage in program.stages:
         arg_instructions += [instruction for instruction in stage.instructions if isinstance(instruction, df.Arg)]
     names = {name for instruction in arg_instructions for name, _ in instruction.pairs}
-    return tuple(sorted(set(args.given) - names - PROXY_ARGS - {CHECK_ARG}))
+    return tuple(sorted(set(args.given) - names - PROXY_ARGS - {CHECK_ARG, EPOCH_ARG}))
 
 
 def _error(instruction: df.Instruction, message: str) -> DockerfileError:

@@ -16,6 +16,7 @@ class RunStep:
 
     `lower` has the topmost layer first; `upper` and `work` are empty directories on one file system, owned by the
     caller, who keeps them after the run. `options` holds the command, its environment, user and directory.
+    `container_id` is what the temporary container is called.
     """
 
     config: ImageConfig
@@ -23,7 +24,17 @@ class RunStep:
     lower: tuple[Path, ...]
     upper: Path
     work: Path
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a command ended, and what its processes used."""
+
+    exit_status: int
+    cpu_ns: int = 0
+    peak_memory_bytes: int = 0
 
 
 OnOutput = Callable[[str, bytes], None]  # the stream's name, "stdout" or "stderr", and what was written
-StepRunner = Callable[[RunStep, OnOutput], int]  # the exit status; raises StartFailed where nothing could start
+StepRunner = Callable[[RunStep, OnOutput], RunEnd]  # raises StartFailed where nothing could start

@@ -140,13 +140,13 @@ def next_step(state: StageState, instruction: df.Instruction, scope: Scope) -> S
     return Step(expanded, None, metadata.created_by(expanded, image.config), after)
 
 
-def key(parent: Digest | None, action: Action, content: str = "") -> str:
+def key(parent: Digest | None, action: Action, content: str = "", latest_s: int | None = None) -> str:
     """Cache key of an action on the layers with chain ID `parent`; `content` is the digest of what it copies.
 
-    `parent` doesn't count for an action that `stands_alone`.
+    `parent` doesn't count for an action that `stands_alone`; `latest_s` does if it limits the times of the files.
     """
     below = None if stands_alone(action) else parent
-    whole = [_KEY_VERSION, below, *_recipe(action), content]
+    whole = [_KEY_VERSION, below, *_recipe(action), content, *([] if latest_s is None else [latest_s])]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
 
 

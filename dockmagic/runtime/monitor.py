@@ -24,6 +24,7 @@ from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.runtime import leftovers, protocol, request
+from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site, ended, make, wait
@@ -160,6 +161,7 @@ class Monitor:
         assert begun.listener is not None
         self._on_readable(begun.listener, self._on_connection)
         self._listen_to(self._owner)
+        self._meter = Meter(self._sandbox.group.paths())
 
     def _watch(self) -> None:
         """Answer events until the process is gone and all its output has been read.
@@ -188,9 +190,15 @@ class Monitor:
         """Process 1 is gone, and with it all others: the pid namespace ends with it."""
         self._selector.unregister(self._sandbox.pidfd)
         status = self._sandbox.reap()
-        oom_killed = self._sandbox.group.oom_kills() > 0
+        oom_killed, used = self._sandbox.group.oom_kills() > 0, self._meter.read()
         self._record = replace(
-            self._record, pid=0, exit_status=status, oom_killed=oom_killed, finished_ns=time.time_ns()
+            self._record,
+            pid=0,
+            exit_status=status,
+            oom_killed=oom_killed,
+            finished_ns=time.time_ns(),
+            cpu_ns=used.cpu_ns,
+            peak_memory_bytes=used.peak_memory_bytes,
         )
         self._running = False
 

@@ -45,7 +45,10 @@ class ExecRequest:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a monitor writes down of its container; times in ns since the epoch, 0 for "not yet"."""
+    """What a monitor writes down of its container; times in ns since the epoch, 0 for "not yet".
+
+    `cpu_ns` and `peak_memory_bytes` are what its processes used in all, known at the end.
+    """
 
     pid: int = 0
     cgroup: str = ""
@@ -54,6 +57,8 @@ class Record:
     exit_status: int = 0
     oom_killed: bool = False
     error: str = ""
+    cpu_ns: int = 0
+    peak_memory_bytes: int = 0
 
 
 def record_of(message: Message) -> Record:

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,7 @@ from dockmagic.runtime import protocol
 from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Sink
 
 OnOutput = Callable[[str, bytes], None]
+LOOK_UP_S: Final = 0.1
 PATIENCE_S: Final = 10.0  # between the polite signal and SIGKILL, as with `docker stop`
 
 
@@ -107,7 +109,11 @@ class Session:
         self._selector.unregister(connection)
 
     def _remaining(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        """How long to wait for an event, s. A thread has to look up: no signal ends its waiting."""
+        most = None if threading.current_thread() is threading.main_thread() else LOOK_UP_S
+        if self._deadline is None:
+            return most
+        return min(max(0.0, self._deadline - time.monotonic()), most or PATIENCE_S)
 
     def _on_readable(self, name: str, descriptor: int) -> None:
         data = os.read(descriptor, CHUNK)

@@ -8,11 +8,13 @@ from pathlib import Path
 from dockmagic.builder.build import build_dockerfile
 from dockmagic.builder.cache import BuildCache
 from dockmagic.builder.caches import Caches
-from dockmagic.builder.execute import BuildOptions, Parts
+from dockmagic.builder.history import BuildHistory
+from dockmagic.builder.parts import BuildOptions, Parts
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
 from dockmagic.builder.runs import StepRuns
-from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
 from dockmagic.builder.tree import Tree
+from dockmagic.builder.twins import Twins
 from dockmagic.database import Database
 from dockmagic.errors import NotFound
 from dockmagic.events import BuildStep, Event, StepState
@@ -44,9 +46,11 @@ class Lab:
             snapshots=self.snapshots,
             workspaces=self.workspaces,
             cache=BuildCache(database, self.snapshots),
+            twins=Twins(database, self.snapshots),
             run_step=self._run,
             pull_base=self._pull,
             runs=StepRuns(database),
+            history=BuildHistory(database),
             caches=Caches(root, self.workspaces),
         )
 
@@ -127,9 +131,9 @@ class Lab:
         """What is left in the directory for work in progress."""
         return list(self.workspaces.directory.iterdir())
 
-    def _run(self, step: RunStep, output: OnOutput) -> int:
+    def _run(self, step: RunStep, output: OnOutput) -> RunEnd:
         self.runs.append(step)
-        return self.command(step, output)
+        return RunEnd(self.command(step, output), cpu_ns=5, peak_memory_bytes=6)
 
     def _pull(self, reference: Reference) -> Image:
         self.pulled.append(reference)

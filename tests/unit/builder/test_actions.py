@@ -12,7 +12,7 @@ from dockmagic.builder.caches import Caches
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.inputs import Inputs
 from dockmagic.builder.mounting import Mounting, Supplies
-from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
 from dockmagic.builder.sources import Origin, find_sources
 from dockmagic.builder.steps import CopyAction, MakeDirectory, RunAction
 from dockmagic.builder.tree import Tree
@@ -36,21 +36,60 @@ def unmounted(shop: actions.Workshop) -> Mounting:
     return Mounting(df.Run(df.Command(("go",), shell=True)), (), supplies, lambda name: Origin(Tree(()), "nothing"))
 
 
-def silent(stream: str, data: bytes) -> None:
-    """Nobody listens."""
+class Watcher:
+    """Hears what a command writes."""
+
+    def __init__(self) -> None:
+        self.container_id = ""
+        self.used: RunEnd | None = None
+        self.heard: list[tuple[str, bytes]] = []
+
+    def running(self) -> None:
+        assert len(self.container_id) == 64
+
+    def output(self, stream: str, data: bytes) -> None:
+        self.heard.append((stream, data))
+
+
+def failed(made: actions.Made) -> RunFailed:
+    """The failure of a command."""
+    assert made.failure is not None
+    return made.failure
+
+
+def test_what_a_failed_command_did_is_kept(shop: actions.Workshop, lab: Lab) -> None:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
+        (step.upper / "half").write_text("done")
+        return RunEnd(3)
+
+    made = actions.run(RUN, unmounted(shop), shop, run, Watcher())
+    assert failed(made).exit_status == 3
+    assert (shop.snapshots.path(made.layer.chain_id) / "half").read_text() == "done"
+
+
+def test_no_file_is_younger_than_it_may_be(shop: actions.Workshop) -> None:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
+        (step.upper / "new").write_text("n")
+        (step.upper / "old").write_text("o")
+        os.utime(step.upper / "old", (5, 5))
+        return RunEnd(0)
+
+    made = actions.run(RUN, unmounted(shop), replace(shop, latest_s=1000), run, Watcher())
+    directory = shop.snapshots.path(made.layer.chain_id)
+    assert [(directory / name).stat().st_mtime for name in (".", "new", "old")] == [1000, 1000, 5]
 
 
 def test_a_command_gets_an_empty_upper_directory_over_the_layers(shop: actions.Workshop) -> None:
     seen: list[RunStep] = []
 
-    def run(step: RunStep, output: OnOutput) -> int:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
         seen.append(step)
         assert list(step.upper.iterdir()) == list(step.work.iterdir()) == []
         assert step.upper.stat().st_dev == step.work.stat().st_dev
         (step.upper / "made").write_text("m")
-        return 0
+        return RunEnd(0)
 
-    made = actions.run(RUN, unmounted(shop), shop, run, silent)
+    made = actions.run(RUN, unmounted(shop), shop, run, Watcher())
     assert made.certain
     assert made.layer.parent == shop.parent
     assert [path.name for path in shop.snapshots.path(made.layer.chain_id).iterdir()] == ["made"]
@@ -61,61 +100,58 @@ def test_a_command_gets_an_empty_upper_directory_over_the_layers(shop: actions.W
 
 
 def test_a_script_is_shown_to_the_command_as_a_file(shop: actions.Workshop) -> None:
-    def run(step: RunStep, output: OnOutput) -> int:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
         (mount,) = step.options.mounts
         assert mount == Mount("/dev/pipes/EOF", "bind", mount.source, ("bind", "ro"))
         assert Path(mount.source).read_text() == "#!/bin/x\n"
         assert os.access(mount.source, os.X_OK)
         assert step.options.command == ("/dev/pipes/EOF",)
-        return 0
+        return RunEnd(0)
 
     action = RunAction(("/bin/sh", "-c", ""), (), "", "/", "none", script="#!/bin/x\n", script_name="EOF")
-    assert actions.run(action, unmounted(shop), shop, run, silent).layer.size_bytes == 0
+    assert actions.run(action, unmounted(shop), shop, run, Watcher()).layer.size_bytes == 0
 
 
 def test_a_command_that_fails_leaves_its_last_words(shop: actions.Workshop, lab: Lab) -> None:
-    heard: list[tuple[str, bytes]] = []
+    watcher = Watcher()
 
-    def run(step: RunStep, output: OnOutput) -> int:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
         for number in range(3000):
             output("stdout", f"line {number} {'x' * 60}\n".encode())
         output("stderr", b"the \xff end")
-        return 7
+        return RunEnd(7)
 
-    with pytest.raises(RunFailed) as caught:
-        actions.run(RUN, unmounted(shop), shop, run, lambda stream, data: heard.append((stream, data)))
-    assert str(caught.value) == 'process "/bin/sh -c go" did not complete successfully: exit code: 7'
-    lines = caught.value.output.splitlines()
+    failure = failed(actions.run(RUN, unmounted(shop), shop, run, watcher))
+    assert str(failure) == 'process "/bin/sh -c go" did not complete successfully: exit code: 7'
+    lines = failure.output.splitlines()
     assert (len(lines), lines[-1], lines[0][:9]) == (20, "the � end", "line 2981")
-    assert len(heard) == 3001
+    assert len(watcher.heard) == 3001
     assert lab.left() == []
 
 
 def test_one_long_line_is_kept_whole(shop: actions.Workshop) -> None:
-    def run(step: RunStep, output: OnOutput) -> int:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
         output("stdout", b"x" * 200_000)
-        return 1
+        return RunEnd(1)
 
-    with pytest.raises(RunFailed) as caught:
-        actions.run(RUN, unmounted(shop), shop, run, silent)
-    assert caught.value.output == "x" * 200_000
+    assert failed(actions.run(RUN, unmounted(shop), shop, run, Watcher())).output == "x" * 200_000
 
 
 def test_a_command_that_cannot_start(shop: actions.Workshop) -> None:
-    def run(step: RunStep, output: OnOutput) -> int:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
         raise StartFailed(Failure("exec", errno.ENOENT, "/bin/sh: not found"), 127)
 
     with pytest.raises(BuildError, match='process "/bin/sh -c go" could not start: /bin/sh: not found'):
-        actions.run(RUN, unmounted(shop), shop, run, silent)
+        actions.run(RUN, unmounted(shop), shop, run, Watcher())
 
 
 def test_an_interrupt_leaves_nothing(shop: actions.Workshop, lab: Lab) -> None:
-    def run(step: RunStep, output: OnOutput) -> int:
+    def run(step: RunStep, output: OnOutput) -> RunEnd:
         (step.upper / "half").write_text("done")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        actions.run(RUN, unmounted(shop), shop, run, silent)
+        actions.run(RUN, unmounted(shop), shop, run, Watcher())
     assert lab.left() == []
 
 

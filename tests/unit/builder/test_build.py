@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.builder.build import build_dockerfile
-from dockmagic.builder.execute import BuildOptions
+from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import BuildArgs
 from dockmagic.errors import DockerfileError, NotFound
 from dockmagic.events import BuildFinished, BuildWarning, Event

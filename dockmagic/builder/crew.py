@@ -1,0 +1,168 @@
+"""Work side by side, a thread a task: the first failure, or an interrupt, ends all of it.
+
+Ctrl-C raises KeyboardInterrupt in the main thread only. A crew raises it in its threads too, so that work need not know
+where it is done; a thread feels it at its next step in Python, and nothing of ours blocks outside of it for long.
+Source: Python/C API, PyThreadState_SetAsyncExc.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Task(Generic[T]):
+    """Work that was begun; `result` waits for its end."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work: Callable[[], T] | None = work
+        self._ended = threading.Event()
+        self._result: list[T] = []
+        self._lock = threading.Lock()
+        self._thread = 0
+        self.error: BaseException | None = None
+
+    def result(self) -> T:
+        """What the work came to; raises what it raised."""
+        self._ended.wait()
+        if self.error is not None:
+            raise self.error
+        return self._result[0]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._ended.is_set()
+
+    def run(self) -> None:
+        """Do the work in this thread; never raises."""
+        while not self._ended.is_set():
+            try:
+                self._do()
+            except BaseException as error:  # an interrupt can also come when the work is done: then it's too late
+                self.error = self.error or (None if self._result else error)
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the work, if it is being done."""
+        with self._lock:
+            if self._thread:
+                _raise_in(self._thread, KeyboardInterrupt)
+
+    def _do(self) -> None:
+        """Do the work, unless it was begun already, and say that it is over."""
+        work, self._work = self._work, None
+        if work is not None:
+            with self._lock:
+                self._thread = threading.get_ident()
+            self._result.append(work())
+        with self._lock:
+            if self._thread:
+                _raise_in(self._thread, None)
+            self._thread = 0
+        self._ended.set()
+
+
+class Crew:
+    """Tasks of which none is any use without the others. Use it as a context manager: its end waits for all.
+
+    Where it isn't `parallel`, each task is done at once by whoever starts it.
+    """
+
+    def __init__(self, *, parallel: bool = True) -> None:
+        self._parallel = parallel
+        self._changed = threading.Condition()
+        self._tasks: list[Task[object]] = []
+        self._failure: BaseException | None = None
+        self._stopping = False
+
+    def start(self, work: Callable[[], T]) -> Task[T]:
+        """Begin a task; any thread may. Raises what it raises where it is done at once."""
+        task = Task(work)
+        if not self._parallel:
+            task.run()
+            task.result()
+            return task
+        with self._changed:
+            if self._stopping:
+                raise KeyboardInterrupt
+            self._tasks.append(task)  # type: ignore[arg-type]  # read only
+        threading.Thread(target=self._run, args=(task,), daemon=True).start()
+        return task
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        interrupt = self._wait(error if isinstance(error, KeyboardInterrupt) else None)
+        if error is None and (interrupt or self._failure) is not None:
+            raise interrupt or self._failure  # type: ignore[misc]  # one of them is there
+
+    def _wait(self, interrupt: KeyboardInterrupt | None) -> KeyboardInterrupt | None:
+        """Wait for the end of all tasks, which an interrupt or a failure brings about; the interrupt, if one came."""
+        if interrupt is not None:
+            self._stop()
+        while True:
+            try:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._all_ended() or (self._failure is not None))
+                if not self._all_ended() and not self._stopping:
+                    self._stop()
+                with self._changed:
+                    self._changed.wait_for(self._all_ended)
+                return interrupt
+            except KeyboardInterrupt as another:
+                interrupt = another
+                self._stop()
+
+    def _all_ended(self) -> bool:
+        return all(task.ended for task in self._tasks)
+
+    def _stop(self) -> None:
+        """Interrupt what is being done; a second time, what takes its time to end."""
+        with self._changed:
+            self._stopping = True
+        for task in self._tasks:
+            task.interrupt()
+
+    def _run(self, task: Task[T]) -> None:
+        task.run()
+        with self._changed:
+            self._failure = self._failure or task.error
+            self._changed.notify_all()
+
+
+class KeyLocks:
+    """A lock for each key, there as long as somebody holds or wants it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, tuple[threading.Lock, list[int]]] = {}
+
+    @contextmanager
+    def hold(self, key: str) -> Iterator[None]:
+        """Hold the key's lock until the end of the block."""
+        with self._guard:
+            lock, users = self._locks.setdefault(key, (threading.Lock(), []))
+            users.append(threading.get_ident())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                users.pop()
+                if not users:
+                    self._locks.pop(key, None)
+
+
+def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
+    """Raise an exception in the thread with this identifier at its next bytecode; None: call off what wasn't raised."""
+    raised = ctypes.py_object() if exception is None else ctypes.py_object(exception)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)

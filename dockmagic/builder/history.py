@@ -1,0 +1,189 @@
+"""What builds came to, step by step, kept in the state root: how long each took, what it used, and what it left.
+
+A step's record has the image as it was after the step (its config, with the layers' diff IDs), so that a container can
+be started there; of a step that failed, with what the command had done by then. Records don't keep layers: these go
+when the cache lets go of them. Only the newest builds are remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dockmagic.database import Database
+from dockmagic.errors import NotFound
+from dockmagic.events import StepState
+from dockmagic.oci.digest import Digest
+from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.image_json import dump_image_config, parse_image_config
+
+MOST_BUILDS: Final = 200
+_STEP: Final = """
+    INSERT INTO build_history (
+        build_id, number, stage, line, text, state, reason, started_ns, duration_ns, cpu_ns, peak_memory_bytes,
+        container_id, image_id, state_key, config
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_PRUNE: Final = """
+    DELETE FROM builds WHERE started_ns <= (SELECT started_ns FROM builds ORDER BY started_ns DESC LIMIT 1 OFFSET ?)
+"""
+_FIND: Final = """
+    SELECT * FROM builds
+    WHERE id LIKE ?1 || '%' OR image_id = ?1 OR image_id LIKE 'sha256:' || ?1 || '%'
+        OR EXISTS (SELECT 1 FROM json_each(builds.tags) WHERE value = ?1)
+    ORDER BY started_ns DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step as it was: when it began (ns since the epoch), what it took, and the image after it.
+
+    `stage` is "" in a build of one stage. `peak_memory_bytes` is 0 where no command ran; `cpu_ns` of such a step is the
+    builder's own. `image` is None where the step came to nothing.
+    """
+
+    number: int
+    text: str
+    state: StepState
+    line: int
+    stage: str = ""
+    reason: str = ""
+    started_ns: int = 0
+    duration_ns: int = 0
+    cpu_ns: int = 0
+    peak_memory_bytes: int = 0
+    container_id: str = ""
+    image: ImageConfig | None = None
+
+    @property
+    def image_id(self) -> str:
+        """What the image after the step is called; "" where there is none."""
+        return "" if self.image is None else Digest.of(dump_image_config(self.image))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """A build: when it was (ns since the epoch), its steps by number, and the image; "" where it failed, with `error`.
+
+    `name` tells the builds of one Dockerfile, context and tag from others.
+    """
+
+    id: str
+    name: str
+    filename: str
+    started_ns: int
+    tags: tuple[str, ...] = ()
+    ended_ns: int = 0
+    image_id: str = ""
+    error: str = ""
+    steps: tuple[StepRecord, ...] = field(default=())
+
+
+def new_build_id() -> str:
+    """What a build is called."""
+    return secrets.token_hex(6)
+
+
+class BuildHistory:
+    """The tables `builds` and `build_history`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, build: BuildRecord) -> None:
+        """Remember a build that is over, and forget the oldest."""
+        values = (build.id, build.name, build.filename, json.dumps(build.tags), build.started_ns, build.ended_ns)
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "INSERT INTO builds (id, name, filename, tags, started_ns, ended_ns, image_id, error)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, build.image_id, build.error),
+            )
+            transaction.executemany(_STEP, [_values(build.id, step) for step in build.steps])
+            transaction.execute(_PRUNE, (MOST_BUILDS,))
+
+    def builds(self) -> list[BuildRecord]:
+        """The builds that are remembered, newest first, without their steps."""
+        return [_build(row, ()) for row in self._database.query("SELECT * FROM builds ORDER BY started_ns DESC")]
+
+    def get(self, name: str = "") -> BuildRecord:
+        """The newest build with this name: the beginning of its ID, or its image's ID or tag; "" for the newest of all.
+
+        Raises NotFound.
+        """
+        rows = self._database.query(_FIND, (name,))
+        if not rows:
+            raise NotFound("build", name, "`build-history` shows those that are remembered")
+        found = self._database.query("SELECT * FROM build_history WHERE build_id = ? ORDER BY number", (rows[0]["id"],))
+        return _build(rows[0], [_step(row) for row in found])
+
+    def known(self, image: ImageConfig) -> ImageConfig | None:
+        """The image after an earlier step that differs from this one at most in its times; None where there is none."""
+        rows = self._database.query("SELECT config FROM build_history WHERE state_key = ? LIMIT 1", (state_key(image),))
+        return parse_image_config(rows[0]["config"].encode()) if rows else None
+
+
+def state_key(image: ImageConfig) -> str:
+    """Digest of all of a config but its times."""
+    history = tuple(replace(line, created="") for line in image.history)
+    return Digest.of(dump_image_config(replace(image, created="", history=history)))
+
+
+def _values(build_id: str, step: StepRecord) -> tuple[str | int, ...]:
+    """A step's row."""
+    config = "" if step.image is None else dump_image_config(step.image).decode()
+    return (
+        build_id,
+        step.number,
+        step.stage,
+        step.line,
+        step.text,
+        step.state.value,
+        step.reason,
+        step.started_ns,
+        step.duration_ns,
+        step.cpu_ns,
+        step.peak_memory_bytes,
+        step.container_id,
+        step.image_id,
+        "" if step.image is None else state_key(step.image),
+        config,
+    )
+
+
+def _step(row: sqlite3.Row) -> StepRecord:
+    """The step of a row."""
+    return StepRecord(
+        number=row["number"],
+        text=row["text"],
+        state=StepState(row["state"]),
+        line=row["line"],
+        stage=row["stage"],
+        reason=row["reason"],
+        started_ns=row["started_ns"],
+        duration_ns=row["duration_ns"],
+        cpu_ns=row["cpu_ns"],
+        peak_memory_bytes=row["peak_memory_bytes"],
+        container_id=row["container_id"],
+        image=parse_image_config(row["config"].encode()) if row["config"] else None,
+    )
+
+
+def _build(row: sqlite3.Row, steps: Sequence[StepRecord]) -> BuildRecord:
+    """The build of a row."""
+    return BuildRecord(
+        id=row["id"],
+        name=row["name"],
+        filename=row["filename"],
+        started_ns=row["started_ns"],
+        tags=tuple(json.loads(row["tags"])),
+        ended_ns=row["ended_ns"],
+        image_id=row["image_id"],
+        error=row["error"],
+        steps=tuple(steps),
+    )

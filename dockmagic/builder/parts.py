@@ -1,0 +1,83 @@
+"""What a build is given: the parts of the engine that it works with, and the flags of `docker build`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.caches import Caches
+from dockmagic.builder.content import FileHashes
+from dockmagic.builder.crew import KeyLocks
+from dockmagic.builder.history import BuildHistory
+from dockmagic.builder.plan import BuildArgs
+from dockmagic.builder.runs import StepRuns
+from dockmagic.builder.seam import StepRunner
+from dockmagic.builder.twins import Twins
+from dockmagic.image.snapshot import Snapshots
+from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a build works with. `pull_base` gets an image that isn't here; it raises where that can't be.
+
+    `making` keeps two builds of one engine from making the same layer at the same time.
+    """
+
+    store: ImageStore
+    snapshots: Snapshots
+    workspaces: Workspaces
+    cache: BuildCache
+    twins: Twins
+    run_step: StepRunner
+    pull_base: Callable[[Reference], Image]
+    runs: StepRuns
+    history: BuildHistory
+    caches: Caches
+    hashes: FileHashes = field(default_factory=FileHashes)
+    making: KeyLocks = field(default_factory=KeyLocks)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What a build is asked for: the flags of `docker build`.
+
+    `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
+    each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
+    --mount=type=secret to what is in them. `no_cache_filter` names the stages whose steps run again. Stages that don't
+    need each other are built side by side where `parallel` is set, else in the order of the Dockerfile.
+
+    `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
+    file of a new layer is younger.
+    """
+
+    args: BuildArgs = field(default_factory=BuildArgs)
+    tags: tuple[Reference, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    network: str = "none"
+    pull: bool = False
+    explain: bool = False
+    name: str = ""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    parallel: bool = True
+    epoch_s: int | None = None
+    rewrite_timestamp: bool = False
+
+    @property
+    def latest_s(self) -> int | None:
+        """The time that no file of a new layer may be younger than; None where any time is right."""
+        return self.epoch_s if self.rewrite_timestamp else None
+
+    def now(self) -> str:
+        """The present time in RFC 3339, to the nanosecond."""
+        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        if self.epoch_s is not None:
+            return f"{datetime.fromtimestamp(self.epoch_s, UTC):%Y-%m-%dT%H:%M:%S}Z"
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
