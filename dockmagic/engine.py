@@ -10,23 +10,25 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.containers import Containers
 from dockmagic.database import Database
-from dockmagic.errors import ContainerError
+from dockmagic.errors import BuildError, ContainerError, InvalidOption
 from dockmagic.events import OnEvent, ignore
-from dockmagic.image.platform import host_platform
+from dockmagic.image.platform import host_platform, parse_platform
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.spec import Overlay
-from dockmagic.runtime import leftovers
+from dockmagic.runtime import binfmt, leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
@@ -37,8 +39,9 @@ from dockmagic.runtime.session import Session
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
     from dockmagic.builder.execute import Parts
-    from dockmagic.builder.plan import NamedDirectory
+    from dockmagic.builder.plan import BuildArgs, NamedDirectory
     from dockmagic.builder.seam import OnOutput, RunStep
+    from dockmagic.builder.settings import RunSettings
     from dockmagic.dockerfile.lint import LintWarning
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
@@ -92,7 +95,9 @@ class Engine:
         tags: Sequence[str] = (),
         build_args: Mapping[str, str] | None = None,
         target: str | None = None,
-        no_cache: bool = False,
+        no_cache: bool | Collection[str] = False,
+        platform: str = "",
+        run: RunSettings | None = None,
         pull: bool = False,
         labels: Mapping[str, str] | None = None,
         network: str = "none",
@@ -101,23 +106,25 @@ class Engine:
         secrets: Mapping[str, bytes] | None = None,
         on_event: OnEvent = ignore,
     ) -> Image:
-        """Build the image that this Dockerfile describes.
+        """Build the image that this Dockerfile describes, for `platform` ("linux/arm64"; this machine's).
 
         `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
-        `pull` asks the registry for every base image, here or not. `explain` reports with every step all that is known
-        of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. Raises
-        DockerfileError, BuildError, RunFailed, NotFound and what a pull raises.
+        `no_cache` runs all steps again, or those of the stages that it names. `pull` asks the registry for every base
+        image, here or not. `explain` reports with every step all that is known of why it ran. `secrets` are contents by
+        id, for RUN --mount=type=secret; nothing keeps them. `run` is how RUN steps run. Raises DockerfileError,
+        BuildError, RunFailed, NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
         from dockmagic.builder.execute import BuildOptions
-        from dockmagic.builder.plan import BuildArgs
         from dockmagic.builder.runs import build_name
 
-        args = BuildArgs(build_args or {}, host_platform(), target or "", _named(build_contexts or {}))
+        args = _build_args(build_args or {}, target or "", build_contexts or {}, platform, run, network)
         names = tuple(Reference.parse(tag) for tag in tags)
         name, shown = build_name(dockerfile_path, context, names[0].familiar_name if names else ""), secrets or {}
-        options = BuildOptions(args, names, labels or {}, no_cache, network, pull, explain, name, shown)
-        parts = self._build_parts(on_event)
+        stages = frozenset() if isinstance(no_cache, bool) else frozenset(map(str.lower, no_cache))
+        fresh = no_cache is True
+        options = BuildOptions(args, names, labels or {}, fresh, network, pull, explain, name, shown, stages)
+        parts = self._build_parts(on_event, newest=pull)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
@@ -131,12 +138,12 @@ class Engine:
         dockerfile_path: Path | None = None,
         build_args: Mapping[str, str] | None = None,
         target: str | None = None,
+        platform: str = "",
     ) -> tuple[LintWarning, ...]:
         """What is probably a mistake in this Dockerfile, by line; nothing is built. Raises DockerfileError."""
         from dockmagic.builder.check import check_dockerfile
-        from dockmagic.builder.plan import BuildArgs
 
-        args = BuildArgs(build_args or {}, host_platform(), target or "")
+        args = _build_args(build_args or {}, target or "", {}, platform, None, "none")
         return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
 
     def info(self) -> Mapping[str, str]:
@@ -168,16 +175,16 @@ class Engine:
         self.client.close()
         self.database.close()
 
-    def _build_parts(self, on_event: OnEvent) -> Parts:
-        """What a build works with; it reports the pulls of its base images to `on_event`."""
+    def _build_parts(self, on_event: OnEvent, *, newest: bool) -> Parts:
+        """What a build works with; it reports the pulls of its base images, `newest` or as they are, to `on_event`."""
         from dockmagic.builder.cache import BuildCache
         from dockmagic.builder.caches import Caches
         from dockmagic.builder.content import FileHashes
         from dockmagic.builder.execute import Parts
         from dockmagic.builder.runs import StepRuns
 
-        def base(reference: Reference) -> Image:
-            return self.images.find_or_pull(str(reference), on_event)
+        def base(reference: Reference, platform: Platform) -> Image:
+            return self.images.find_or_pull(str(reference), on_event, platform, newest=newest)
 
         self._hashes = self._hashes or FileHashes()
         return Parts(
@@ -194,19 +201,61 @@ class Engine:
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
         """Run the command of a RUN instruction (builder.seam)."""
+        architecture, host = step.config.architecture, host_platform().architecture
+        if not binfmt.runs(architecture, host):
+            raise BuildError(
+                f"this machine, {host}, doesn't run programs for {architecture}; register an interpreter such as "
+                "qemu-user-static in binfmt_misc, or do it in a stage that begins with FROM --platform=$BUILDPLATFORM"
+            )
         container_id = secrets.token_hex(32)
         overlay = Overlay(tuple(map(str, step.lower)), str(step.upper), str(step.work), volatile=True)
-        spec = make_spec(str(self.run_dir), container_id, step.config.config, step.options, overlay, BUILD_HOSTNAME)
+        spec = make_spec(
+            str(self.run_dir),
+            container_id,
+            step.config.config,
+            step.options,
+            overlay,
+            step.options.hostname or BUILD_HOSTNAME,
+        )
         with Session(on_output) as session:
             namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
             request = StartRequest(container_id, namespaces, session.streams, foreground=True)
-            with self.client.generated_files(container_id, spec, step.options.network):
+            with self.client.generated_files(container_id, spec, step.options):
                 started = self.client.start(request, json.dumps(encode(spec)), session.descriptors)
             with started.connection:
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
         return int(ended.get("exitStatus", 0))
+
+
+def _build_args(
+    given: Mapping[str, str],
+    target: str,
+    contexts: Mapping[str, Path | str],
+    platform: str,
+    run: RunSettings | None,
+    network: str,
+) -> BuildArgs:
+    """What decides over a build's plan; raises InvalidOption for a platform that is none."""
+    from dockmagic.builder.plan import BuildArgs
+    from dockmagic.builder.settings import HOST_NETWORK, RunSettings
+
+    host, settings = host_platform(), run or RunSettings()
+    if network == "host":
+        settings = replace(settings, allow=settings.allow | {HOST_NETWORK})
+    return BuildArgs(given, _platform(platform, host), target, _named(contexts), host, settings)
+
+
+def _platform(text: str, host: Platform) -> Platform:
+    """The platform that an image is to be for; raises InvalidOption."""
+    if "," in text:
+        reason = "an image is for one platform; build one after the other, with tags of their own"
+        raise InvalidOption(f"--platform {text}: several platforms at once aren't available yet: {reason}")
+    try:
+        return parse_platform(text, host) if text else host
+    except ValueError as error:
+        raise InvalidOption(f"--platform {text}: {error}") from None
 
 
 def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str]:

@@ -38,11 +38,15 @@ _SCRIPTS: Final = "/dev/pipes"  # where BuildKit shows a here-document that is a
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """The store's parts that actions need, and the layers (by diff ID, lowest first) that they stand on."""
+    """The store's parts that actions need, and the layers (by diff ID, lowest first) that they stand on.
+
+    `why_fresh` says why layers are made although they may be known, "" if they needn't.
+    """
 
     snapshots: Snapshots
     workspaces: Workspaces
     image: ImageConfig
+    why_fresh: str = ""
 
     @property
     def parent(self) -> Digest | None:
@@ -149,7 +153,7 @@ def _run_options(action: RunAction, script: Path, placed: Placed) -> RunOptions:
         script.chmod(0o755)
         place = f"{_SCRIPTS}/{action.script_name}"
         command, mounts = (place,), (*mounts, Mount(place, "bind", str(script), ("bind", "ro")))
-    return RunOptions(
+    options = RunOptions(
         command=command,
         entrypoint=(),
         env=(*action.hidden_env, *action.env, *placed.env),
@@ -157,7 +161,9 @@ def _run_options(action: RunAction, script: Path, placed: Placed) -> RunOptions:
         workdir=action.workdir,
         network=action.network,
         mounts=mounts,
+        privileged=action.privileged,
     )
+    return action.settings.applied(options)
 
 
 def _quoted(options: RunOptions) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from dockmagic.builder.check import checks_of, surroundings
 from dockmagic.builder.context import Context
 from dockmagic.builder.execute import BuildOptions, Parts, execute
-from dockmagic.builder.plan import plan
+from dockmagic.builder.plan import Plan, plan
 from dockmagic.builder.progress import Progress
+from dockmagic.dockerfile.instructions import Program
 from dockmagic.dockerfile.lint import lint, refusal
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
@@ -43,8 +44,7 @@ def build_dockerfile(
         error.locate(text, filename)
         raise
     progress = Progress(build_plan.total, on_event, text, filename)
-    if build_plan.unused:
-        progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
+    _warn_of_unused(build_plan, program, options, progress)
     files = Context(context, dockerfile)
     checks = checks_of(parsed, options.args)
     find = partial(lint, parsed, program, surroundings(options.args, files, parts.store), checks)
@@ -58,3 +58,12 @@ def build_dockerfile(
             on_event(BuildWarning(str(warning), warning.line))
     on_event(BuildFinished(image.id, tuple(tag.familiar for tag in options.tags)))
     return image
+
+
+def _warn_of_unused(build_plan: Plan, program: Program, options: BuildOptions, progress: Progress) -> None:
+    """Say which arguments and which stages of --no-cache-filter there are no such of."""
+    if build_plan.unused:
+        progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
+    unknown = sorted(name for name in options.no_cache_stages if program.stage(name) is None)
+    if unknown:
+        progress.warn(f"[Warning] --no-cache-filter: there is no stage {', '.join(unknown)}")

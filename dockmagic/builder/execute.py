@@ -45,10 +45,11 @@ from dockmagic.builder.triggers import triggered
 from dockmagic.dockerfile import instructions as df
 from dockmagic.errors import DockerfileError, InvalidReference
 from dockmagic.events import StepState
+from dockmagic.image.platform import platform_of, suits
 from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
-from dockmagic.oci.descriptor import Descriptor
+from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig, History, ImageConfig
 from dockmagic.oci.reference import Reference
@@ -65,7 +66,7 @@ class Parts:
     workspaces: Workspaces
     cache: BuildCache
     run_step: StepRunner
-    pull_base: Callable[[Reference], Image]
+    pull_base: Callable[[Reference, Platform], Image]
     runs: StepRuns
     caches: Caches
     hashes: FileHashes = field(default_factory=FileHashes)
@@ -77,7 +78,7 @@ class BuildOptions:
 
     `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
     each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
-    --mount=type=secret to what is in them.
+    --mount=type=secret to what is in them. `no_cache_stages` are stages, by name, whose steps always run.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -89,18 +90,25 @@ class BuildOptions:
     explain: bool = False
     name: str = ""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    no_cache_stages: frozenset[str] = frozenset()
+
+    def why_fresh(self, stage: str) -> str:
+        """The flag that makes the steps of this stage run although their layers may be known, "" for none."""
+        filtered = "--no-cache-filter" if stage.lower() in self.no_cache_stages else ""
+        return "--no-cache" if self.no_cache else filtered
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How far a stage is: the config, with its diff IDs, and the layers' blobs, lowest first.
 
-    `below` says of these layers, where they aren't those of the last time, why.
+    `below` says of these layers, where they aren't those of the last time, why; `why_fresh` why none is looked up.
     """
 
     state: StageState
     layers: tuple[Descriptor, ...]
     below: str = ""
+    why_fresh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +148,7 @@ class _Build:
         self._parts = parts
         self._progress = progress
         self._done: dict[int, Standing] = {}
-        self._images: dict[str, Image] = {}
+        self._images: dict[tuple[str, Platform], Image] = {}
 
     def run(self) -> Image:
         with self._parts.workspaces.hold():
@@ -152,6 +160,7 @@ class _Build:
         from_, options = stage_plan.stage.from_, self._options
         with self._progress.step(from_) as report:
             standing, how = self._begin(stage_plan)
+            standing = replace(standing, why_fresh=options.why_fresh(stage_plan.stage.name))
             triggers, standing = triggered(standing.state, from_, self._plan.escape), _without_triggers(standing)
             self._report(report, how, _said_of_base(stage_plan.base, how))
         self._progress.expect(len(triggers))
@@ -168,25 +177,26 @@ class _Build:
             former = self._done[base]
             return Standing(begin(former.state.image, former.state.args), former.layers, former.below), StepState.CACHED
         if base is None:
-            platform = self._options.args.platform
+            platform = stage_plan.platform
             image = ImageConfig(
                 platform.architecture, platform.os, ContainerConfig(working_dir="/"), variant=platform.variant
             )
             return Standing(begin(image, {}), ()), StepState.CACHED
-        found, how = self._image(base, stage_plan.stage.from_)
+        found, how = self._image(base, stage_plan.stage.from_, stage_plan.platform)
         return Standing(begin(found.config, {}), found.manifest.layers, "the base image is another one"), how
 
-    def _image(self, name: str, instruction: df.Instruction) -> tuple[Image, StepState]:
+    def _image(self, name: str, instruction: df.Instruction, platform: Platform) -> tuple[Image, StepState]:
         """An image by its name, the same for the whole build; pulled if it isn't here or the newest is wanted."""
-        known = self._images.get(name)
+        wanted = name, platform
+        known = self._images.get(wanted)
         try:
             if known is None and not self._options.pull:
-                known = self._parts.store.find(name)
+                known = _suited(self._parts.store.find(name), platform)
             how = StepState.DONE if known is None else StepState.CACHED
-            self._images[name] = known or self._parts.pull_base(Reference.parse(name))
+            self._images[wanted] = known or self._parts.pull_base(Reference.parse(name), platform)
         except InvalidReference as error:
             raise DockerfileError(str(error), line=instruction.line, end_line=instruction.end_line) from error
-        return self._images[name], how
+        return self._images[wanted], how
 
     def _step(self, standing: Standing, instruction: df.Instruction, scope: Scope, places: Places) -> Standing:
         with self._progress.step(instruction) as report:
@@ -202,7 +212,7 @@ class _Build:
         report(how, why.reason, (why.details or (why.reason,)) if self._options.explain else ())
 
     def _perform(self, step: Step, standing: Standing, place: str) -> _Outcome:
-        shop = actions.Workshop(self._parts.snapshots, self._parts.workspaces, standing.state.image)
+        shop = actions.Workshop(self._parts.snapshots, self._parts.workspaces, standing.state.image, standing.why_fresh)
         with ExitStack() as stack:
             match step.action:
                 case None:
@@ -222,14 +232,17 @@ class _Build:
         instruction, parts = step.instruction, self._parts
         assert isinstance(instruction, df.Run)
         supplies = Supplies(parts.caches, parts.hashes, self._options.secrets)
-        mounting = Mounting(instruction, action.mounts, supplies, partial(self._origin, instruction=instruction))
+        mounting = Mounting(
+            instruction, action.mounts, supplies, partial(self._origin, instruction=instruction, image=shop.image)
+        )
         make = partial(actions.run, action, mounting, shop, parts.run_step, self._progress.output)
         return _Task(action, make, mounting.content, mounting.files)
 
     def _copy(self, action: CopyAction, step: Step, shop: actions.Workshop, stack: ExitStack) -> _Task:
         """What there is to copy; what is fetched for it stays until the stack ends."""
-        fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-"))))
-        origin = cache(lambda: self._origin(action.origin, step.instruction))
+        again = bool(shop.why_fresh)
+        fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-")), again))
+        origin = cache(lambda: self._origin(action.origin, step.instruction, shop.image))
         with actions.readable_errors(action):
             inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
         if not inputs.parts and not action.heredocs:
@@ -241,31 +254,31 @@ class _Build:
         files = partial(file_digests, local, self._parts.hashes, root_owned=root_owned)
         return _Task(action, make, inputs.digest, files)
 
-    def _fetcher(self, directory: Path) -> Fetcher:
+    def _fetcher(self, directory: Path, again: bool) -> Fetcher:
         def say(message: str) -> None:
             self._progress.output("stderr", f"{message}\n".encode("utf-8", "surrogateescape"))
 
-        return Fetcher(directory, self._parts.cache, say, again=self._options.no_cache)
+        return Fetcher(directory, self._parts.cache, say, again=again)
 
-    def _origin(self, name: OriginName, instruction: df.Instruction) -> Origin:
-        """Where files come from: a context, a stage or an image."""
+    def _origin(self, name: OriginName, instruction: df.Instruction, image: ImageConfig) -> Origin:
+        """Where files come from: a context, a stage, or an image for the platform of the one that is built."""
         if name is None:
             return self._context.origin
         if isinstance(name, NamedDirectory):
             return Context(Path(name.path), name=name.name).origin
         if isinstance(name, int):
             stage = next(plan.stage for plan in self._plan.stages if plan.stage.index == name)
-            image, what, identity = self._done[name].state.image, f"the stage {stage.name}", ""
+            found, what, identity = self._done[name].state.image, f"the stage {stage.name}", ""
         else:
-            image, what = self._image(name, instruction)[0].config, f"the image {name}"
-            identity = " ".join(image.diff_ids)
-        return Origin(Tree(self._parts.snapshots.lower(image.diff_ids)), what, identity=identity)
+            found, what = self._image(name, instruction, platform_of(image))[0].config, f"the image {name}"
+            identity = " ".join(found.diff_ids)
+        return Origin(Tree(self._parts.snapshots.lower(found.diff_ids)), what, identity=identity)
 
     def _cached(self, task: _Task, shop: actions.Workshop, spot: Spot) -> _Outcome:
         """The action's layer from the cache, else made and, if it is certain, kept for the next time."""
         step_key = key(shop.parent, task.action, task.content)
         last_key = self._parts.runs.key(spot.place)
-        found = None if self._options.no_cache else self._find(step_key, task.action, shop.parent)
+        found = None if shop.why_fresh else self._find(step_key, task.action, shop.parent)
         if found is not None and step_key == last_key:
             return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
         run = step_run(step_key, shop.parent, task.action, spot.args, task.content, task.files())
@@ -273,7 +286,7 @@ class _Build:
             self._parts.runs.record(spot.place, run)
             return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
         last = self._parts.runs.last(spot.place)
-        why = Explanation("--no-cache") if self._options.no_cache else miss(last, run, spot)
+        why = Explanation(shop.why_fresh) if shop.why_fresh else miss(last, run, spot)
         made = task.make()
         if not made.certain:
             doubt = "; a file changed while it was copied, so it won't be cached"
@@ -297,6 +310,11 @@ class _Build:
         if known is None:
             self._parts.cache.record_image(wanted)
         return self._parts.store.add_image(known or wanted, standing.layers, references=self._options.tags)
+
+
+def _suited(image: Image | None, platform: Platform) -> Image | None:
+    """The image if it is for the platform."""
+    return image if image is not None and suits(platform_of(image.config), platform) else None
 
 
 def _after(step: Step, standing: Standing, layer: Layer | None) -> Standing:
