@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 from dockmagic.containers import Containers
 from dockmagic.database import Database
-from dockmagic.errors import ContainerError
+from dockmagic.errors import BuildError, ContainerError
 from dockmagic.events import OnEvent, ignore
 from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
@@ -23,9 +23,10 @@ from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.spec import Overlay
-from dockmagic.runtime import leftovers
+from dockmagic.runtime import binfmt, leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
@@ -35,8 +36,8 @@ from dockmagic.runtime.session import Session
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
+    from dockmagic.builder.flags import BuildFlags
     from dockmagic.builder.parts import Parts
-    from dockmagic.builder.plan import NamedDirectory
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
     from dockmagic.dockerfile.lint import LintWarning
 
@@ -88,53 +89,22 @@ class Engine:
         context: Path | None = None,
         filename: str = "Dockerfile",
         dockerfile_path: Path | None = None,
-        tags: Sequence[str] = (),
-        build_args: Mapping[str, str] | None = None,
-        target: str | None = None,
-        no_cache: bool = False,
-        pull: bool = False,
-        labels: Mapping[str, str] | None = None,
-        network: str = "none",
-        build_contexts: Mapping[str, Path | str] | None = None,
-        explain: bool = False,
-        secrets: Mapping[str, bytes] | None = None,
-        parallel: bool = True,
-        rewrite_timestamp: bool = False,
         on_event: OnEvent = ignore,
+        **flags: Unpack[BuildFlags],
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
-        `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
-        `pull` asks the registry for every base image, here or not. `explain` reports with every step all that is known
-        of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. Stages that don't
-        need each other are built side by side if `parallel`. The build argument SOURCE_DATE_EPOCH sets the image's
-        times; with `rewrite_timestamp` no file of its new layers is younger. Raises DockerfileError, BuildError,
-        RunFailed, NotFound and what a pull raises.
+        `filename` is what messages call it, `dockerfile_path` where it is on disk. Raises InvalidOption,
+        DockerfileError, BuildError, RunFailed, NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
-        from dockmagic.builder.parts import BuildOptions
-        from dockmagic.builder.plan import BuildArgs
+        from dockmagic.builder.flags import build_options
         from dockmagic.builder.runs import build_name
-        from dockmagic.builder.times import source_date_epoch
 
-        args = BuildArgs(build_args or {}, host_platform(), target or "", _named(build_contexts or {}))
-        names = tuple(Reference.parse(tag) for tag in tags)
-        name, shown = build_name(dockerfile_path, context, names[0].familiar_name if names else ""), secrets or {}
-        options = BuildOptions(
-            args=args,
-            tags=names,
-            labels=labels or {},
-            no_cache=no_cache,
-            network=network,
-            pull=pull,
-            explain=explain,
-            name=name,
-            secrets=shown,
-            parallel=parallel,
-            epoch_s=source_date_epoch(args.given),
-            rewrite_timestamp=rewrite_timestamp,
-        )
-        parts = self._build_parts(on_event)
+        tag = next(iter(flags.get("tags", ())), "")
+        name = build_name(dockerfile_path, context, Reference.parse(tag).familiar_name if tag else "")
+        options = build_options(flags, host_platform(), name)
+        parts = self._build_parts(on_event, newest=options.pull)
         return build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
@@ -146,14 +116,13 @@ class Engine:
         context: Path | None = None,
         filename: str = "Dockerfile",
         dockerfile_path: Path | None = None,
-        build_args: Mapping[str, str] | None = None,
-        target: str | None = None,
+        **flags: Unpack[BuildFlags],
     ) -> tuple[LintWarning, ...]:
         """What is probably a mistake in this Dockerfile, by line; nothing is built. Raises DockerfileError."""
         from dockmagic.builder.check import check_dockerfile
-        from dockmagic.builder.plan import BuildArgs
+        from dockmagic.builder.flags import build_options
 
-        args = BuildArgs(build_args or {}, host_platform(), target or "")
+        args = build_options(flags, host_platform()).args
         return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
 
     def info(self) -> Mapping[str, str]:
@@ -185,8 +154,8 @@ class Engine:
         self.client.close()
         self.database.close()
 
-    def _build_parts(self, on_event: OnEvent) -> Parts:
-        """What a build works with; it reports the pulls of its base images to `on_event`."""
+    def _build_parts(self, on_event: OnEvent, *, newest: bool) -> Parts:
+        """What a build works with; it reports the pulls of its base images, `newest` or as they are, to `on_event`."""
         from dockmagic.builder.cache import BuildCache
         from dockmagic.builder.caches import Caches
         from dockmagic.builder.content import FileHashes
@@ -195,8 +164,8 @@ class Engine:
         from dockmagic.builder.runs import StepRuns
         from dockmagic.builder.twins import Twins
 
-        def base(reference: Reference) -> Image:
-            return self.images.find_or_pull(str(reference), on_event)
+        def base(reference: Reference, platform: Platform) -> Image:
+            return self.images.find_or_pull(str(reference), on_event, platform, newest=newest)
 
         self._hashes = self._hashes or FileHashes()
         return Parts(
@@ -217,13 +186,26 @@ class Engine:
         """Run the command of a RUN instruction (builder.seam)."""
         from dockmagic.builder.seam import RunEnd
 
+        architecture, host = step.config.architecture, host_platform().architecture
+        if not binfmt.runs(architecture, host):
+            raise BuildError(
+                f"this machine, {host}, doesn't run programs for {architecture}; register an interpreter such as "
+                "qemu-user-static in binfmt_misc, or do it in a stage that begins with FROM --platform=$BUILDPLATFORM"
+            )
         container_id = step.container_id
         overlay = Overlay(tuple(map(str, step.lower)), str(step.upper), str(step.work), volatile=True)
-        spec = make_spec(str(self.run_dir), container_id, step.config.config, step.options, overlay, BUILD_HOSTNAME)
+        spec = make_spec(
+            str(self.run_dir),
+            container_id,
+            step.config.config,
+            step.options,
+            overlay,
+            step.options.hostname or BUILD_HOSTNAME,
+        )
         with Session(on_output) as session:
             namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
             request = StartRequest(container_id, namespaces, session.streams, foreground=True)
-            with self.client.generated_files(container_id, spec, step.options.network):
+            with self.client.generated_files(container_id, spec, step.options):
                 started = self.client.start(request, json.dumps(encode(spec)), session.descriptors)
             with started.connection:
                 ended = session.follow(started.connection, started.record.pid)
@@ -231,12 +213,3 @@ class Engine:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
         record = record_of(ended)
         return RunEnd(record.exit_status, record.cpu_ns, record.peak_memory_bytes)
-
-
-def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str]:
-    """Named contexts as a build's plan knows them."""
-    from dockmagic.builder.plan import NamedDirectory
-
-    return {
-        name: value if isinstance(value, str) else NamedDirectory(name, str(value)) for name, value in contexts.items()
-    }

@@ -11,10 +11,11 @@ from typing import Any, Final
 from dockmagic.errors import InvalidOption, RegistryError
 from dockmagic.events import BootstrapOutput, OnEvent, ignore
 from dockmagic.image import inspect
-from dockmagic.image.platform import host_platform
+from dockmagic.image.platform import host_platform, platform_of, suits
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.tree import ImageTree, image_tree
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
 
@@ -44,8 +45,8 @@ class Images:
         """The image with this reference, ID or beginning of an ID; raises NotFound."""
         return self._store.get(name)
 
-    def pull(self, reference: str, on_event: OnEvent = ignore) -> Image:
-        """Fetch an image from its registry; raises RegistryError and what a bad image raises."""
+    def pull(self, reference: str, on_event: OnEvent = ignore, platform: Platform | None = None) -> Image:
+        """Fetch an image, for this machine or a platform; raises RegistryError and what a bad image raises."""
         from dockmagic.image.auth import docker_config_path, read_credentials
         from dockmagic.image.pull import pull
         from dockmagic.image.registry import RegistryClient
@@ -59,7 +60,7 @@ class Images:
                 client=client,
                 store=self._store,
                 snapshots=self._snapshots,
-                platform=host_platform(),
+                platform=platform or host_platform(),
                 on_event=on_event,
             )
         except RegistryError as error:
@@ -69,13 +70,23 @@ class Images:
         finally:
             client.close()
 
-    def find_or_pull(self, name: str, on_event: OnEvent = ignore) -> Image:
-        """The image with this name, fetched first where it isn't here; raises what a pull raises."""
+    def find_or_pull(
+        self, name: str, on_event: OnEvent = ignore, platform: Platform | None = None, *, newest: bool = False
+    ) -> Image:
+        """The image with this name, fetched first where it isn't here; raises what a pull raises.
+
+        With a `platform`, one for that, and what the name stood for here it goes on standing for. `newest` asks the
+        registry in any case.
+        """
         found = self._store.find(name)
-        if found is not None:
+        suited = found is not None and (platform is None or suits(platform_of(found.config), platform))
+        if found is not None and suited and not newest:
             return found
         try:
-            return self.pull(name, on_event)
+            image = self.pull(name, on_event, platform)
+            if found is not None and not suited:
+                self._store.tag(found.id, name)
+            return image
         except RegistryError as error:
             error.args = (f"there is no image {name} here, and it can't be pulled: {error}",)
             raise

@@ -186,7 +186,7 @@ def _run_options(action: RunAction, script: Path, placed: Placed) -> RunOptions:
         script.chmod(0o755)
         place = f"{_SCRIPTS}/{action.script_name}"
         command, mounts = (place,), (*mounts, Mount(place, "bind", str(script), ("bind", "ro")))
-    return RunOptions(
+    options = RunOptions(
         command=command,
         entrypoint=(),
         env=(*action.hidden_env, *action.env, *placed.env),
@@ -194,7 +194,9 @@ def _run_options(action: RunAction, script: Path, placed: Placed) -> RunOptions:
         workdir=action.workdir,
         network=action.network,
         mounts=mounts,
+        privileged=action.privileged,
     )
+    return action.settings.applied(options)
 
 
 def _quoted(options: RunOptions) -> str:

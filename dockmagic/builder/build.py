@@ -14,8 +14,9 @@ from dockmagic.builder.context import Context
 from dockmagic.builder.execute import execute
 from dockmagic.builder.history import BuildRecord, new_build_id
 from dockmagic.builder.parts import BuildOptions, Parts
-from dockmagic.builder.plan import plan
+from dockmagic.builder.plan import Plan, plan
 from dockmagic.builder.progress import Progress
+from dockmagic.dockerfile.instructions import Program
 from dockmagic.dockerfile.lint import lint, refusal
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
@@ -49,23 +50,20 @@ def build_dockerfile(
         error.locate(text, filename)
         raise
     progress = Progress(build_plan.total, on_event, text, filename, explain=options.explain)
-    if build_plan.unused:
-        progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
+    _warn_of_unused(build_plan, program, options, progress)
     files = Context(context, dockerfile)
     checks = checks_of(parsed, options.args)
     find = partial(lint, parsed, program, surroundings(options.args, files, parts.store), checks)
-    refused = refusal(find(), parsed) if checks.error else None
-    if refused is not None:
+    if checks.error and (refused := refusal(find(), parsed)) is not None:
         raise refused
     try:
         with _remembered(filename, options, parts, progress) as made:
-            image = execute(build_plan, files, options, parts, progress)
-            made.append(image)
+            made.append(execute(build_plan, files, options, parts, progress))
     finally:
         for warning in find():  # now that the base images are here
             on_event(BuildWarning(str(warning), warning.line))
-    on_event(BuildFinished(image.id, tuple(tag.familiar for tag in options.tags)))
-    return image
+    on_event(BuildFinished(made[0].id, tuple(tag.familiar for tag in options.tags)))
+    return made[0]
 
 
 @contextmanager
@@ -83,3 +81,12 @@ def _remembered(filename: str, options: BuildOptions, parts: Parts, progress: Pr
         raise
     image_id = made[0].id
     parts.history.record(replace(build, ended_ns=time.time_ns(), image_id=image_id, steps=progress.records))
+
+
+def _warn_of_unused(build_plan: Plan, program: Program, options: BuildOptions, progress: Progress) -> None:
+    """Say which arguments and which stages of --no-cache-filter there are no such of."""
+    if build_plan.unused:
+        progress.warn(f"[Warning] One or more build-args [{' '.join(build_plan.unused)}] were not consumed")
+    unknown = sorted(name for name in options.no_cache_stages if program.stage(name) is None)
+    if unknown:
+        progress.warn(f"[Warning] --no-cache-filter: there is no stage {', '.join(unknown)}")

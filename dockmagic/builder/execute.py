@@ -25,8 +25,10 @@ from dockmagic.builder.tree import Tree
 from dockmagic.builder.triggers import triggered
 from dockmagic.dockerfile import instructions as df
 from dockmagic.events import StepState
+from dockmagic.image.platform import platform_of
 from dockmagic.image.snapshot import Layer
 from dockmagic.image.store import Image
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.image import ContainerConfig, ImageConfig
 
 _Opened = tuple[Standing, tuple[df.Instruction, ...]]  # where a stage starts, and the triggers that come first
@@ -75,19 +77,19 @@ class _Build:
         """What an earlier stage came to, once it is done."""
         return self._stages[index].result()
 
-    def origin(self, name: OriginName, instruction: df.Instruction) -> Origin:
-        """Where files come from: a context, a stage that is done, or an image."""
+    def origin(self, name: OriginName, instruction: df.Instruction, image: ImageConfig) -> Origin:
+        """Where files come from: a context, a stage that is done, or an image for the platform of `image`."""
         if name is None:
             return self._context.origin
         if isinstance(name, NamedDirectory):
             return Context(Path(name.path), name=name.name).origin
         if isinstance(name, int):
             stage = self._planned(name).stage
-            image, what, identity = self.wait_for(name).state.image, f"the stage {stage.name}", ""
+            found, what, identity = self.wait_for(name).state.image, f"the stage {stage.name}", ""
         else:
-            image, what = self._bases.get(name, instruction)[0].config, f"the image {name}"
-            identity = " ".join(image.diff_ids)
-        return Origin(Tree(self.parts.snapshots.lower(image.diff_ids)), what, identity=identity)
+            found = self._bases.get(name, platform_of(image), instruction)[0].config
+            what, identity = f"the image {name}", " ".join(found.diff_ids)
+        return Origin(Tree(self.parts.snapshots.lower(found.diff_ids)), what, identity=identity)
 
     def made(self, step_key: str) -> tuple[Layer, int] | None:
         """The layer that was made under this key in this build, and the number of the step."""
@@ -109,10 +111,10 @@ class _Build:
 
     def _fetch_bases(self) -> None:
         """Get several base images at the same time."""
-        names = dict.fromkeys(plan.base for plan in self._plan.stages if isinstance(plan.base, str))
-        if len(names) > 1:
-            for name in names:
-                self._crew.start(partial(self._bases.fetch, name))
+        wanted = [plan for plan in self._plan.stages if isinstance(plan.base, str)]
+        if len({(plan.base, plan.platform) for plan in wanted}) > 1:
+            for plan in wanted:
+                self._crew.start(partial(self._bases.fetch, str(plan.base), plan.platform, plan.stage.from_))
 
     def _begin(self, stage_plan: StagePlan, number: int) -> int:
         """Begin a stage whose FROM has this number; the number of the next stage's."""
@@ -142,20 +144,14 @@ class _Build:
             if former is not None:
                 image, how, layers, below = former.state.image, StepState.CACHED, former.layers, former.below
             elif isinstance(base, str):
-                found, how = self._bases.get(base, from_)
+                found, how = self._bases.get(base, stage_plan.platform, from_)
                 image, layers, below = found.config, found.manifest.layers, "the base image is another one"
             else:
-                image, how, layers, below = self._nothing(), StepState.CACHED, (), ""
+                image, how, layers, below = _nothing(stage_plan.platform), StepState.CACHED, (), ""
             state = begin(image, {} if former is None else former.state.args)
             triggers = triggered(state, from_, self._plan.escape)
             report.ended(how, _said_of_base(base, how), None if base is None else image)
         return Standing(_without_triggers(state), layers, below), triggers
-
-    def _nothing(self) -> ImageConfig:
-        """The image that FROM scratch stands for."""
-        platform = self.options.args.platform
-        config = ContainerConfig(working_dir="/")
-        return ImageConfig(platform.architecture, platform.os, config, variant=platform.variant)
 
     def _planned(self, index: int) -> StagePlan:
         return next(plan for plan in self._plan.stages if plan.stage.index == index)
@@ -173,6 +169,12 @@ class _Build:
         if known is None:
             self.parts.cache.record_image(image)
         return known or image
+
+
+def _nothing(platform: Platform) -> ImageConfig:
+    """The image that FROM scratch stands for."""
+    config = ContainerConfig(working_dir="/")
+    return ImageConfig(platform.architecture, platform.os, config, variant=platform.variant)
 
 
 def _said_of_base(base: int | str | None, how: StepState) -> Explanation:

@@ -22,7 +22,13 @@ _IN_SHORT: Final = 3  # files that the short form names
 _IN_FULL: Final = 50
 _WIDTH: Final = 60  # of a value in a message
 _LABEL_WIDTH: Final = 40
-_WORDS: Final = {"argv": "command", "user": "user", "workdir": "working directory", "heredocs": "here-documents"}
+_WORDS: Final = {
+    "argv": "command",
+    "user": "user",
+    "workdir": "working directory",
+    "heredocs": "here-documents",
+    "settings": "flags for RUN",
+}
 _PLAIN: Final = frozenset({"user", "workdir", "network", "destination", "chown", "chmod", "path"})
 _UNTOLD: Final = frozenset({"env", "script_name"})  # compared otherwise, or said by another
 

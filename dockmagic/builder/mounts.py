@@ -6,8 +6,8 @@ reference, "RUN --mount"; BuildKit for defaults and for targets relative to WORK
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from dockmagic.builder import paths
@@ -70,12 +70,18 @@ class SecretMount:
 AnyMount: TypeAlias = BindMount | CacheMount | TmpfsMount | SecretMount
 
 
-def run_mounts(instruction: df.Run, workdir: str, origins: Mapping[str, Origin]) -> tuple[AnyMount, ...]:
-    """The mounts of a RUN whose variables are replaced, in its order; raises DockerfileError."""
+def run_mounts(
+    instruction: df.Run, workdir: str, origins: Mapping[str, Origin], cache_id: Callable[[str], str] = str
+) -> tuple[AnyMount, ...]:
+    """The mounts of a RUN whose variables are replaced, in its order; raises DockerfileError.
+
+    `cache_id` gives the id of a cache in this build.
+    """
     mounts = []
     for index, options in enumerate(instruction.mounts):
         try:
-            mounts.append(_mount(mount_of(options), workdir, origins))
+            mount = _mount(mount_of(options), workdir, origins)
+            mounts.append(replace(mount, id=cache_id(mount.id)) if isinstance(mount, CacheMount) else mount)
         except MountError as error:
             raise instruction.mount_fault(index, str(error)) from None
     return tuple(mounts)

@@ -19,6 +19,7 @@ from dockmagic.builder.twins import Twins
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 
 
@@ -35,7 +36,7 @@ class Parts:
     cache: BuildCache
     twins: Twins
     run_step: StepRunner
-    pull_base: Callable[[Reference], Image]
+    pull_base: Callable[[Reference, Platform], Image]
     runs: StepRuns
     history: BuildHistory
     caches: Caches
@@ -49,8 +50,8 @@ class BuildOptions:
 
     `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
     each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
-    --mount=type=secret to what is in them. `no_cache_filter` names the stages whose steps run again. Stages that don't
-    need each other are built side by side where `parallel` is set, else in the order of the Dockerfile.
+    --mount=type=secret to what is in them. `no_cache_stages` are stages, by name, whose steps always run. Stages
+    that don't need each other are built side by side where `parallel` is set, else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
     file of a new layer is younger.
@@ -60,7 +61,7 @@ class BuildOptions:
     tags: tuple[Reference, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False
-    no_cache_filter: tuple[str, ...] = ()
+    no_cache_stages: frozenset[str] = frozenset()
     network: str = "none"
     pull: bool = False
     explain: bool = False
@@ -69,6 +70,11 @@ class BuildOptions:
     parallel: bool = True
     epoch_s: int | None = None
     rewrite_timestamp: bool = False
+
+    def why_fresh(self, stage: str) -> str:
+        """The flag that makes the steps of this stage run although their layers may be known, "" for none."""
+        filtered = "--no-cache-filter" if stage.lower() in self.no_cache_stages else ""
+        return "--no-cache" if self.no_cache else filtered
 
     @property
     def latest_s(self) -> int | None:

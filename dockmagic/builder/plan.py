@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from dockmagic.builder.settings import CACHES_ARG, HOSTNAME_ARG, RESERVED_ARGS, RunSettings, check_reserved
 from dockmagic.builder.supported import refuse_unsupported
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.substitute import expand_instruction
 from dockmagic.errors import DockerfileError, InvalidReference, NotFound, one_of
+from dockmagic.image.platform import describe, parse_platform
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 
@@ -44,15 +46,27 @@ EPOCH_ARG = "SOURCE_DATE_EPOCH"  # the present time, as far as the image is conc
 
 @dataclass(frozen=True, slots=True)
 class BuildArgs:
-    """What `--build-arg` gave, the platform that everything is for, and what else decides over the plan.
+    """What `--build-arg` gave, the platform that the image is for, and what else decides over the plan.
 
     `contexts` are those of `--build-context`, by name: directories, and images by their references.
+    `build_platform` is this machine's, None the same; `run` is for all RUN steps.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     platform: Platform = field(default_factory=lambda: Platform("linux", "amd64"))
     target: str = ""
     contexts: Mapping[str, NamedDirectory | str] = field(default_factory=dict)
+    build_platform: Platform | None = None
+    run: RunSettings = field(default_factory=RunSettings)
+
+    def settings(self) -> RunSettings:
+        """How RUN steps run, by flag or by argument."""
+        return replace(self.run, hostname=self.given.get(HOSTNAME_ARG, self.run.hostname))
+
+    def cache_id(self, name: str) -> str:
+        """The id of a cache, in the build's namespace of caches if it has one."""
+        namespace = self.given.get(CACHES_ARG, "")
+        return f"{namespace}/{name}" if namespace else name
 
     def context(self, name: str) -> NamedDirectory | str | None:
         """What the name was given to; it may be written as any reference that means the same image."""
@@ -64,25 +78,32 @@ class BuildArgs:
         return {name: value for name, value in self.given.items() if name in PROXY_ARGS}
 
     def automatic(self) -> dict[str, str]:
-        """The arguments that describe the platform; build and target are the same here."""
-        platform = self.platform
-        described = {
-            "PLATFORM": "/".join(filter(None, (platform.os, platform.architecture, platform.variant))),
-            "OS": platform.os,
-            "ARCH": platform.architecture,
-            "VARIANT": platform.variant,
-        }
-        values = {f"{side}{name}": value for side in ("TARGET", "BUILD") for name, value in described.items()}
+        """The arguments that describe the platforms."""
+        sides = {"TARGET": self.platform, "BUILD": self.build_platform or self.platform}
+        values = {side + name: value for side, each in sides.items() for name, value in _described(each).items()}
         return {**values, "TARGETSTAGE": self.target or "default"}
+
+
+def _described(platform: Platform) -> dict[str, str]:
+    return {
+        "PLATFORM": describe(platform),
+        "OS": platform.os,
+        "ARCH": platform.architecture,
+        "VARIANT": platform.variant,
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """A stage to build: `base` is what it starts from, `origins` what each COPY --from and mount's from in it names."""
+    """A stage to build: `base` is what it starts from, `origins` what each COPY --from and mount's from in it names.
+
+    Images are those for its platform.
+    """
 
     stage: df.Stage
     base: int | str | None
     origins: Mapping[str, Origin]
+    platform: Platform = field(default_factory=lambda: Platform("linux", "amd64"))
 
     @property
     def needs(self) -> frozenset[int]:
@@ -110,12 +131,14 @@ def plan(program: df.Program, args: BuildArgs) -> Plan:
 
     Raises DockerfileError for what can't be built, NotFound for a target that isn't there.
     """
+    check_reserved(args.given)
     target = _target(program, args.target)
     global_args = _global_args(program, args)
     needed = _needed(program, target, global_args, args)
     for stage_plan in needed:
         for instruction in (stage_plan.stage.from_, *stage_plan.stage.instructions):
             refuse_unsupported(instruction)
+            args.run.check(instruction)
     return Plan(needed, global_args, _unused(program, args), program.escape)
 
 
@@ -171,13 +194,12 @@ def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, 
     from_ = expand_instruction(stage.from_, global_args, program.escape)
     if not from_.image.strip():
         raise _error(from_, "the image's name is empty after its variables were expanded; give the ARG a default")
-    _check_platform(from_, args.platform)
     origins = {
         name: _origin(program, stage, name, args, error)
         for instruction in stage.instructions
         for name, error in names_of_origins(instruction)
     }
-    return StagePlan(stage, _base(program, stage, from_, args), origins)
+    return StagePlan(stage, _base(program, stage, from_, args), origins, _platform(from_, args.platform))
 
 
 def _base(program: df.Program, stage: df.Stage, from_: df.From, args: BuildArgs) -> int | str | None:
@@ -239,14 +261,14 @@ def _earlier_stage(program: df.Program, stage: df.Stage, name: str) -> df.Stage 
     return named[-1] if named else None
 
 
-def _check_platform(from_: df.From, platform: Platform) -> None:
-    """Raise DockerfileError unless the stage is for the platform of this machine."""
+def _platform(from_: df.From, target: Platform) -> Platform:
+    """The platform that a stage is for: the one that it names, else the build's."""
     if from_.platform is None:
-        return
-    pair = f"{platform.os}/{platform.architecture}"
-    spellings = {platform.os, platform.architecture, pair, f"{pair}/{platform.variant}"}
-    if from_.platform not in spellings:
-        raise _error(from_, f"--platform={from_.platform} isn't supported yet; this machine builds {pair}")
+        return target
+    try:
+        return parse_platform(from_.platform, target)
+    except ValueError as error:
+        raise _error(from_, f"--platform={from_.platform}: {error}") from None
 
 
 def _unused(program: df.Program, args: BuildArgs) -> tuple[str, ...]:
@@ -255,7 +277,7 @@ def _unused(program: df.Program, args: BuildArgs) -> tuple[str, ...]:
     for stage in program.stages:
         arg_instructions += [instruction for instruction in stage.instructions if isinstance(instruction, df.Arg)]
     names = {name for instruction in arg_instructions for name, _ in instruction.pairs}
-    return tuple(sorted(set(args.given) - names - PROXY_ARGS - {CHECK_ARG, EPOCH_ARG}))
+    return tuple(sorted(set(args.given) - names - PROXY_ARGS - RESERVED_ARGS - {CHECK_ARG, EPOCH_ARG}))
 
 
 def _error(instruction: df.Instruction, message: str) -> DockerfileError:

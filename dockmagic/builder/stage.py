@@ -52,8 +52,8 @@ class Surroundings(Protocol):
     def wait_for(self, index: int) -> Standing:
         """What an earlier stage came to, once it is done."""
 
-    def origin(self, name: OriginName, instruction: df.Instruction) -> Origin:
-        """Where files come from: a context, a stage that is done, or an image."""
+    def origin(self, name: OriginName, instruction: df.Instruction, image: ImageConfig) -> Origin:
+        """Where files come from: a context, a stage that is done, or an image for the platform of `image`."""
 
     def made(self, step_key: str) -> tuple[Layer, int] | None:
         """The layer that was made under this key in this build, and the number of the step."""
@@ -105,8 +105,7 @@ class StageBuild:
         self._first = first
         self._name = name
         self._places = Places(self._options.name, stage_plan.stage.name)
-        filtered = {each.lower() for each in self._options.no_cache_filter}
-        self._fresh = self._options.no_cache or stage_plan.stage.name.lower() in filtered
+        self._why_fresh = self._options.why_fresh(stage_plan.stage.name)
 
     def run(self, standing: Standing, instructions: Sequence[df.Instruction]) -> Standing:
         """Where the stage is after these instructions. Raises what a failed step does."""
@@ -149,7 +148,7 @@ class StageBuild:
         instruction, parts = step.instruction, self._parts
         assert isinstance(instruction, df.Run)
         supplies = Supplies(parts.caches, parts.hashes, self._options.secrets)
-        origin = partial(self._around.origin, instruction=instruction)
+        origin = partial(self._around.origin, instruction=instruction, image=shop.image)
         mounting = Mounting(instruction, action.mounts, supplies, origin)
         make = partial(actions.run, action, mounting, shop, parts.run_step, report)
         return _Task(action, make, mounting.content, mounting.files)
@@ -159,7 +158,7 @@ class StageBuild:
     ) -> _Task:
         """What there is to copy; what is fetched for it stays until the stack ends."""
         fetcher = cache(lambda: self._fetcher(stack.enter_context(self._parts.workspaces.new("add-")), report))
-        origin = cache(lambda: self._around.origin(action.origin, step.instruction))
+        origin = cache(lambda: self._around.origin(action.origin, step.instruction, shop.image))
         with actions.readable_errors(action):
             inputs = read_inputs(action, origin, fetcher, self._parts.hashes)
         if not inputs.parts and not action.heredocs:
@@ -174,7 +173,7 @@ class StageBuild:
         def say(message: str) -> None:
             report.output("stderr", f"{message}\n".encode("utf-8", "surrogateescape"))
 
-        return Fetcher(directory, self._parts.cache, say, again=self._fresh)
+        return Fetcher(directory, self._parts.cache, say, again=bool(self._why_fresh))
 
     def _cached(self, task: _Task, shop: actions.Workshop, spot: Spot, report: StepReport) -> _Outcome:
         """The action's layer from this build or the cache, else made and, if it is certain, kept for the next time."""
@@ -190,7 +189,7 @@ class StageBuild:
 
     def _found(self, task: _Task, step_key: str, parent: Digest | None, spot: Spot) -> _Outcome | None:
         """The layer from the cache, if it is there; what it was made of is what the next run is compared with."""
-        found = None if self._fresh else self._find(step_key, task.action, parent)
+        found = None if self._why_fresh else self._find(step_key, task.action, parent)
         if found is None:
             return None
         last_key = self._parts.runs.key(spot.place)
@@ -234,9 +233,9 @@ class StageBuild:
 
     def _why(self, run: StepRun, spot: Spot) -> Explanation:
         """Why a step has to run."""
-        if self._options.no_cache:
-            return Explanation("--no-cache")
-        return Explanation("--no-cache-filter") if self._fresh else miss(self._parts.runs.last(spot.place), run, spot)
+        if self._why_fresh:
+            return Explanation(self._why_fresh)
+        return miss(self._parts.runs.last(spot.place), run, spot)
 
     def _after(self, step: Step, standing: Standing, outcome: _Outcome) -> Standing:
         """The stage after a step: its layer added, and its line in the history.
@@ -254,7 +253,7 @@ class StageBuild:
 
     def _known(self, image: ImageConfig, outcome: _Outcome) -> ImageConfig:
         is_new = outcome.layer is not None and outcome.how is StepState.DONE
-        if is_new or self._fresh or self._options.epoch_s is not None:
+        if is_new or self._why_fresh or self._options.epoch_s is not None:
             return image
         return self._parts.history.known(image) or image
 

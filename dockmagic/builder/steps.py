@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from dockmagic.builder import addresses, metadata, paths
 from dockmagic.builder.mounts import AnyMount, run_mounts
 from dockmagic.builder.plan import BuildArgs, Origin, declared
+from dockmagic.builder.settings import RunSettings
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.nodes import Heredoc
 from dockmagic.dockerfile.substitute import expand_instruction
@@ -44,6 +45,8 @@ class RunAction:
     script_name: str = ""
     hidden_env: tuple[str, ...] = field(default=(), metadata={"key": False})
     mounts: tuple[AnyMount, ...] = ()
+    settings: RunSettings = field(default_factory=RunSettings)
+    privileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ def _arg(state: StageState, instruction: df.Arg, scope: Scope) -> Step:
 
 
 def _run_action(state: StageState, instruction: df.Run, scope: Scope) -> RunAction:
+    scope.args.run.check(instruction)  # one that a trigger of the base brought wasn't looked at before
     config, environment = state.image.config, state.environment()
     proxies = {name: value for name, value in scope.args.proxies().items() if name not in environment}
     return RunAction(
@@ -193,7 +197,9 @@ def _run_action(state: StageState, instruction: df.Run, scope: Scope) -> RunActi
         script=instruction.script,
         script_name=instruction.heredocs[0].name if instruction.script is not None else "",
         hidden_env=tuple(sorted(f"{name}={value}" for name, value in proxies.items())),
-        mounts=run_mounts(instruction, config.working_dir, scope.origins),
+        mounts=run_mounts(instruction, config.working_dir, scope.origins, scope.args.cache_id),
+        settings=scope.args.settings(),
+        privileged=instruction.security == "insecure",
     )
 
 

@@ -33,9 +33,6 @@ def _run(instruction: df.Instruction) -> Iterator[str]:
         return
     if instruction.devices:
         yield "RUN --device isn't supported; the command gets the default devices"
-    if instruction.security not in (None, "sandbox"):
-        reason = "commands run with the default capabilities; leave it out"
-        yield f"RUN --security={instruction.security} isn't supported: {reason}"
 
 
 def _copy(instruction: df.Instruction) -> Iterator[str]:

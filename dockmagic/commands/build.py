@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands import values
+from dockmagic.commands.build_files import add_file_flags, forget, write
+from dockmagic.commands.build_steps import add_step_flags, run_settings
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.environment import build_arguments, pairs
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
-from dockmagic.errors import InvalidOption
+from dockmagic.errors import InvalidOption, RunFailed
 from dockmagic.events import ignore
 from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from dockmagic.builder.flags import BuildFlags
     from dockmagic.engine import Engine
     from dockmagic.image.store import Image
 
@@ -59,11 +62,16 @@ def add_build_flags(parser: CommandParser) -> None:
     )  # fmt: skip
     parser.add_argument("--target", metavar="STAGE", help="stage to build (the last one)")
     parser.add_argument("--no-cache", action="store_true", help="run every step again")
+    parser.add_argument(
+        "--no-cache-filter", action="append", default=[], type=typed(values.names), metavar="STAGE[,STAGE]",
+        help="run every step of these stages again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--platform", default=os.environ.get("DOCKER_DEFAULT_PLATFORM", ""), metavar="OS/ARCH",
+        help="platform that the image is for (this machine's)",
+    )  # fmt: skip
     parser.add_argument("--pull", action="store_true", help="look for newer base images")
     parser.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="add a label")
-    parser.add_argument(
-        "--network", default="none", type=typed(values.network), metavar="NETWORK", help="network of RUN: none or host"
-    )
     parser.add_argument(
         "--secret", action="append", default=[], metavar="id=ID,src=FILE", help="show RUN a secret; or id=ID,env=NAME"
     )
@@ -71,6 +79,8 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
     parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
     parser.add_argument("--check", action="store_true", help="look for mistakes and build nothing; status 1 if any")
+    add_file_flags(parser)
+    add_step_flags(parser)
     add_refused(parser, BUILD)
 
 
@@ -90,26 +100,45 @@ def build_text(
     """
     if args.check:
         return _check(engine, args, dockerfile, context, filename, path)
+    forget(args)
     with ExitStack() as stack:
         on_event = ignore if args.quiet else stack.enter_context(console.watching())
+        stack.enter_context(_output_in_errors(args.quiet))
         image = engine.build(
-            dockerfile,
-            context=context,
-            filename=filename,
-            dockerfile_path=path,
-            tags=tuple(args.tag),
-            build_args=build_arguments(args.build_arg, os.environ),
-            target=args.target,
-            no_cache=args.no_cache,
-            pull=args.pull,
-            labels=pairs(args.label),
-            network=args.network,
-            build_contexts=build_contexts(args.build_context),
-            explain=args.explain,
-            secrets=secrets(args.secret, os.environ),
-            on_event=on_event,
+            dockerfile, context=context, filename=filename, dockerfile_path=path, on_event=on_event, **_options(args)
         )
+    write(args, image)
     return Built(image, args.quiet)
+
+
+def _options(args: Namespace) -> BuildFlags:
+    """What the flags ask of the engine's build. Raises InvalidOption."""
+    stages = [name for names in args.no_cache_filter for name in names]
+    return {
+        "tags": tuple(args.tag),
+        "build_args": build_arguments(args.build_arg, os.environ),
+        "target": args.target,
+        "no_cache": args.no_cache or stages or False,
+        "platform": args.platform,
+        "run": run_settings(args),
+        "pull": args.pull,
+        "labels": pairs(args.label),
+        "network": args.network,
+        "build_contexts": build_contexts(args.build_context),
+        "explain": args.explain,
+        "secrets": secrets(args.secret, os.environ),
+    }
+
+
+@contextmanager
+def _output_in_errors(quiet: bool) -> Iterator[None]:
+    """Where a build is quiet, the error of a command that failed has the end of its output."""
+    try:
+        yield
+    except RunFailed as error:
+        if quiet and error.output:
+            error.args = (f"{error}\n{error.output}",)
+        raise
 
 
 def _check(
@@ -123,6 +152,7 @@ def _check(
         dockerfile_path=path,
         build_args=build_arguments(args.build_arg, os.environ),
         target=args.target,
+        platform=args.platform,
     )
     return Checked(warnings, dockerfile, filename)
 

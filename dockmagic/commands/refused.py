@@ -23,7 +23,6 @@ _QUOTA = "write the limit as --cpus, such as --cpus 0.5"
 _TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
 _FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
-_BUILD_LIMITS = "steps of a build run without limits"
 
 
 @dataclass(frozen=True)
@@ -91,18 +90,14 @@ START = (
 )
 
 BUILD = (
-    Refused(("--add-host",), _NETWORKS),
-    Refused(("--cache-from", "--cache-to", "--no-cache-filter"), "only the local cache is used"),
-    Refused(("-o", "--output", "--metadata-file", "--iidfile", "--attest", "--provenance", "--sbom"),
-            "the image is stored, and nothing else is written"),
+    Refused(("--cache-from", "--cache-to"), "only the local cache is used"),
+    Refused(("-o", "--output", "--attest", "--provenance", "--sbom"), "the image is stored, and nothing else"),
     Refused(("--ssh",), "no agent is forwarded; give the key as a secret: --secret id=key,src=FILE"),
-    Refused(("--allow", "--security-opt"), "RUN has the default capabilities only"),
-    Refused(("--platform",), _PLATFORM),
+    Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
     Refused(("--progress",), "there is one way of showing progress"),
     Refused(("--push", "--load", "--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
-    Refused(("-m", "--memory", "--memory-swap", "-c", "--cpu-shares", "--cpuset-cpus", "--cpuset-mems"), _BUILD_LIMITS),
-    Refused(("--cpu-period", "--cpu-quota", "--cgroup-parent", "--shm-size", "--ulimit"), _BUILD_LIMITS),
+    Refused(("--cgroup-parent",), "each RUN has a cgroup of its own beside those of the containers"),
     Refused(("--disable-content-trust",), _TRUST, switch=True),
 )  # fmt: skip
 

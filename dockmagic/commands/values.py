@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import signal
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
 
 from dockmagic.dockerfile.sizes import parse_size
 from dockmagic.errors import InvalidOption, one_of
@@ -66,6 +67,27 @@ def cpu_shares(text: str) -> int:
     if number != 0 and not _SHARES[0] <= number <= _SHARES[1]:
         raise InvalidOption(f"{text!r} isn't a CPU weight; write a number from {_SHARES[0]} to {_SHARES[1]}")
     return number
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name for name in map(str.strip, text.split(",")) if name)
+
+
+def cpu_period(text: str) -> int:
+    """Microseconds over which a quota counts; 0 leaves the default of 100 ms."""
+    number = integer(text)
+    if number != 0 and not 1000 <= number <= 1_000_000:
+        raise InvalidOption(f"{text!r} isn't a period; write 1000 to 1000000 microseconds")
+    return number
+
+
+def cpu_quota(text: str) -> int:
+    """Microseconds of CPU time in a period, at least 1000; 0 is no limit, and so is what is below."""
+    number = integer(text)
+    if 0 < number < 1000:
+        raise InvalidOption(f"{text!r} is less than the least quota, 1000 microseconds")
+    return max(number, 0)
 
 
 def cpu_list(text: str) -> str:
@@ -160,6 +182,26 @@ def working_directory(text: str) -> str:
     if text and not text.startswith("/"):
         raise InvalidOption(f"{text!r} isn't an absolute path; write /{text}")
     return text
+
+
+def extra_host(text: str) -> tuple[str, str]:
+    """A name and its address, from "name:address" or "name=address"; the address may be "host-gateway".
+
+    >>> extra_host("v6:[::1]")
+    ('v6', '::1')
+    """
+    separator = "=" if "=" in text else ":"
+    name, _, address = text.partition(separator)
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    if not name or any(char.isspace() for char in name):
+        raise InvalidOption(f"{text!r} has no name; write NAME:ADDRESS")
+    if address != "host-gateway":
+        try:
+            ip_address(address)
+        except ValueError:
+            raise InvalidOption(f"{text!r}: {address!r} isn't an IP address; write NAME:ADDRESS") from None
+    return name, address
 
 
 def network(text: str) -> str:

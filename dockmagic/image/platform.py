@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dockmagic.oci.descriptor import Descriptor, Platform
+from dockmagic.oci.image import ImageConfig
 
 _MACHINES: Final = {  # uname -m to GOARCH and variant
     "x86_64": ("amd64", ""),
@@ -21,6 +22,17 @@ _MACHINES: Final = {  # uname -m to GOARCH and variant
 _IMPLIED: Final = {"arm64": "v8", "amd64": "v1", "arm": "v7"}  # what an entry without a variant means
 _RUNS: Final = {"v8": ("v8",), "v7": ("v7", "v6", "v5"), "v6": ("v6", "v5"), "v5": ("v5",)}
 _AMD64_LEVELS: Final = ("v4", "v3", "v2", "v1")
+_SYSTEMS: Final = ("linux", "windows", "darwin", "freebsd")
+_ARCHITECTURES: Final = ("amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x", "loong64", "mips64le", "mips64")
+_SPELLINGS: Final = {  # other words for an architecture, and the variant that they mean
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "i386": ("386", ""),
+    "arm": ("arm", "v7"),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
 
 
 def host_platform() -> Platform:
@@ -33,6 +45,33 @@ def host_platform() -> Platform:
 def describe(platform: Platform) -> str:
     """The platform as Docker writes it: "linux/arm/v7"."""
     return "/".join(part for part in (platform.os, platform.architecture, platform.variant) if part)
+
+
+def platform_of(config: ImageConfig) -> Platform:
+    """The platform that an image is for."""
+    return Platform(config.os, config.architecture, config.variant)
+
+
+def parse_platform(text: str, default: Platform) -> Platform:
+    """The platform of "linux/arm64", "linux/arm/v7", or one of its words; raises ValueError.
+
+    What isn't said is that of `default`. Spellings of uname(1) are known. Source: containerd, package platforms.
+
+    >>> describe(parse_platform("aarch64", Platform("linux", "amd64")))
+    'linux/arm64'
+    """
+    words = text.lower().split("/")
+    if not 1 <= len(words) <= 3 or not all(words):
+        raise ValueError("it isn't a platform; write it as linux/amd64 or linux/arm/v7")
+    system, *names = words if len(words) > 1 or words[0] in _SYSTEMS else (default.os, *words)
+    if system != "linux":
+        raise ValueError(f"{system} isn't a system that images are made for here; only linux is")
+    architecture, variant = _SPELLINGS.get(names[0], (names[0], "")) if names else (default.architecture, "")
+    if architecture not in _ARCHITECTURES:
+        raise ValueError(f"{names[0]!r} isn't an architecture; there are {', '.join(_ARCHITECTURES)}")
+    variant = names[1] if len(names) > 1 else variant
+    same = (system, architecture) == (default.os, default.architecture) and variant in ("", default.variant)
+    return default if same else Platform(system, architecture, variant)
 
 
 def choose(entries: Iterable[Descriptor], wanted: Platform) -> Descriptor | None:

@@ -31,6 +31,7 @@ MINIMUM_MEMORY_BYTES = 6 << 20  # Docker's limit: less doesn't let a process sta
 def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mapping[str, str], hostname: str) -> Spec:
     """Spec of a container of this image. `etc` maps generated files such as /etc/hosts to their sources on the host.
 
+    One with `privileged` has all capabilities and the usual devices; what this host has of either is the caller's part.
     Raises InvalidOption where there is no command, or a value can't be met.
     """
     return Spec(
@@ -43,8 +44,8 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
             namespaces=namespaces(options),
             resources=resources(options),
             devices=defaults.DEVICES,
-            masked_paths=defaults.MASKED_PATHS,
-            readonly_paths=defaults.READONLY_PATHS,
+            masked_paths=() if options.privileged else defaults.MASKED_PATHS,
+            readonly_paths=() if options.privileged else defaults.READONLY_PATHS,
         ),
     )
 
@@ -56,7 +57,9 @@ def process(config: ContainerConfig, options: RunOptions, hostname: str) -> Proc
         cwd=options.workdir or config.working_dir or "/",
         env=environment(config.env, options.env, hostname),
         user=User(username=options.user or config.user, additional_groups=options.group_add),
-        capabilities=capabilities(options.cap_add, options.cap_drop),
+        capabilities=capabilities(("ALL",), ())
+        if options.privileged
+        else capabilities(options.cap_add, options.cap_drop),
         rlimits=options.ulimits,
         no_new_privileges=options.no_new_privileges,
     )
@@ -120,7 +123,7 @@ def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
     chosen = options.tmpfs + options.mounts
     taken = {mount.destination for mount in chosen}
     generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
-    fixed = defaults.mounts(options.shm_size_bytes) + generated
+    fixed = defaults.mounts(options.shm_size_bytes, writable=options.privileged) + generated
     return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
 
 
@@ -139,12 +142,13 @@ def resources(options: RunOptions) -> Resources:
         memory=memory(options),
         cpu=CPU(
             shares=options.cpu_shares or None,
-            quota=None if options.cpus is None else ceil(options.cpus * CPU_PERIOD_US),
-            period=None if options.cpus is None else CPU_PERIOD_US,
+            quota=options.cpu_quota_us if options.cpus is None else ceil(options.cpus * CPU_PERIOD_US),
+            period=options.cpu_period_us if options.cpus is None else CPU_PERIOD_US,
             cpus=options.cpuset_cpus,
+            mems=options.cpuset_mems,
         ),
         pids_limit=options.pids_limit,
-        devices=defaults.DEVICE_RULES,
+        devices=defaults.EVERY_DEVICE if options.privileged else defaults.DEVICE_RULES,
     )
 
 

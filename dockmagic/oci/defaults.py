@@ -82,17 +82,20 @@ DEVICE_RULES: Final = (
     DeviceRule(allow=True, type="c", major=136),
 )
 
+EVERY_DEVICE: Final = (DeviceRule(allow=True),)
 
-def mounts(shm_size_bytes: int) -> tuple[Mount, ...]:
-    """The kernel's file systems in a container, parents before children."""
+
+def mounts(shm_size_bytes: int, *, writable: bool = False) -> tuple[Mount, ...]:
+    """The kernel's file systems in a container, parents before children; `writable` those of /sys, too."""
+    access = () if writable else ("ro",)
     return (
         Mount("/proc", "proc", "proc", ("nosuid", "noexec", "nodev")),
         Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
         Mount(
             "/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
         ),
-        Mount("/sys", "sysfs", "sysfs", ("nosuid", "noexec", "nodev", "ro")),
-        Mount("/sys/fs/cgroup", "cgroup", "cgroup", ("nosuid", "noexec", "nodev", "ro")),
+        Mount("/sys", "sysfs", "sysfs", ("nosuid", "noexec", "nodev", *access)),
+        Mount("/sys/fs/cgroup", "cgroup", "cgroup", ("nosuid", "noexec", "nodev", *access)),
         Mount("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
         Mount("/dev/shm", "tmpfs", "shm", ("nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size_bytes}")),
     )

@@ -30,6 +30,7 @@ class RunOptions:
     remove: bool = False
     detach: bool = False
     network: str = "none"  # "none" or "host"
+    extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address: lines of /etc/hosts
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
@@ -39,11 +40,15 @@ class RunOptions:
     memory_reservation_bytes: int | None = None
     cpus: float | None = None
     cpu_shares: int | None = None
+    cpu_period_us: int | None = None
+    cpu_quota_us: int | None = None
     cpuset_cpus: str = ""
+    cpuset_mems: str = ""
     pids_limit: int | None = None
     ulimits: tuple[Rlimit, ...] = ()
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
+    privileged: bool = False  # all that the host may do: capabilities, devices, system calls, /sys
     no_new_privileges: bool = False
     seccomp: str = "default"  # "default" or "unconfined"
     stop_signal: str = ""

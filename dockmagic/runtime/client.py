@@ -19,6 +19,7 @@ from typing import Final
 from dockmagic.errors import StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
+from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import launcher, leftovers, protocol
 from dockmagic.runtime.making import generated_files
@@ -96,12 +97,12 @@ class Client:
         return connection
 
     @contextlib.contextmanager
-    def generated_files(self, container_id: str, spec: Spec, network: str) -> Iterator[None]:
+    def generated_files(self, container_id: str, spec: Spec, options: RunOptions) -> Iterator[None]:
         """Write the container's generated files for a start inside the context; raises Unsupported."""
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(leftovers.claim(container_directory(self.run_dir, container_id)))
-                stack.enter_context(generated_files(self.run_dir, container_id, spec, network))
+                stack.enter_context(generated_files(self.run_dir, container_id, spec, options))
             except OSError as error:
                 why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"
                 raise Unsupported("starting containers", why) from error

@@ -192,7 +192,7 @@ class Containers:
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
         )
-        with self._alone(row.id), self._client.generated_files(row.id, row.spec, row.options.network):
+        with self._alone(row.id), self._client.generated_files(row.id, row.spec, row.options):
             started = self._client.start(request, row.spec_text, session.descriptors if session else ())
         try:
             if started.stubs and row.spec.root.overlay is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from dockmagic.trees import make_private, remove_tree
@@ -28,15 +28,23 @@ def sources(directory: str) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def written(directory: str, hostname: str, network: str, host_etc: str = "/etc") -> Iterator[None]:
+def written(
+    directory: str,
+    hostname: str,
+    network: str,
+    host_etc: str = "/etc",
+    *,
+    extra_hosts: Iterable[tuple[str, str]] = (),
+) -> Iterator[None]:
     """Write the files into `directory`; the directory goes again where the block, the container's start, raises.
 
-    On the host's network a container sees the host's hosts file, and always the host's resolvers.
+    On the host's network a container sees the host's hosts file, and always the host's resolvers. `extra_hosts` are
+    names with their addresses.
     """
     try:
         make_private(directory)
         hosts = _read(f"{host_etc}/hosts") if network == "host" else LOCALHOST.encode()
-        _write(f"{directory}/hosts", hosts)
+        _write(f"{directory}/hosts", hosts + _lines(extra_hosts, hosts))
         _write(f"{directory}/hostname", f"{hostname}\n".encode())
         _write(f"{directory}/resolv.conf", _read(f"{host_etc}/resolv.conf"))
         yield
@@ -44,6 +52,12 @@ def written(directory: str, hostname: str, network: str, host_etc: str = "/etc")
         with contextlib.suppress(OSError):
             remove_tree(directory)
         raise
+
+
+def _lines(extra_hosts: Iterable[tuple[str, str]], above: bytes) -> bytes:
+    """Lines for names with their addresses, to be put below other lines."""
+    lines = "".join(f"{address}\t{name}\n" for name, address in extra_hosts).encode()
+    return b"\n" + lines if lines and above and not above.endswith(b"\n") else lines
 
 
 def _read(path: str) -> bytes:

@@ -12,6 +12,7 @@ from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc
+from dockmagic.runtime.privileges import with_host_privileges
 from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
 
@@ -24,12 +25,15 @@ def make_spec(
         hostname = os.uname().nodename
     sources = etc.sources(container_directory(run_dir, container_id))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
+    if options.privileged:
+        return with_host_privileges(spec)
     if options.seccomp == "unconfined":
         return spec
     program = default_filter(frozenset(spec.process.capabilities.bounding))
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 
-def generated_files(run_dir: str, container_id: str, spec: Spec, network: str) -> AbstractContextManager[None]:
+def generated_files(run_dir: str, container_id: str, spec: Spec, options: RunOptions) -> AbstractContextManager[None]:
     """Write the container's generated files for a start, which is to happen inside the context."""
-    return etc.written(container_directory(run_dir, container_id), spec.hostname or os.uname().nodename, network)
+    directory, hostname = container_directory(run_dir, container_id), spec.hostname or os.uname().nodename
+    return etc.written(directory, hostname, options.network, extra_hosts=options.extra_hosts)

@@ -81,6 +81,7 @@ class Node:
 
     def execute(self, base: str) -> None:
         """Do it below `base`; chmod undoes the umask."""
+        make_directory(os.path.dirname(base + self.target))
         os.mknod(base + self.target, self.mode, self.device)
         os.chmod(base + self.target, stat.S_IMODE(self.mode))
 

@@ -21,6 +21,7 @@ from dockmagic.events import BuildStep, Event, StepState
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.image import ContainerConfig, History, ImageConfig
 from dockmagic.oci.reference import Reference
 
@@ -135,7 +136,7 @@ class Lab:
         self.runs.append(step)
         return RunEnd(self.command(step, output), cpu_ns=5, peak_memory_bytes=6)
 
-    def _pull(self, reference: Reference) -> Image:
+    def _pull(self, reference: Reference, platform: Platform) -> Image:
         self.pulled.append(reference)
         raise NotFound("image", reference.familiar)
 

@@ -11,6 +11,7 @@ from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.errors import BuildError, DockerfileError, NotFound, RunFailed
 from dockmagic.events import BuildOutput, BuildWarning, StepState
 from dockmagic.image.store import Image
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.reference import Reference
 from tests.unit.builder.lab import Command, Lab, fill
@@ -213,7 +214,7 @@ def test_an_image_that_is_not_here_is_pulled(lab: Lab) -> None:
         lab.build("FROM other:1\n")
     assert lab.pulled == [Reference.parse("other:1")]
 
-    def pull(reference: Reference) -> Image:
+    def pull(reference: Reference, platform: Platform) -> Image:
         return lab.base(str(reference), {"pulled": "yes"})
 
     lab.parts = replace(lab.parts, pull_base=pull)
@@ -232,7 +233,7 @@ def test_a_base_is_asked_for_once(lab: Lab) -> None:
     base = lab.store.get("base")
     asked: list[Reference] = []
 
-    def pull(reference: Reference) -> Image:
+    def pull(reference: Reference, platform: Platform) -> Image:
         asked.append(reference)
         return base
 

@@ -3,10 +3,16 @@ from __future__ import annotations
 import pytest
 
 from dockmagic.builder.plan import BuildArgs, NamedDirectory, Plan, plan
+from dockmagic.builder.settings import RunSettings
+from dockmagic.dockerfile.instructions import Program
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
-from dockmagic.errors import DockerfileError, NotFound
+from dockmagic.errors import DockerfileError, InvalidOption, NotFound
 from dockmagic.oci.descriptor import Platform
+
+
+def program(text: str) -> Program:
+    return stages(parse(text))
 
 
 def planned(text: str, **args: str) -> Plan:
@@ -64,6 +70,45 @@ def test_arguments_of_the_platform_are_known_in_from() -> None:
 @pytest.mark.parametrize("platform", ["linux/amd64", "amd64", "linux", "$BUILDPLATFORM"])
 def test_this_machines_platform_may_be_named(platform: str) -> None:
     assert planned(f"FROM --platform={platform} x\n").stages[0].base == "x"
+    assert planned(f"FROM --platform={platform} x\n").stages[0].platform == Platform("linux", "amd64")
+
+
+def test_another_platform_may_be_named() -> None:
+    assert planned("FROM --platform=aarch64 x\n").stages[0].platform == Platform("linux", "arm64")
+    args = BuildArgs(platform=Platform("linux", "arm", "v7"), build_platform=Platform("linux", "amd64"))
+    both = plan(program("FROM --platform=$BUILDPLATFORM x\nFROM y\nCOPY --from=0 /a /b\n"), args)
+    assert [stage.platform.architecture for stage in both.stages] == ["amd64", "arm"]
+    assert (args.automatic()["TARGETPLATFORM"], args.automatic()["BUILDARCH"]) == ("linux/arm/v7", "amd64")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"BUILDKIT_INLINE_CACHE": "1"}, "BUILDKIT_INLINE_CACHE: it isn't available: images carry no cache"),
+        ({"BUILDKIT_MULTI_PLATFORM": "true"}, "BUILDKIT_MULTI_PLATFORM: it isn't available"),
+        ({"BUILDKIT_CONTEXT_KEEP_GIT_DIR": "maybe"}, "neither true nor false"),
+        ({"BUILDKIT_SYNTAX": "me/mine:1"}, "always read by dockmagic itself"),
+    ],
+)
+def test_arguments_of_the_builder_that_cannot_be_met(given: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        plan(program("FROM x\n"), BuildArgs(given))
+
+
+def test_arguments_of_the_builder_count_as_used() -> None:
+    given = {"BUILDKIT_SYNTAX": "docker/dockerfile:1", "BUILDKIT_SANDBOX_HOSTNAME": "h", "BUILDKIT_INLINE_CACHE": "0"}
+    assert plan(program("FROM x\n"), BuildArgs({**given, "BUILDKIT_BUILD_NAME": "n"})).unused == (
+        "BUILDKIT_BUILD_NAME",
+    )
+
+
+@pytest.mark.parametrize("flag", ["--security=insecure", "--network=host"])
+def test_what_only_an_entitlement_allows(flag: str) -> None:
+    text = f"FROM x\nRUN {flag} y\n"
+    with pytest.raises(DockerfileError, match=f"RUN {flag} isn't allowed in this build; .* --allow"):
+        plan(program(text), BuildArgs())
+    allowed = RunSettings(allow=frozenset(("network.host", "security.insecure")))
+    assert plan(program(text), BuildArgs(run=allowed)).total == 2
 
 
 def test_arguments_that_nobody_declares() -> None:
@@ -76,8 +121,8 @@ def test_arguments_that_nobody_declares() -> None:
     [
         ("FROM $X\n", "1: the image's name is empty"),
         (
-            "FROM --platform=linux/s390x x\n",
-            "--platform=linux/s390x isn't supported yet; this machine builds",
+            "FROM --platform=windows/amd64 x\n",
+            "--platform=windows/amd64: windows isn't a system that images are made for here",
         ),
         ("FROM x AS a\nCOPY --from=a /x /x\n", "2: --from=a is this stage itself"),
         ("FROM x\nCOPY --from=0 /x /x\n", "2: --from=0 is this stage itself"),

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from dockmagic.builder.settings import ExtraHost, Limits, RunSettings
 from dockmagic.commands.catalogue import by_name
 from dockmagic.dockerfile.lint import LintWarning
-from dockmagic.errors import BuildError, InvalidOption
+from dockmagic.errors import BuildError, InvalidOption, RunFailed
 from dockmagic.events import BuildStep, StepState
+from dockmagic.oci.spec import Rlimit
 from tests.unit.commands.calling import call
 from tests.unit.commands.fakes import IMAGE_ID, FakeConsole, FakeEngine
 
@@ -39,6 +41,8 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "build_args": {"A": "1", "FROM_HERE": "yes"},
             "target": "base",
             "no_cache": True,
+            "platform": "",
+            "run": RunSettings(),
             "pull": True,
             "labels": {"l": "1"},
             "network": "host",
@@ -87,7 +91,11 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
         ("build -f x -", "leave -f out"),
         ("build", "missing: PATH"),
         ("build --ssh default .", "--ssh isn't available yet: .* --secret id=key,src=FILE"),
-        ("build --allow security.insecure .", "--allow isn't available yet"),
+        ("build --allow everything .", "--allow: 'everything' isn't an entitlement"),
+        ("build --add-host x:nowhere .", "'nowhere' isn't an IP address"),
+        ("build --cgroup-parent x .", "--cgroup-parent isn't available yet: each RUN has a cgroup of its own"),
+        ("build --cpu-quota 10 .", "--cpu-quota: '10' is less than the least quota"),
+        ("build --cpu-period 10 .", "--cpu-period: '10' isn't a period"),
     ],
 )
 def test_what_cannot_be_built(words: str, message: str) -> None:
@@ -134,9 +142,51 @@ def test_a_check_builds_nothing(context: Path) -> None:
             "dockerfile_path": context / "Dockerfile",
             "build_args": {"A": "1"},
             "target": "x",
+            "platform": "",
         }
     ]
     assert console.streams["stdout"].decode() == (
         "Check complete, 1 warning has been found!\n\nWARNING: MaintainerDeprecated - https://example.org/\n"
         f"is deprecated\n{context}/Dockerfile:1\n  1 | FROM busybox\n    | ^^^^\n"
     )
+
+
+def test_how_steps_run(context: Path) -> None:
+    engine = FakeEngine()
+    flags = "--network host --add-host a:10.0.0.1 --add-host b=[::1] --add-host here:host-gateway --shm-size 1m"
+    flags += " --ulimit nofile=10:20 -m 64m --memory-swap -1 -c 512 --cpu-period 20000 --cpu-quota 10000"
+    flags += " --cpuset-cpus 0 --cpuset-mems 0 --allow security.insecure"
+    call(engine, "build", *flags.split(), str(context))
+    assert engine.builds[0]["run"] == RunSettings(
+        extra_hosts=(ExtraHost("a", "10.0.0.1"), ExtraHost("b", "::1"), ExtraHost("here", "127.0.0.1")),
+        shm_size_bytes=1 << 20,
+        ulimits=(Rlimit("RLIMIT_NOFILE", 10, 20),),
+        limits=Limits(64 << 20, -1, 512, 20000, 10000, "0", "0"),
+        allow=frozenset({"security.insecure"}),
+    )
+
+
+def test_stages_that_run_again(context: Path) -> None:
+    engine = FakeEngine()
+    call(engine, "build", "--no-cache-filter", "one,two", "--no-cache-filter", "3", str(context))
+    assert engine.builds[0]["no_cache"] == ["one", "two", "3"]
+
+
+def test_a_quiet_failure_shows_what_the_command_wrote(context: Path) -> None:
+    failure = RunFailed("exit code: 1", step="RUN x", exit_status=1, output="what it said")
+    with pytest.raises(RunFailed, match="exit code: 1\nwhat it said"):
+        call(FakeEngine(fails=failure), "build", "-q", str(context))
+
+
+def test_an_id_of_a_former_build_does_not_outlive_a_failure(context: Path) -> None:
+    (context / "iid").write_text("sha256:old")
+    with pytest.raises(BuildError):
+        call(FakeEngine(fails=BuildError("no")), "build", "--iidfile", str(context / "iid"), str(context))
+    assert not (context / "iid").exists()
+    call(FakeEngine(), "build", "--iidfile", str(context / "iid"), str(context))
+    assert (context / "iid").read_text() == IMAGE_ID
+
+
+def test_a_gateway_that_is_not_there(context: Path) -> None:
+    with pytest.raises(InvalidOption, match="--add-host x:host-gateway isn't available yet: RUN has only a loopback"):
+        call(FakeEngine(), "build", "--add-host", "x:host-gateway", str(context))

@@ -1,0 +1,100 @@
+"""The flags of a build as keywords, with Docker's names and meaning, and what they come to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict
+
+from dockmagic.builder.parts import BuildOptions
+from dockmagic.builder.plan import BuildArgs, NamedDirectory
+from dockmagic.builder.settings import HOST_NETWORK, RunSettings
+from dockmagic.builder.times import source_date_epoch
+from dockmagic.errors import InvalidOption
+from dockmagic.image.platform import parse_platform
+from dockmagic.oci.descriptor import Platform
+from dockmagic.oci.reference import Reference
+
+
+class BuildFlags(TypedDict, total=False):
+    """Keywords of `Engine.build`.
+
+    `build_contexts` are directories and references of images by the names that FROM and COPY --from know them by.
+    `no_cache` runs all steps again, or those of the stages that it names. `pull` asks the registry for every base
+    image. `platform` is such as "linux/arm64"; this machine's without it. `explain` reports with every step all
+    that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `run` is
+    how RUN steps run. Stages that don't need each other are built side by side unless `parallel` is False. The build
+    argument SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
+    """
+
+    tags: Sequence[str]
+    build_args: Mapping[str, str]
+    target: str | None
+    no_cache: bool | Collection[str]
+    platform: str
+    run: RunSettings
+    pull: bool
+    labels: Mapping[str, str]
+    network: str
+    build_contexts: Mapping[str, Path | str]
+    explain: bool
+    secrets: Mapping[str, bytes]
+    parallel: bool
+    rewrite_timestamp: bool
+
+
+def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOptions:
+    """What the flags come to on a machine of this platform; `name` tells the build from others.
+
+    Raises InvalidOption and InvalidReference.
+    """
+    no_cache, args = flags.get("no_cache", False), _build_args(flags, host)
+    return BuildOptions(
+        args=args,
+        tags=tuple(Reference.parse(tag) for tag in flags.get("tags", ())),
+        labels=flags.get("labels", {}),
+        no_cache=no_cache is True,
+        no_cache_stages=frozenset() if isinstance(no_cache, bool) else frozenset(map(str.lower, no_cache)),
+        network=flags.get("network", "none"),
+        pull=flags.get("pull", False),
+        explain=flags.get("explain", False),
+        name=name,
+        secrets=flags.get("secrets", {}),
+        parallel=flags.get("parallel", True),
+        epoch_s=source_date_epoch(args.given),
+        rewrite_timestamp=flags.get("rewrite_timestamp", False),
+    )
+
+
+def _build_args(flags: BuildFlags, host: Platform) -> BuildArgs:
+    """What decides over a build's plan."""
+    settings = flags.get("run", RunSettings())
+    if flags.get("network") == "host":
+        settings = replace(settings, allow=settings.allow | {HOST_NETWORK})
+    return BuildArgs(
+        given=flags.get("build_args", {}),
+        platform=_platform(flags.get("platform", ""), host),
+        target=flags.get("target") or "",
+        contexts=_named(flags.get("build_contexts", {})),
+        build_platform=host,
+        run=settings,
+    )
+
+
+def _platform(text: str, host: Platform) -> Platform:
+    """The platform that an image is to be for."""
+    if "," in text:
+        reason = "an image is for one platform; build one after the other, with tags of their own"
+        raise InvalidOption(f"--platform {text}: several platforms at once aren't available yet: {reason}")
+    try:
+        return parse_platform(text, host) if text else host
+    except ValueError as error:
+        raise InvalidOption(f"--platform {text}: {error}") from None
+
+
+def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str]:
+    """Named contexts as a build's plan knows them."""
+    return {
+        name: value if isinstance(value, str) else NamedDirectory(name, str(value)) for name, value in contexts.items()
+    }
