@@ -1,4 +1,4 @@
-"""A Dockerfile as the official parser reads it, through the PyPI package `dockerfile`, and as the one under test does."""
+"""A Dockerfile as the official parser reads it, in the PyPI package `dockerfile`, and as the one under test does."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _COMMANDS = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK"})
 
 @dataclass(frozen=True)
 class Read:
-    """An instruction. Of an ONBUILD `trigger` is the name of what it puts off, `values` and `is_json` are that one's; the
-    package leaves out its flags and here-documents.
+    """An instruction. Of an ONBUILD `trigger` is the name of what it puts off, `values` and `is_json` are that one's;
+    the package leaves out its flags and here-documents.
 
     `heredocs` are names and contents. `original` is all of its text, continuations joined. Both are without tabs at the
     beginning of a here-document's lines: the package keeps them in contents even after <<-, but not before the end.

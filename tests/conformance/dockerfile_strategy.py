@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 _BLANKS = st.sampled_from([" ", " ", " ", "  ", "\t", " \t "])
 _WORDS = st.sampled_from(
-    ["a", "b.c", "/d/e", "./f", "g*", "[h]", "$i", "${j:-k l}", '"m n"', "'o p'", "q\\ r", "s=t", "é", "한", "#u", "--v", "&&",
+    ["a", "b.c", "/d/e", "./f", "g*", "[h]", "$i", "${j:-k l}", '"m n"', "'o p'", "q\\ r", "s=t", "é", "한", "#u",
+    "--v", "&&",
      "|", ">w", "<<", "\\\\", '\\"', "x;", "{y}", "$(z)", '""', "C:\\a", "`b`", "1", "."]
 )  # fmt: skip
 _QUOTED = st.sampled_from(
@@ -29,6 +30,8 @@ _FLAGS = {
     "ADD": ["--checksum=sha256:0", "--unpack", "--keep-git-dir=true", "--chmod=644"],
     "HEALTHCHECK": ["--interval=1s", "--retries=2", "--timeout=3m", "--start-period=4s"],
 }
+_FROMS = [["FROM", "a"], ["FROM", "a", "AS", "b"], ["FROM", "$a", "as", "C"], ["FROM"]]
+_CHECKS = [["HEALTHCHECK", "NONE"], ["HEALTHCHECK", "CMD", "a", "b"], ["HEALTHCHECK", "cmd"]]
 _LISTS = ("COPY", "ADD", "VOLUME", "EXPOSE", "RUN", "CMD", "ENTRYPOINT", "USER", "WORKDIR", "STOPSIGNAL", "MAINTAINER")
 _JSON = ("RUN", "CMD", "ENTRYPOINT", "SHELL", "COPY", "ADD", "VOLUME", "HEALTHCHECK CMD")
 
@@ -88,10 +91,8 @@ def _arguments(draw: st.DrawFn) -> tuple[list[str], str]:
         name = draw(st.sampled_from(["RUN", "COPY", "ADD", "ENV"]))
         return [name, *draw(st.permutations(words))], "".join(body for _, body in heredocs)
     if kind == "from":
-        return draw(st.sampled_from([["FROM", "a"], ["FROM", "a", "AS", "b"], ["FROM", "$a", "as", "C"], ["FROM"]])), ""
-    return draw(
-        st.sampled_from([["HEALTHCHECK", "NONE"], ["HEALTHCHECK", "CMD", "a", "b"], ["HEALTHCHECK", "cmd"]])
-    ), ""
+        return draw(st.sampled_from(_FROMS)), ""
+    return draw(st.sampled_from(_CHECKS)), ""
 
 
 @st.composite
