@@ -33,9 +33,9 @@ def outline_text(outline: Outline) -> str:
 
 
 def _target(outline: Outline) -> str:
-    """The section of the target, "" if nothing is known of it."""
-    rows = [("TARGET:", outline.name or _DEFAULT)] if outline.name or outline.description else []
-    return _table([*rows, *([("DESCRIPTION:", outline.description)] if outline.description else [])], gap=1)
+    """The section of the target, "" if it has no name."""
+    rows = [("TARGET:", outline.name), ("DESCRIPTION:", outline.description)]
+    return _table([row for row in rows if row[1]], gap=1) if outline.name else ""
 
 
 def _inputs(inputs: Iterable[OutlineInput]) -> list[tuple[str, ...]]:
