@@ -18,10 +18,13 @@ from dockmagic.dockerfile.directives import Checks
 from dockmagic.dockerfile.expand import expand, expand_words, expansion
 from dockmagic.dockerfile.ignore import IgnoreFile
 from dockmagic.dockerfile.lint import lint
+from dockmagic.dockerfile.outline import outline
+from dockmagic.dockerfile.outline_text import outline_text
 from dockmagic.dockerfile.parser import NAMES, parse
 from dockmagic.dockerfile.pattern import path_matches
 from dockmagic.dockerfile.stages import stages
 from dockmagic.dockerfile.substitute import expand_instruction
+from dockmagic.dockerfile.targets import targets
 from dockmagic.errors import DockerfileError
 from tests.conformance.dockerfile_strategy import dockerfiles
 
@@ -69,6 +72,8 @@ def _read(text: str) -> None:
     program = stages(dockerfile)
     assert program.stages
     assert all(found.line >= 1 for found in lint(dockerfile, program, checks=Checks(experimental_all=True)))
+    assert targets(dockerfile, program)[-1].is_default
+    _allow_refusal(lambda: outline_text(outline(dockerfile, program, given=_ENV)))
     for stage in program.stages:
         for instruction in (stage.from_, *stage.instructions):
             _allow_refusal(lambda each=instruction: expand_instruction(each, _ENV, program.escape))  # type: ignore[misc]
@@ -178,6 +183,8 @@ PATHOLOGICAL: dict[str, Callable[[int], Callable[[], object]]] = {
     "mounts": _in_line("RUN ", "--mount=type=tmpfs,target=/a ", "b"),
     "mount options": _in_line("RUN --mount=type=tmpfs", ",target=/a", " b"),
     "ports": _in_line("EXPOSE ", "80 "),
+    "stages that copy from each other": _lines("FROM a AS b\nARG c\nCOPY --from=b d e\n"),
+    "stages on each other": _lines("FROM a AS a\nARG b=$b\nRUN --mount=type=cache,target=/c d\n"),
     "sources": _in_line("COPY ", "a "),
     "array": _in_line("CMD [", '"a", ', '"b"]'),
     "open arrays": _in_line("CMD ", "["),
