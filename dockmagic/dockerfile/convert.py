@@ -5,6 +5,7 @@ Messages follow Docker's where it has one. Source: Dockerfile reference.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,6 +34,8 @@ from dockmagic.dockerfile.parser import check_name, split_instruction
 from dockmagic.dockerfile.words import SPACE, NotStrings, first_word, json_strings, split_blanks, split_quoted
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_EXAMPLES = {"MAINTAINER": "NAME", "STOPSIGNAL": "SIGTERM", "USER": "NAME", "WORKDIR": "/PATH"}
+_MAX_SHOWN = 60
 _FROM_FORMS = (1, 3)  # FROM image; FROM image AS name
 
 
@@ -54,7 +57,9 @@ def _from(node: Node, escape: str) -> From:
     name = words[2].lower() if len(words) == _FROM_FORMS[1] else None
     if name is not None and not _STAGE_NAME.fullmatch(name):
         raise node.fault(
-            f'invalid name for build stage: "{words[2]}", name can\'t start with a number or contain symbols', words[2]
+            f'invalid name for build stage: "{words[2]}", name can\'t start with a number or contain symbols; '
+            "write a letter first, then letters, digits, and -_.",
+            words[2],
         )
     return From(words[0], flags.value("platform"), name)
 
@@ -76,7 +81,7 @@ def _pairs(node: Node, escape: str) -> tuple[Pairs, bool]:
     Flags(node, {})
     words, _ = split_quoted(node.rest, escape)
     if not words:
-        raise node.fault(f"{node.name} requires at least one argument")
+        raise node.fault(f"{node.name} requires at least one argument; write {node.name} NAME=VALUE")
     if "=" not in words[0]:
         name, value = first_word(node.rest)
         if not value:
@@ -89,9 +94,12 @@ def _pair(node: Node, word: str) -> tuple[str, str]:
     """Name and value of one `name=value`."""
     name, equals, value = word.partition("=")
     if not equals:
-        raise node.fault(f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value', word)
+        raise node.fault(
+            f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value; quote a value that has blanks',
+            word,
+        )
     if not name:
-        raise node.fault(f"{node.name} names can not be blank", word)
+        raise node.fault(f"{node.name} names can not be blank; write a name before the =", word)
     return name, value
 
 
@@ -100,7 +108,7 @@ def _arg(node: Node, escape: str) -> Arg:
     Flags(node, {})
     words, _ = split_quoted(node.rest, escape)
     if not words:
-        raise node.fault("ARG requires at least one argument")
+        raise node.fault("ARG requires at least one argument; write ARG NAME or ARG NAME=DEFAULT")
     pairs: Options = tuple(_pair(node, word) if "=" in word else (word, None) for word in words)
     return Arg(pairs)
 
@@ -109,7 +117,7 @@ def _one(node: Node) -> str:
     """The whole rest as the one argument."""
     Flags(node, {})
     if not node.rest:
-        raise node.fault(f"{node.name} requires exactly one argument")
+        raise node.fault(f"{node.name} requires exactly one argument; write {node.name} {_EXAMPLES[node.name]}")
     return node.rest
 
 
@@ -118,7 +126,7 @@ def _expose(node: Node, escape: str) -> Expose:
     Flags(node, {})
     ports = tuple(split_blanks(node.rest))
     if not ports:
-        raise node.fault("EXPOSE requires at least one argument")
+        raise node.fault("EXPOSE requires at least one argument; write EXPOSE 80")
     return Expose(ports)
 
 
@@ -128,9 +136,9 @@ def _volume(node: Node, escape: str) -> Volume:
     strings = json_strings(node.rest)
     paths = split_blanks(node.rest) if strings is None else [path.strip(SPACE) for path in strings]
     if not paths:
-        raise node.fault("VOLUME requires at least one argument")
+        raise node.fault("VOLUME requires at least one argument; write VOLUME /PATH")
     if "" in paths:
-        raise node.fault("VOLUME specified can not be an empty string", '"')
+        raise node.fault("VOLUME specified can not be an empty string; write a path, or leave it out", '"')
     return Volume(tuple(paths))
 
 
@@ -139,25 +147,38 @@ def _shell(node: Node, escape: str) -> Shell:
     Flags(node, {})
     strings = json_strings(node.rest)
     if strings is None and node.rest:
-        raise node.fault(f"SHELL requires the arguments to be in JSON form: {node.rest[:60]}", node.rest)
+        raise node.fault(
+            f"SHELL requires the arguments to be in JSON form; write SHELL {_as_json(node.rest)}", node.rest
+        )
     if not strings:
-        raise node.fault("SHELL requires at least one argument")
+        raise node.fault('SHELL requires at least one argument; write SHELL ["/bin/sh", "-c"]')
     return Shell(strings)
+
+
+def _as_json(text: str) -> str:
+    """The words as a JSON array, or an example if they are many or were meant as one."""
+    words = split_blanks(text)
+    example = len(text) > _MAX_SHOWN or text.startswith("[")
+    return json.dumps(["/bin/sh", "-c"] if example else words, ensure_ascii=False)
 
 
 def _on_build(node: Node, escape: str) -> OnBuild:
     """ONBUILD instruction."""
     Flags(node, {})
     if not node.rest:
-        raise node.fault("ONBUILD requires at least one argument")
+        raise node.fault(
+            "ONBUILD requires at least one argument; write an instruction after it, as in ONBUILD COPY . /app"
+        )
     name, flags, rest = split_instruction(node.rest)
     segments = tuple((offset - node.rest_offset, position) for offset, position in node.segments)
     trigger = replace(node, name=name, text=node.rest, flags=flags, rest=rest, segments=segments)
     check_name(trigger)
     if name == "ONBUILD":
-        raise trigger.fault("chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+        raise trigger.fault("chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed; write ONBUILD once")
     if name in {"FROM", "MAINTAINER"}:
-        raise trigger.fault(f"{name} isn't allowed as an ONBUILD trigger")
+        raise trigger.fault(
+            f"{name} isn't allowed as an ONBUILD trigger; it can be any but FROM, MAINTAINER and ONBUILD"
+        )
     expression = "".join([node.rest, *(f"\n{heredoc.content}{heredoc.name}" for heredoc in node.heredocs)])
     return OnBuild(instruction_of(trigger, escape), expression)
 

@@ -28,7 +28,7 @@ def run(node: Node, escape: str) -> Run:
     flags = Flags(node, _RUN_FLAGS)
     command = _command(node, node.rest)
     if not command.args:
-        raise node.fault("RUN requires at least one argument")
+        raise node.fault("RUN requires at least one argument; write RUN COMMAND")
     script = None
     if node.heredocs:
         whole = heredoc_of(node.rest) is not None
@@ -87,7 +87,9 @@ def _mount(node: Node, text: str) -> Options:
     try:
         fields = next(csv.reader([text], strict=True), [])
     except csv.Error as error:
-        raise node.fault(f"invalid --mount {text!r}: {error}", "--mount") from None
+        raise node.fault(
+            f"invalid --mount {text!r}: {error}; close quotes, and put commas between options", "--mount"
+        ) from None
     if not fields:
         raise node.fault("--mount needs options, as in --mount=type=cache,target=/root/.cache", "--mount")
     options = tuple(_mount_option(node, field) for field in fields)
@@ -105,7 +107,7 @@ def _mount_option(node: Node, field: str) -> tuple[str, str | None]:
     name, equals, text = field.partition("=")
     option = (name.lower(), text if equals else None)
     if option[0] == "from" and "$" in text[:-1]:
-        raise node.fault("'from' doesn't support variable expansion, define alias stage instead", field)
+        raise node.fault("'from' doesn't support variable expansion, define alias stage instead: FROM … AS NAME", field)
     try:
         (read_option if is_settled((option,)) else check_name)(*option)
     except MountError as error:
@@ -127,16 +129,16 @@ def healthcheck(node: Node, escape: str) -> Healthcheck:
     flags = Flags(node, _HEALTH_FLAGS)
     kind, text = first_word(node.rest)
     if not kind:
-        raise node.fault("HEALTHCHECK requires at least one argument")
+        raise node.fault("HEALTHCHECK requires at least one argument; write HEALTHCHECK CMD COMMAND, or NONE")
     if kind.upper() == "NONE":
         if text or node.flags:
-            raise node.fault("HEALTHCHECK NONE takes no arguments")
+            raise node.fault("HEALTHCHECK NONE takes no arguments; write nothing else on the line")
         return Healthcheck(None)
     if kind.upper() != "CMD":
         raise node.fault(f'unknown type "{kind}" in HEALTHCHECK (try CMD)', kind)
     command = _command(node, text)
     if not command.args:
-        raise node.fault("missing command after HEALTHCHECK CMD")
+        raise node.fault("missing command after HEALTHCHECK CMD; write what to run")
     return Healthcheck(
         command,
         interval_ns=_interval(node, flags, "interval"),
@@ -157,7 +159,7 @@ def _interval(node: Node, flags: Flags, name: str) -> int | None:
     except ValueError as error:
         raise node.fault(f"--{name}: {error}", f"--{name}") from None
     if duration != 0 and duration < _MIN_INTERVAL_NS:
-        raise node.fault(f"--{name} cannot be less than 1ms", f"--{name}")
+        raise node.fault(f"--{name} cannot be less than 1ms; write more, or 0 for the default", f"--{name}")
     return duration
 
 

@@ -26,7 +26,9 @@ def copy(node: Node, escape: str) -> Copy:
     sources, destination, heredocs = _places(node)
     from_ = flags.value("from")
     if from_ is not None and "$" in from_[:-1]:
-        raise node.fault("'--from' doesn't support variable expansion, define alias stage instead", "--from")
+        raise node.fault(
+            "'--from' doesn't support variable expansion, define alias stage instead: FROM … AS NAME", "--from"
+        )
     return Copy(
         sources,
         destination,
@@ -65,12 +67,12 @@ def _places(node: Node) -> tuple[tuple[str, ...], str, tuple[Heredoc, ...]]:
     if len(words) < _MIN_WORDS:
         raise node.fault(
             f"{node.name} requires at least two arguments, but only {'one was' if words else 'zero were'} provided."
-            " Destination could not be determined"
+            f" Destination could not be determined; write {node.name} SOURCE DESTINATION"
         )
     if not node.heredocs:
         return tuple(words[:-1]), words[-1], ()
     if heredoc_of(words[-1]) is not None:
-        raise node.fault(f"{node.name} cannot accept a heredoc as a destination", words[-1])
+        raise node.fault(f"{node.name} cannot accept a heredoc as a destination; write a path last", words[-1])
     contents = {heredoc.name: heredoc.content for heredoc in node.heredocs}
     paths: list[str] = []
     heredocs: list[Heredoc] = []

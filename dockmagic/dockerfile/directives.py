@@ -28,9 +28,11 @@ def read_directives(lines: Sequence[str]) -> tuple[dict[str, str], int]:
             return found, index
         name, value = directive
         if name in found:
-            raise DockerfileError(f"only one {name} parser directive can be used", line=index + 1)
+            raise DockerfileError(f"only one {name} parser directive can be used; remove this one", line=index + 1)
         if name == "escape" and value not in ESCAPES:
-            raise DockerfileError(f"invalid escape token '{value}' does not match ` or \\", line=index + 1)
+            raise DockerfileError(
+                f"invalid escape token '{value}' does not match ` or \\; write # escape=`", line=index + 1
+            )
         found[name] = value
     return found, len(lines)
 

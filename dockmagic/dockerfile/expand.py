@@ -153,7 +153,9 @@ class _Lexer:
         """What stands before the closing quote."""
         end = self._source.find("'", self._position)
         if end < 0:
-            raise self._error("unexpected end of statement while looking for matching single-quote")
+            raise self._error(
+                "unexpected end of statement while looking for matching single-quote; close it, or put \\ before it"
+            )
         text = self._source[self._position : end]
         self._position = end + 1
         return text
@@ -163,7 +165,9 @@ class _Lexer:
         parts: list[str] = []
         while (char := self._next()) != '"':
             if not char:
-                raise self._error("unexpected end of statement while looking for matching double-quote")
+                raise self._error(
+                    "unexpected end of statement while looking for matching double-quote; close it, or put \\ before it"
+                )
             if char == "$":
                 parts.append(self._measured(self._dollar()))
             elif char != self._escape:
@@ -181,7 +185,7 @@ class _Lexer:
             return self._value(name)[0] if name else "$"
         self._next()
         if self._peek() in {"{", "}", ":"}:
-            raise self._error("syntax error: bad substitution")
+            raise self._error("syntax error: bad substitution; write ${NAME}")
         name = self._name()
         operator = self._next()
         if operator == "}":
@@ -216,7 +220,9 @@ class _Lexer:
         if not operator:
             raise self._error("syntax error: missing '}'")
         if operator not in "-+?#%":
-            raise self._error(f"unsupported modifier ({':' * null_is_unset}{operator}) in substitution")
+            raise self._error(
+                f"unsupported modifier ({':' * null_is_unset}{operator}) in substitution; use - + ? # % or /"
+            )
         word = self._text("}", raw=operator in "#%")
         value, is_set = self._value(name, provided_for=operator in "-+?")
         if operator in "#%":

@@ -67,11 +67,14 @@ class Flags:
             if name not in allowed:
                 raise node.fault(_unknown(node.name, name, allowed), f"--{name}")
             if name in self._given and allowed[name] != "values":
-                raise node.fault(f"duplicate flag specified: --{name}", f"--{name}")
+                raise node.fault(f"duplicate flag specified: --{name}; leave one of them", f"--{name}")
             if allowed[name] == "switch":
                 value = value.lower() if equals else "true"
                 if value not in {"true", "false"}:
-                    raise node.fault(f"expecting boolean value for flag --{name}, not: {value!r}", f"--{name}")
+                    raise node.fault(
+                        f"expecting boolean value for flag --{name}, not: {value[:40]!r}; write true or false",
+                        f"--{name}",
+                    )
             elif not equals:
                 raise node.fault(f"missing a value on flag: --{name}; write --{name}=VALUE", f"--{name}")
             self._given.setdefault(name, []).append(value)

@@ -25,7 +25,10 @@ _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 @dataclass(frozen=True, slots=True)
 class LintWarning:
-    """What a rule found: at `line` (from 1) and `column` (from 0), in an instruction that ends on `end_line`."""
+    """What a rule found: at `line` (from 1) and `column` (from 0), in an instruction that ends on `end_line`.
+
+    `url` is where Docker documents the rule, "" if it doesn't.
+    """
 
     rule: str
     message: str
@@ -41,7 +44,8 @@ class LintWarning:
     def shown(self, source: str, filename: str) -> str:
         """All of it, with the lines at fault and a caret."""
         lines = excerpt(source, self.line, self.end_line, self.column)
-        return f"WARNING: {self.rule} - {self.url}\n{self.message}\n{filename}:{self.line}\n{lines}"
+        name = f"{self.rule} - {self.url}" if self.url else self.rule
+        return f"WARNING: {name}\n{self.message}\n{filename}:{self.line}\n{lines}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,12 @@ class Rule:
     name: str
     check: Callable[[Subject], Iterator[Finding]]
     experimental: bool = False
+    documented: bool = True
 
     @property
     def url(self) -> str:
-        """Where Docker documents it."""
-        return f"{_DOCUMENTATION}{_WORDS.sub('-', self.name).lower()}/"
+        """Where Docker documents it, "" if it doesn't."""
+        return f"{_DOCUMENTATION}{_WORDS.sub('-', self.name).lower()}/" if self.documented else ""
 
 
 RULES: Final = (
@@ -72,7 +77,7 @@ RULES: Final = (
     Rule("UndefinedVar", lint_variables.undefined_var),
     Rule("MultipleInstructionsDisallowed", lint_stages.multiple_instructions_disallowed),
     Rule("LegacyKeyValueFormat", lint_style.legacy_key_value_format),
-    Rule("InvalidBaseImagePlatform", lint_variables.invalid_base_image_platform),
+    Rule("InvalidBaseImagePlatform", lint_variables.invalid_base_image_platform, documented=False),
     Rule("RedundantTargetPlatform", lint_variables.redundant_target_platform),
     Rule("SecretsUsedInArgOrEnv", lint_style.secrets_used_in_arg_or_env),
     Rule("InvalidDefaultArgInFrom", lint_variables.invalid_default_arg_in_from),

@@ -81,11 +81,11 @@ def check_name(name: str, value: str | None) -> None:
     """Raise MountError for an option that no mount has, or that lacks its value."""
     if name not in _READERS:
         close = difflib.get_close_matches(name[:40], _READERS, n=1)
-        guess = f" (did you mean {close[0]}?)" if close else ""
+        guess = f" (did you mean {close[0]}?)" if close else f"; a mount has {', '.join(_READERS)}"
         written = name if value is None else f"{name}={value}"
         raise MountError(f"unexpected key '{name}' in '{written}'{guess}", name)
     if value is None and name not in SWITCHES:
-        raise MountError(f"invalid field '{name}' must be a key=value pair", name)
+        raise MountError(f"invalid field '{name}' must be a key=value pair; write {name}=VALUE", name)
 
 
 def is_settled(options: Options) -> bool:
@@ -131,7 +131,7 @@ def _known(what: str, text: str, allowed: tuple[str, ...]) -> str:
 def _yes(text: str) -> bool:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    raise ValueError(f"{text[:40]!r} is neither true nor false")
+    raise ValueError(f"{text[:40]!r} is neither true nor false; write one of them")
 
 
 def _no(text: str) -> bool:

@@ -113,7 +113,10 @@ class _Parser:
         line = self._lines[self._index]
         self._index += 1
         if len(line) * 4 > MAX_LINE_BYTES and len(line.encode(errors="surrogatepass")) > MAX_LINE_BYTES:
-            raise DockerfileError(f"line greater than max allowed size of {MAX_LINE_BYTES} bytes", line=self._index)
+            hint = f"go on in another line after a {self._escape}"
+            raise DockerfileError(
+                f"line greater than max allowed size of {MAX_LINE_BYTES} bytes; {hint}", line=self._index
+            )
         return line
 
     def _instruction(self) -> list[Node]:
@@ -179,4 +182,4 @@ class _Parser:
             if line.rstrip("\r") == heredoc.name:
                 return replace(heredoc, content="".join(body))
             body.append(f"{line}\n")
-        raise node.fault(f"unterminated heredoc: no line is exactly {heredoc.name[:40]!r}", word)
+        raise node.fault(f"unterminated heredoc: end it with a line that is exactly {heredoc.name[:40]!r}", word)

@@ -114,7 +114,9 @@ class NotStrings(ValueError):
     """A JSON array that holds something else than strings."""
 
     def __init__(self) -> None:
-        super().__init__("when using JSON array syntax, arrays must be comprised of strings only")
+        super().__init__(
+            "when using JSON array syntax, arrays must be comprised of strings only; put each item in double quotes"
+        )
 
 
 def json_strings(text: str) -> tuple[str, ...] | None:

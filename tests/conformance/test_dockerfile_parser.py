@@ -2,115 +2,47 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import dockerfile as official  # type: ignore[import-not-found]  # an extension without stubs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockmagic.dockerfile.nodes import Node
-from dockmagic.dockerfile.parser import NAMES, parse, split_instruction
-from dockmagic.dockerfile.words import SPACE, first_word, json_strings, split_blanks, split_quoted
+from dockmagic.dockerfile.nodes import Dockerfile, Node
+from dockmagic.dockerfile.parser import NAMES, parse
 from dockmagic.errors import DockerfileError
+from tests.conformance.dockerfile_corpus import corpus
+from tests.conformance.dockerfile_reading import DIFFERENCES, differs, officially, ours
+from tests.conformance.dockerfile_strategy import dockerfiles
 
 _CASES = Path(__file__).parents[1] / "unit" / "dockerfile" / "cases"
-_LISTS = frozenset({"ADD", "COPY", "VOLUME"})
-_BLANK_SEPARATED = frozenset({"EXPOSE", "FROM"})
-
-Read = tuple[str, tuple[str, ...], tuple[str, ...], bool, tuple[tuple[str, str], ...], int, int]
+_CORPUS = dict(corpus())
 
 
-def _texts(name: str) -> list[Any]:
-    table = tomllib.loads((_CASES / name).read_text())
-    return [pytest.param(case["text"], id=case["name"]) for case in table["case"]]
+def _cases(name: str) -> dict[str, str]:
+    return {case["name"]: case["text"] for case in tomllib.loads((_CASES / name).read_text())["case"]}
 
 
-def _officially(text: str) -> list[Read] | None:
-    """What the official parser reads: name, flags, values, whether in JSON, here-documents, lines; None: refused."""
-    try:
-        commands = [command for command in official.parse_string(text) if command.cmd]  # nameless: continuations only
-    except official.GoParseError:
-        return None
-    if any(command.cmd.upper() not in NAMES for command in commands):
-        return None
-    return [_official_read(command) for command in commands] or None
+@pytest.mark.parametrize("texts", [_cases("good.toml"), _cases("wrong.toml"), _CORPUS], ids=["good", "wrong", "corpus"])
+def test_the_corpus_is_read_alike(texts: dict[str, str]) -> None:
+    read = {name: (ours(text), officially(text)) for name, text in texts.items() if not differs(text)}
+    assert {name: both for name, both in read.items() if both[0] != both[1]} == {}
 
 
-def _official_read(command: Any) -> Read:
-    name = command.cmd.upper()
-    if name == "ONBUILD":  # the package leaves out the trigger's flags, here-documents and unknown names
-        return name, (), (), False, (), command.start_line, command.end_line
-    heredocs = tuple((heredoc.name, _untabbed(heredoc.content)) for heredoc in command.heredocs)
-    return name, command.flags, command.value, command.json, heredocs, command.start_line, command.end_line
+def test_the_corpus_is_large_and_mixed() -> None:
+    compared = {text for text in _CORPUS.values() if not differs(text)}
+    refused = [text for text in compared if officially(text) is None]
+    assert len(compared) >= 450
+    assert 30 <= len(refused) <= len(compared) // 4
 
 
-def _untabbed(content: str) -> str:
-    """The lines without leading tabs: the package keeps them even after <<-."""
-    return "\n".join(line.lstrip("\t") for line in content.split("\n"))
-
-
-def _ours(text: str) -> list[Read] | None:
-    """The same from the parser under test."""
-    try:
-        document = parse(text)
-        return [_read(node, document.escape) for node in document.nodes] or None
-    except (DockerfileError, ValueError):
-        return None
-
-
-def _read(node: Node, escape: str) -> Read:
-    if node.name == "ONBUILD":
-        trigger, _, rest = split_instruction(node.rest)
-        _values(trigger, rest, escape)
-        return node.name, (), (), False, (), node.line, node.end_line
-    values, is_json = _values(node.name, node.rest, escape)
-    heredocs = tuple((heredoc.name, _untabbed(heredoc.content)) for heredoc in node.heredocs)
-    return node.name, node.flags, values, is_json, heredocs, node.line, node.end_line
-
-
-def _values(name: str, rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
-    """The arguments in the shape that the official parser gives them, and whether they were JSON."""
-    kind = ""
-    if name == "HEALTHCHECK":
-        kind, rest = first_word(rest)
-    head = (kind,) if kind else ()
-    if name in _LISTS or name in {"RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK"}:
-        strings = json_strings(rest)
-        if strings is not None:
-            return (*head, *strings), True
-    if name in _LISTS or name in _BLANK_SEPARATED:
-        return tuple(split_blanks(rest)), False
-    if name in {"ENV", "LABEL"}:
-        return _pairs(name, rest, escape), False
-    if name == "ARG":
-        return tuple(split_quoted(rest, escape)[0]), False
-    return ((*head, rest) if rest else head), False
-
-
-def _pairs(name: str, rest: str, escape: str) -> tuple[str, ...]:
-    words, _ = split_quoted(rest, escape)
-    if words and "=" not in words[0]:
-        key, value = first_word(rest)
-        if not value:
-            raise ValueError(name)
-        return key, value
-    if any("=" not in word for word in words):
-        raise ValueError(name)
-    return tuple(part for word in words for part in word.split("=", 1))
-
-
-def _has_text_after_json(text: str) -> bool:
-    """Whether something follows a closing bracket: this version takes the array, Docker's since 2024 doesn't."""
-    return any(after.strip(SPACE) for line in text.split("\n") for after in line.split("]")[1:])
-
-
-@pytest.mark.parametrize("text", [*_texts("good.toml"), *_texts("wrong.toml")])
-def test_the_corpus_is_read_alike(text: str) -> None:
-    if not _has_text_after_json(text):
-        assert _ours(text) == _officially(text)
+@pytest.mark.parametrize("reason", DIFFERENCES)
+def test_a_difference_is_one(reason: str) -> None:
+    texts = [text for text in _CORPUS.values() if re.search(DIFFERENCES[reason], text)]
+    assert any(ours(text) != officially(text) for text in texts)
 
 
 _PIECES = st.sampled_from(
@@ -167,5 +99,55 @@ _HEADS = st.sampled_from(
 @given(_HEADS, st.lists(_LINES, max_size=4).map("".join))
 def test_random_text_is_read_alike(head: str, lines: str) -> None:
     text = head + lines
-    if not _has_text_after_json(text):
-        assert _ours(text) == _officially(text)
+    if not differs(text):
+        assert ours(text) == officially(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(dockerfiles())
+def test_a_random_dockerfile_is_read_alike(text: str) -> None:
+    if not differs(text):
+        assert ours(text) == officially(text)
+
+
+def _parsed(text: str) -> Dockerfile | None:
+    try:
+        return parse(text)
+    except DockerfileError:
+        return None
+
+
+def _without_places(dockerfile: Dockerfile) -> list[Node]:
+    return [replace(node, line=0, end_line=0, comments=()) for node in dockerfile.nodes]
+
+
+def _written(dockerfile: Dockerfile) -> str:
+    """The nodes as a text again, each on one line."""
+    head = f"# escape={dockerfile.escape}\n"
+    bodies = ["".join(f"{heredoc.content}{heredoc.name}\n" for heredoc in node.heredocs) for node in dockerfile.nodes]
+    return head + "".join(f"{node.text}\n{body}" for node, body in zip(dockerfile.nodes, bodies, strict=True))
+
+
+@settings(max_examples=200, deadline=None)
+@given(dockerfiles())
+def test_what_is_read_can_be_written_and_read_again(text: str) -> None:
+    dockerfile = _parsed(text)
+    if dockerfile is not None and not any(node.text.endswith(dockerfile.escape) for node in dockerfile.nodes):
+        assert _without_places(parse(_written(dockerfile))) == _without_places(dockerfile)
+
+
+@settings(max_examples=200, deadline=None)
+@given(dockerfiles())
+def test_every_line_belongs_to_one_thing(text: str) -> None:
+    """Lines outside the instructions are blank or comments, and a position leads to the character it is of."""
+    dockerfile = _parsed(text)
+    if dockerfile is None:
+        return
+    lines = dockerfile.source.split("\n")
+    within = [number for node in dockerfile.nodes for number in range(node.line, node.end_line + 1)]
+    assert within == sorted(set(within))
+    outside = [lines[number - 1].strip() for number in range(1, len(lines) + 1) if number not in set(within)]
+    assert all(not line or line.startswith("#") for line in outside)
+    for node in dockerfile.nodes:
+        places = [node.position(offset) for offset in range(len(node.text))]
+        assert "".join(lines[place.line - 1][place.column] for place in places) == node.text

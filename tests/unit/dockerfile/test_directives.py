@@ -31,10 +31,14 @@ def test_directives(lines: list[str], expected: dict[str, str], count: int) -> N
 @pytest.mark.parametrize(
     ("lines", "line", "message"),
     [
-        (["# escape=`", "# syntax=a", "# ESCAPE=`"], 3, "only one escape parser directive can be used"),
-        (["# syntax=a", "# syntax=a"], 2, "only one syntax parser directive can be used"),
-        (["# escape=x"], 1, "invalid escape token 'x' does not match ` or \\"),
-        (["# escape=``"], 1, "invalid escape token '``' does not match ` or \\"),
+        (
+            ["# escape=`", "# syntax=a", "# ESCAPE=`"],
+            3,
+            "only one escape parser directive can be used; remove this one",
+        ),
+        (["# syntax=a", "# syntax=a"], 2, "only one syntax parser directive can be used; remove this one"),
+        (["# escape=x"], 1, "invalid escape token 'x' does not match ` or \\; write # escape=`"),
+        (["# escape=``"], 1, "invalid escape token '``' does not match ` or \\; write # escape=`"),
     ],
 )
 def test_directives_that_cannot_be_used(lines: list[str], line: int, message: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dockmagic.dockerfile.expand import MAX_LENGTH, expand, expand_words, expansion
 from dockmagic.errors import DockerfileError
+from tests.unit.dockerfile import variables
 
 ENV = {
     "PWD": "/home",
@@ -191,6 +192,15 @@ ROWS = [
 @pytest.mark.parametrize(("word", "expected"), ROWS)
 def test_what_a_word_expands_to(word: str, expected: str) -> None:
     assert expand(word, ENV) == expected
+
+
+@pytest.mark.parametrize(("word", "expected"), variables.rows().items())
+def test_what_a_word_expands_to_in_buildkit(word: str, expected: str | None) -> None:
+    try:
+        found = expand(word, variables.ENV)
+    except DockerfileError:
+        found = None
+    assert found == expected
 
 
 PATTERN_ROWS = [

@@ -61,9 +61,9 @@ def test_an_empty_value_is_none() -> None:
         (["--form=a"], 5, "unknown flag: --form (did you mean --from?); COPY has --exclude, --from, --link"),
         (["--zzz"], 5, "unknown flag: --zzz; COPY has --exclude, --from, --link"),
         (["--exclude=a", "--from"], 17, "missing a value on flag: --from; write --from=VALUE"),
-        (["--from=a", "--from=b"], 5, "duplicate flag specified: --from"),
-        (["--link="], 5, "expecting boolean value for flag --link, not: ''"),
-        (["--link=1"], 5, "expecting boolean value for flag --link, not: '1'"),
+        (["--from=a", "--from=b"], 5, "duplicate flag specified: --from; leave one of them"),
+        (["--link="], 5, "expecting boolean value for flag --link, not: ''; write true or false"),
+        (["--link=1"], 5, "expecting boolean value for flag --link, not: '1'; write true or false"),
     ],
 )
 def test_flags_that_cannot_be(flags: list[str], column: int, message: str) -> None:

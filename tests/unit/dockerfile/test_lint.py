@@ -65,10 +65,148 @@ def test_warnings_as_an_error() -> None:
     assert refusal((), dockerfile) is None
 
 
-def test_every_rule_has_an_address_of_its_own() -> None:
-    addresses = {rule.url.rpartition("rule/")[2] for rule in RULES}
-    assert len(addresses) == len(RULES) == 22
-    assert {"from-as-casing/", "secrets-used-in-arg-or-env/", "invalid-default-arg-in-from/"} <= addresses
+ADDRESSES = {
+    "StageNameCasing": "stage-name-casing",
+    "FromAsCasing": "from-as-casing",
+    "NoEmptyContinuation": "no-empty-continuation",
+    "ConsistentInstructionCasing": "consistent-instruction-casing",
+    "DuplicateStageName": "duplicate-stage-name",
+    "ReservedStageName": "reserved-stage-name",
+    "JSONArgsRecommended": "json-args-recommended",
+    "MaintainerDeprecated": "maintainer-deprecated",
+    "UndefinedArgInFrom": "undefined-arg-in-from",
+    "WorkdirRelativePath": "workdir-relative-path",
+    "UndefinedVar": "undefined-var",
+    "MultipleInstructionsDisallowed": "multiple-instructions-disallowed",
+    "LegacyKeyValueFormat": "legacy-key-value-format",
+    "RedundantTargetPlatform": "redundant-target-platform",
+    "SecretsUsedInArgOrEnv": "secrets-used-in-arg-or-env",
+    "InvalidDefaultArgInFrom": "invalid-default-arg-in-from",
+    "FromPlatformFlagConstDisallowed": "from-platform-flag-const-disallowed",
+    "CopyIgnoredFile": "copy-ignored-file",
+    "InvalidDefinitionDescription": "invalid-definition-description",
+    "ExposeProtoCasing": "expose-proto-casing",
+    "ExposeInvalidFormat": "expose-invalid-format",
+}
+
+
+def test_rules_have_the_addresses_of_their_documentation() -> None:
+    documented = {name: f"https://docs.docker.com/go/dockerfile/rule/{page}/" for name, page in ADDRESSES.items()}
+    assert {rule.name: rule.url for rule in RULES} == {**documented, "InvalidBaseImagePlatform": ""}
+    assert [rule.name for rule in RULES if rule.experimental] == ["CopyIgnoredFile", "InvalidDefinitionDescription"]
+
+
+def test_a_rule_without_documentation_is_shown_without_address() -> None:
+    warning = found("FROM arm\n")[0]
+    assert warning.shown("FROM arm\n", "cell") == (
+        'WARNING: InvalidBaseImagePlatform\nBase image arm was pulled with platform "linux/arm64", '
+        'expected "linux/amd64" for current build\ncell:1\n  1 | FROM arm\n    |      ^^^'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "message"),
+    [
+        ("FROM busybox AS Base", "StageNameCasing", "Stage name 'Base' should be lowercase"),
+        ("FROM busybox as b", "FromAsCasing", "'as' and 'FROM' keywords' casing do not match"),
+        ("FROM busybox\nRUN a \\\n\n b", "NoEmptyContinuation", "Empty continuation line"),
+        (
+            "FROM busybox\nRun a",
+            "ConsistentInstructionCasing",
+            "Command 'Run' should match the case of the command majority (uppercase)",
+        ),
+        (
+            "FROM busybox AS a\nFROM busybox AS a",
+            "DuplicateStageName",
+            'Duplicate stage name "a", stage names should be unique',
+        ),
+        (
+            "FROM busybox AS scratch",
+            "ReservedStageName",
+            'Stage name should not use the same name as reserved stage "scratch"',
+        ),
+        (
+            "FROM busybox\nCMD a",
+            "JSONArgsRecommended",
+            "JSON arguments recommended for CMD to prevent unintended behavior related to OS signals",
+        ),
+        (
+            "FROM busybox\nMAINTAINER a",
+            "MaintainerDeprecated",
+            "Maintainer instruction is deprecated in favor of using label",
+        ),
+        ("FROM busy$box", "UndefinedArgInFrom", "FROM argument 'box' is not declared"),
+        (
+            "ARG boxes=box\nFROM busy$boxs",
+            "UndefinedArgInFrom",
+            "FROM argument 'boxs' is not declared (did you mean boxes?)",
+        ),
+        (
+            "FROM busybox\nWORKDIR a",
+            "WorkdirRelativePath",
+            'Relative workdir "a" can have unexpected results if the base image changes',
+        ),
+        ("FROM busybox\nUSER $you", "UndefinedVar", "Usage of undefined variable '$you'"),
+        (
+            "FROM busybox\nENV PATH=$PAHT:/x",
+            "UndefinedVar",
+            "Usage of undefined variable '$PAHT' (did you mean $PATH?)",
+        ),
+        (
+            'FROM busybox\nCMD ["a"]\nCMD ["b"]',
+            "MultipleInstructionsDisallowed",
+            "Multiple CMD instructions should not be used in the same stage because only the last one will be used",
+        ),
+        (
+            "FROM busybox\nENV a b",
+            "LegacyKeyValueFormat",
+            '"ENV key=value" should be used instead of legacy "ENV key value" format',
+        ),
+        (
+            "FROM --platform=$TARGETPLATFORM busybox",
+            "RedundantTargetPlatform",
+            "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+        ),
+        (
+            "FROM busybox\nARG MY_TOKEN",
+            "SecretsUsedInArgOrEnv",
+            'Do not use ARG or ENV instructions for sensitive data (ARG "MY_TOKEN")',
+        ),
+        (
+            "ARG V\nFROM busybox:$V",
+            "InvalidDefaultArgInFrom",
+            "Default value for ARG busybox:$V results in empty or invalid base image name",
+        ),
+        (
+            "FROM --platform=linux/amd64 busybox",
+            "FromPlatformFlagConstDisallowed",
+            'FROM --platform flag should not use constant value "linux/amd64"',
+        ),
+        (
+            "# check=experimental=all\nFROM busybox\nCOPY left.out /",
+            "CopyIgnoredFile",
+            'Attempting to Copy file "left.out" that is excluded by .dockerignore',
+        ),
+        (
+            "# check=experimental=all\n# what a is\nARG a\nFROM busybox",
+            "InvalidDefinitionDescription",
+            "Comment for ARG should follow the format: `# a <description>`",
+        ),
+        (
+            "FROM busybox\nEXPOSE 80/TCP",
+            "ExposeProtoCasing",
+            "Defined protocol '80/TCP' in EXPOSE instruction should be lowercase",
+        ),
+        (
+            "FROM busybox\nEXPOSE 127.0.0.1:80:80",
+            "ExposeInvalidFormat",
+            "EXPOSE instruction should not define an IP address or host-port mapping, found '127.0.0.1:80:80'",
+        ),
+    ],
+)
+def test_what_rules_say(text: str, rule: str, message: str) -> None:
+    told = [(warning.rule, warning.message) for warning in found(text, ignore="left.*")]
+    assert (rule, message) in told
 
 
 @pytest.mark.parametrize(

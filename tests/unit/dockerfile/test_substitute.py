@@ -59,6 +59,54 @@ def test_an_instruction_expanded(text: str, expected: df.Instruction) -> None:
     assert expand_instruction(instruction(text), ENV) == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("k=a", "a"),
+        ("k=", ""),
+        ('k=""', ""),
+        ("k=a=b", "a=b"),
+        ("k=a\\ b", "a b"),
+        ('k="a b"', "a b"),
+        ("k='a  b'", "a  b"),
+        ('k=a"b c"d', "ab cd"),
+        ("k='a'\"b\"c", "abc"),
+        ('k=\\"a\\"', '"a"'),
+        ('k="\\"a\\""', '"a"'),
+        ('k="it\'s"', "it's"),
+        ("k='a\"b'", 'a"b'),
+        ('k="a\\ b"', "a\\ b"),
+        ('k="a\\\\b"', "a\\b"),
+        ("k='a\\b'", "a\\b"),
+        ("k=$A$W", "1x y"),
+        ("k='$A'", "$A"),
+        ('k="$A"', "1"),
+        ('k="\\$A"', "$A"),
+        ("k=#a", "#a"),
+        ("k a", "a"),
+        ("k   a  b ", "a  b"),
+        ("k a=b", "a=b"),
+        ('k "a  b" c', "a  b c"),
+        ("k a\\ b", "a b"),
+        ("k '$A' $A", "$A 1"),
+    ],
+)
+@pytest.mark.parametrize("name", ["ENV", "LABEL"])
+def test_quotes_in_values(name: str, written: str, expected: str) -> None:
+    found = expand_instruction(instruction(f"{name} {written}"), ENV)
+    assert isinstance(found, df.Env | df.Label)
+    assert found.pairs == (("k", expected),)
+
+
+def test_one_instruction_sees_the_values_from_before_it() -> None:
+    env = dict[str, str]()
+    for line in ("ENV abc=hello", "ENV abc=bye def=$abc", "ENV ghi=$abc"):
+        found = expand_instruction(instruction(line), env)
+        assert isinstance(found, df.Env)
+        env.update(found.pairs)
+    assert env == {"abc": "bye", "def": "hello", "ghi": "bye"}
+
+
 def test_heredocs_are_expanded_unless_quoted() -> None:
     copy = instruction("COPY <<a <<'b' /\n'$A' \\$A \"$W\"\na\n$A\nb\n")
     assert expand_instruction(copy, ENV) == df.Copy(
