@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -26,8 +26,8 @@ from dockmagic.runtime.making import make_spec
 PROGRAMS: Final = ("crun", "runc", "bwrap", "podman", "skopeo")
 FILTER: Final = Path("/usr/share/containers/seccomp.json")
 _LEAN_MOUNTS: Final = {"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys"}
-_PODMAN: Final = ("--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
-_LIMITS: Final = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096")  # ours may not be raised everywhere
+PODMAN: Final = ("--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+ULIMITS: Final = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096")  # ours may not be raised everywhere
 
 Argv = list[str]
 Json = dict[str, Any]
@@ -59,11 +59,11 @@ def peers(rootfs: Path, directory: Path) -> list[Peer]:
 def podman(rootfs: Path, directory: Path) -> Peer:
     """Podman with a store of its own below the directory, in which the files are an image."""
     base = ["podman", "--root", f"{directory}/podman", "--runroot", f"{directory}/run", "--tmpdir", f"{directory}/tmp"]
-    base += [*_PODMAN, "--runtime", "crun"]
+    base += [*PODMAN, "--runtime", "crun"]
     archive = directory / "rootfs.tar"
     subprocess.run(["tar", "-C", rootfs, "-cf", archive, "."], check=True)
     subprocess.run([*base, "import", archive, "bench"], check=True, capture_output=True)
-    run = [*base, "run", "--rm", "--network", "none", *_LIMITS, "bench", "/bin/true"]
+    run = [*base, "run", "--rm", "--network", "none", *ULIMITS, "bench", "/bin/true"]
     return Peer("podman run --network none", lambda: run)
 
 
@@ -133,6 +133,6 @@ def _runtime(name: str, directory: Path, bundle: Path) -> Callable[[], Argv]:
     ]
 
 
-def missing() -> list[str]:
-    """Programs of the peers that aren't installed."""
-    return [name for name in PROGRAMS if shutil.which(name) is None]
+def missing(programs: Iterable[str] = PROGRAMS) -> list[str]:
+    """Those of the peers' programs that aren't installed."""
+    return [name for name in programs if shutil.which(name) is None]
