@@ -21,6 +21,7 @@ from typing import Final
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, NotFound, StoreError
 from dockmagic.image import compression, layer, upper
+from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
 from dockmagic.image.store import ImageStore
 from dockmagic.image.streams import Source
 from dockmagic.image.workspace import Workspaces, store_errors
@@ -53,11 +54,20 @@ class Layer:
 class Snapshots:
     """The directory `layers` of a state root; any number of processes may have one at the same time."""
 
-    def __init__(self, root: Path, database: Database, store: ImageStore, workspaces: Workspaces) -> None:
+    def __init__(
+        self,
+        root: Path,
+        database: Database,
+        store: ImageStore,
+        workspaces: Workspaces,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        """`limits` are for all layers that are unpacked."""
         self._directory = root / "layers"
         self._database = database
         self._store = store
         self._workspaces = workspaces
+        self._limits = limits
 
     def path(self, chain_id: Digest) -> Path:
         """Where the layer's directory is, or would be."""
@@ -140,8 +150,9 @@ class Snapshots:
         if not path.exists():
             raise NotFound("blob", descriptor.digest, "pull the image again")
         with path.open("rb") as blob, compression.open_layer(blob) as plain:
-            stream = _Hashed(plain, diff_id.algorithm)
-            layer.unpack(stream, directory, lower=lower)
+            size = os.fstat(blob.fileno()).st_size
+            stream = _Hashed(Guarded(plain, lambda: size, self._limits), diff_id.algorithm)
+            layer.unpack(stream, directory, lower=lower, limits=self._limits)
             while stream.read(_CHUNK):  # what comes after the archive's end counts too
                 pass
         if stream.digest != diff_id:
