@@ -195,10 +195,10 @@ def _named(entries: Sequence[Descriptor]) -> dict[Reference | Digest, list[Descr
 
 
 def _name(entry: Descriptor) -> Reference | None:
-    """The name in an entry's annotations. As in Docker, one that can't be a name is none."""
+    """The name in an entry's annotations. As in Docker, what can't be a name is none; podman puts an image's ID there."""
     text = entry.annotations.get(IMAGE_NAME) or entry.annotations.get(REF_NAME) or ""
     try:
-        return Reference.parse(text) if text else None
+        return None if not text or text.startswith("sha256:") else Reference.parse(text)
     except InvalidReference:
         return None
 

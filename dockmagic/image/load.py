@@ -64,7 +64,10 @@ def _unpack(found: Found, store: ImageStore, snapshots: Snapshots, on_event: OnE
         digest, size = descriptor.digest, descriptor.size
         on_event(PullProgress(digest, "extracting", size, size))
         store.adopt(file.path, descriptor)
-        parent = snapshots.unpack(parent, descriptor, diff_id).chain_id
+        layer = snapshots.unpack(parent, descriptor, diff_id)
+        if layer.descriptor.digest != digest:  # it was there before, from another blob
+            snapshots.verify(descriptor, diff_id)
+        parent = layer.chain_id
         on_event(PullProgress(digest, "loaded", size, size))
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
+from dockmagic.errors import InvalidOption
 from dockmagic.oci.descriptor import Descriptor, Platform
 
 _MACHINES: Final = {  # uname -m to GOARCH and variant
@@ -28,6 +29,18 @@ def host_platform() -> Platform:
     machine = os.uname().machine
     architecture, variant = _MACHINES.get(machine, (machine, ""))
     return Platform("linux", architecture, variant)
+
+
+def parse_platform(text: str) -> Platform:
+    """The platform that a user means by OS/ARCH or OS/ARCH/VARIANT; raises InvalidOption.
+
+    >>> parse_platform("linux/arm/v7")
+    Platform(os='linux', architecture='arm', variant='v7', os_version='')
+    """
+    parts = text.lower().split("/")
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        raise InvalidOption(f"invalid platform {text!r}: expected OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64")
+    return Platform(*parts)
 
 
 def describe(platform: Platform) -> str:
