@@ -195,7 +195,7 @@ def _named(entries: Sequence[Descriptor]) -> dict[Reference | Digest, list[Descr
 
 
 def _name(entry: Descriptor) -> Reference | None:
-    """The name in an entry's annotations. As in Docker, what can't be a name is none; podman puts an image's ID there."""
+    """The name in an entry's annotations. What can't be a name is none, nor is an ID (podman)."""
     text = entry.annotations.get(IMAGE_NAME) or entry.annotations.get(REF_NAME) or ""
     try:
         return None if not text or text.startswith("sha256:") else Reference.parse(text)
