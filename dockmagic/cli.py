@@ -35,6 +35,7 @@ class TerminalConsole:
     """A console on the process' own descriptors."""
 
     stdin: int | None = 0
+    stdout: int | None = 1
 
     def write(self, stream: str, data: bytes) -> None:
         """Write all of the bytes to descriptor 1 or 2. A reader that has gone raises BrokenPipeError."""

@@ -17,6 +17,7 @@ from dockmagic.containers import Containers
 from dockmagic.database import Database
 from dockmagic.errors import BuildError, ContainerError
 from dockmagic.events import OnEvent, ignore
+from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
@@ -60,18 +61,18 @@ def run_directory(root: Path) -> Path:
 class Engine:
     """Everything dockmagic does with one state root. Threads may share it, and several processes one root."""
 
-    def __init__(self, root: Path | None = None, *, mirror: str | None = None) -> None:
-        """`mirror` is the URL of a registry that is asked first for images of Docker Hub."""
+    def __init__(self, root: Path | None = None, *, mirror: str | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
+        """`mirror` is the URL of a registry that is asked first for images of Docker Hub; `limits`: when unpacking."""
         self.root = (root or default_root()).resolve()
         self.run_dir = run_directory(self.root)
         self.workspaces = Workspaces(self.root)
         self.database = Database(self.root / "state.db")
         self.store = ImageStore(self.root, self.database)
-        self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces)
+        self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces, limits)
         self.client = Client(self.root, self.run_dir)
         self._hashes: FileHashes | None = None
         rows = ContainerRows(self.root, self.database, self.client)
-        self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use)
+        self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use, limits)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
         self.repair()
 

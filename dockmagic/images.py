@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.errors import InvalidOption, RegistryError
 from dockmagic.events import BootstrapOutput, OnEvent, ignore
 from dockmagic.image import inspect
-from dockmagic.image.platform import host_platform, platform_of, suits
+from dockmagic.image.limits import DEFAULT_LIMITS, Limits
+from dockmagic.image.platform import host_platform, platform_of, platform_option, suits
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import ImageTree, image_tree
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from dockmagic.image.load import Loaded
 
 BASES: Final = ("busybox", "debian")
 """Images that `bootstrap` can make without a registry."""
@@ -27,11 +32,19 @@ InUse = Callable[[], Collection[str]]
 class Images:
     """The images of an engine."""
 
-    def __init__(self, store: ImageStore, snapshots: Snapshots, mirror: str, in_use: InUse) -> None:
+    def __init__(
+        self,
+        store: ImageStore,
+        snapshots: Snapshots,
+        mirror: str,
+        in_use: InUse,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         """`mirror` is the URL of a registry that is asked first for images of Docker Hub, "" for none.
 
-        `in_use` gives the IDs of the images that running containers use.
+        `in_use` gives the IDs of the images that running containers use; `limits` are for archives that are loaded.
         """
+        self._limits = limits
         self._store = store
         self._snapshots = snapshots
         self._mirror = mirror
@@ -102,6 +115,36 @@ class Images:
     def rm(self, name: str, force: bool = False) -> list[str]:
         """Untag or delete an image; what was done, a line each. Raises NotFound, Conflict."""
         return self._store.remove(name, force, [Digest(image_id) for image_id in self._in_use()])
+
+    def save(self, names: Sequence[str], out: Sink, *, platform: str = "") -> None:
+        """Write these images as the archive that `docker save` writes; raises NotFound, InvalidOption, StoreError."""
+        from dockmagic.image.archive_write import save_docker
+        from dockmagic.image.selection import select
+
+        wanted = platform_option(platform) if platform else None
+        with self.kept():
+            save_docker(select(self._store, names, wanted), self._store, out)
+
+    def load(self, source: Source | Path, *, platform: str = "", on_event: OnEvent = ignore) -> list[Loaded]:
+        """Take the images of an archive, or of an OCI layout's directory, into the store: all of them, or none.
+
+        Raises InvalidManifest, DigestMismatch, InvalidLayer, StoreError.
+        """
+        from dockmagic.image.load import load
+
+        wanted = platform_option(platform) if platform else None
+        try:
+            return load(
+                source,
+                store=self._store,
+                snapshots=self._snapshots,
+                platform=wanted,
+                limits=self._limits,
+                on_event=on_event,
+            )
+        except BaseException:
+            self._store.collect()
+            raise
 
     def tree(self, name: str) -> ImageTree:
         """The image's layers, and what each did to the files."""

@@ -11,8 +11,7 @@ from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
 from dockmagic.builder.settings import HOST_NETWORK, RunSettings
 from dockmagic.builder.times import source_date_epoch
-from dockmagic.errors import InvalidOption
-from dockmagic.image.platform import parse_platform
+from dockmagic.image.platform import platform_option
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 
@@ -69,28 +68,17 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
 
 def _build_args(flags: BuildFlags, host: Platform) -> BuildArgs:
     """What decides over a build's plan."""
-    settings = flags.get("run", RunSettings())
+    settings, platform = flags.get("run", RunSettings()), flags.get("platform", "")
     if flags.get("network") == "host":
         settings = replace(settings, allow=settings.allow | {HOST_NETWORK})
     return BuildArgs(
         given=flags.get("build_args", {}),
-        platform=_platform(flags.get("platform", ""), host),
+        platform=platform_option(platform, host) if platform else host,
         target=flags.get("target") or "",
         contexts=_named(flags.get("build_contexts", {})),
         build_platform=host,
         run=settings,
     )
-
-
-def _platform(text: str, host: Platform) -> Platform:
-    """The platform that an image is to be for."""
-    if "," in text:
-        reason = "an image is for one platform; build one after the other, with tags of their own"
-        raise InvalidOption(f"--platform {text}: several platforms at once aren't available yet: {reason}")
-    try:
-        return parse_platform(text, host) if text else host
-    except ValueError as error:
-        raise InvalidOption(f"--platform {text}: {error}") from None
 
 
 def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str]:

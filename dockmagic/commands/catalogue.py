@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from dockmagic.commands import build, container, image, run, stats, system
+from dockmagic.commands import archive, build, container, image, run, stats, system
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
 
@@ -15,12 +15,14 @@ COMMANDS: tuple[Command, ...] = (
     *stats.COMMANDS,
     *build.COMMANDS,
     *image.COMMANDS,
+    *archive.COMMANDS,
     *system.COMMANDS,
 )
 
 _ENVIRONMENT = """environment:
   DOCKMAGIC_ROOT    directory of images and containers
-  DOCKMAGIC_MIRROR  URL of a registry that is asked first for images of Docker Hub"""
+  DOCKMAGIC_MIRROR  URL of a registry that is asked first for images of Docker Hub
+  DOCKMAGIC_UNPACK_LIMITS  what archives may hold at most: entries=N,bytes=N,ratio=N"""
 
 
 def by_name() -> dict[str, Command]:

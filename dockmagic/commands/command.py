@@ -28,6 +28,7 @@ class Console(Protocol):
     """Where a command shows what happens while it works. Its result is returned, and shown by the door."""
 
     stdin: int | None  # descriptor to read from, None where there is no input
+    stdout: int | None  # descriptor that takes any bytes, None where all output is shown as text
 
     def write(self, stream: str, data: bytes) -> None:
         """Show bytes that came from a container; `stream` is "stdout" or "stderr"."""

@@ -30,17 +30,18 @@ _LEVEL: Final = 1  # as small as zlib's 1, several times as fast
 _GZIP_CONTAINER: Final = 31  # a window of 32 KiB, and a header that holds no time and no name
 
 
-def open_layer(source: Source) -> BinaryIO:
+def open_layer(source: Source, what: str = "layer") -> BinaryIO:
     """Plain bytes of a blob that is gzip, zstd, bzip2, xz or not compressed at all.
 
     Reading raises InvalidLayer where the stream is damaged or ends early; several members or frames are read as one.
-    Only who reads until the end knows that the stream is whole. Closing the result leaves `source` open.
+    Only who reads until the end knows that the stream is whole. Closing the result leaves `source` open. `what` is what
+    messages call the blob.
     """
     head = _read_up_to(source, _LONGEST_MAGIC)
     whole = io.BufferedReader(_Rejoined(head, source), _CHUNK)
     for form in _FORMATS:
         if head.startswith(form.magic):
-            return io.BufferedReader(_Decompressed(form, whole), _CHUNK)
+            return io.BufferedReader(_Decompressed(form, whole, what), _CHUNK)
     return whole
 
 
@@ -90,8 +91,9 @@ class _Format(NamedTuple):
 class _Decompressed(io.RawIOBase):
     """Plain bytes of a compressed stream; damage is an InvalidLayer."""
 
-    def __init__(self, form: _Format, source: BinaryIO) -> None:
+    def __init__(self, form: _Format, source: BinaryIO, what: str) -> None:
         self._form = form
+        self._name = what
         self._plain = form.opener(source)
 
     def readable(self) -> bool:
@@ -105,7 +107,9 @@ class _Decompressed(io.RawIOBase):
         except self._form.damage as error:
             early = isinstance(error, EOFError)
             what = "ends too early" if early else f"is damaged ({error})"
-            raise InvalidLayer(f"the layer's {self._form.name} stream {what}; fetch the layer again") from error
+            raise InvalidLayer(
+                f"the {self._name}'s {self._form.name} stream {what}; fetch the {self._name} again"
+            ) from error
         buffer[: len(data)] = data
         return len(data)
 

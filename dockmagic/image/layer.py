@@ -10,13 +10,13 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from tarfile import CHRTYPE
 from typing import Final
 
 from dockmagic.errors import DockmagicError, InvalidLayer, StoreError
 from dockmagic.image import attributes, overlay
+from dockmagic.image.limits import DEFAULT_LIMITS, Limits, refuse
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tar_header import Entry
 from dockmagic.image.tar_reader import TarReader
@@ -33,14 +33,6 @@ _RESERVED: Final = b".wh..wh."  # what else begins so belongs to aufs
 _ARCHIVE_ERRORS: Final = frozenset(
     (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EMLINK)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an archive may ask for at most; the defaults stop bombs, no image of use comes near them."""
-
-    max_entries: int = 10_000_000
-    max_bytes: int = 1 << 40  # of all files together, holes included
 
 
 def pack(tree: Path, out: Sink) -> None:
@@ -88,7 +80,7 @@ def _check_complete(entry: Entry) -> None:
         )
 
 
-def unpack(source: Source, directory: Path, *, lower: Sequence[Path] = (), limits: Limits = Limits()) -> None:
+def unpack(source: Source, directory: Path, *, lower: Sequence[Path] = (), limits: Limits = DEFAULT_LIMITS) -> None:
     """Make the tree of a layer in an empty directory from its plain tar stream, which is read to its end.
 
     Names are below the directory even if they begin with a slash, as in Docker; a name that leads out of it is an
@@ -109,8 +101,10 @@ def _place_all(tree: TreeWriter, reader: TarReader, limits: Limits) -> None:
     size_bytes = 0
     for count, entry in enumerate(reader, 1):
         size_bytes += entry.size
-        if count > limits.max_entries or size_bytes > limits.max_bytes:
-            raise InvalidLayer(f"the layer holds more than {limits.max_entries} files or {limits.max_bytes} bytes")
+        if count > limits.max_entries:
+            refuse("layer", "entries", limits.max_entries)
+        if size_bytes > limits.max_bytes:
+            refuse("layer", "bytes", limits.max_bytes)
         try:
             _place(tree, entry, reader)
         except (OSError, ValueError) as error:

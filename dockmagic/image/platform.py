@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
+from dockmagic.errors import InvalidOption
 from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.image import ImageConfig
 
@@ -40,6 +41,17 @@ def host_platform() -> Platform:
     machine = os.uname().machine
     architecture, variant = _MACHINES.get(machine, (machine, ""))
     return Platform("linux", architecture, variant)
+
+
+def platform_option(text: str, host: Platform | None = None) -> Platform:
+    """What a user means by `--platform`; raises InvalidOption for several platforms, and for what is none."""
+    if "," in text:
+        reason = "an image is for one platform; take one after the other, with tags of their own"
+        raise InvalidOption(f"--platform {text}: several platforms at once aren't available yet: {reason}")
+    try:
+        return parse_platform(text, host or host_platform())
+    except ValueError as error:
+        raise InvalidOption(f"--platform {text}: {error}") from None
 
 
 def describe(platform: Platform) -> str:

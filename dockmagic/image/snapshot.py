@@ -13,7 +13,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from typing import Final
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, NotFound, StoreError
 from dockmagic.image import compression, layer, upper
+from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
 from dockmagic.image.store import ImageStore
 from dockmagic.image.streams import Source
 from dockmagic.image.workspace import Workspaces, store_errors
@@ -53,11 +55,20 @@ class Layer:
 class Snapshots:
     """The directory `layers` of a state root; any number of processes may have one at the same time."""
 
-    def __init__(self, root: Path, database: Database, store: ImageStore, workspaces: Workspaces) -> None:
+    def __init__(
+        self,
+        root: Path,
+        database: Database,
+        store: ImageStore,
+        workspaces: Workspaces,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        """`limits` are for all layers that are unpacked."""
         self._directory = root / "layers"
         self._database = database
         self._store = store
         self._workspaces = workspaces
+        self._limits = limits
 
     def path(self, chain_id: Digest) -> Path:
         """Where the layer's directory is, or would be."""
@@ -123,6 +134,11 @@ class Snapshots:
                 size_bytes = upper.size(directory)
             return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
 
+    def verify(self, descriptor: Descriptor, diff_id: Digest) -> None:
+        """Raise DigestMismatch unless the blob unpacks to an archive of this diff ID, or InvalidLayer."""
+        with self._plain(descriptor, diff_id) as stream:
+            stream.drain()
+
     def _stack(self, chain_id: Digest | None) -> list[Path]:
         """Directories of this layer and those below it, topmost first; raises NotFound without one of them."""
         paths: list[Path] = []
@@ -136,14 +152,20 @@ class Snapshots:
 
     def _extract(self, descriptor: Descriptor, diff_id: Digest, directory: Path, lower: Sequence[Path]) -> None:
         """Unpack the blob and check the whole of its tar stream against the diff ID."""
+        with self._plain(descriptor, diff_id) as stream:
+            layer.unpack(stream, directory, lower=lower, limits=self._limits)
+            stream.drain()  # what comes after the archive's end counts too
+
+    @contextmanager
+    def _plain(self, descriptor: Descriptor, diff_id: Digest) -> Iterator[_Hashed]:
+        """Plain bytes of a blob, all of them to be read; DigestMismatch at the end unless they have this diff ID."""
         path = self._store.blob_path(descriptor.digest)
         if not path.exists():
             raise NotFound("blob", descriptor.digest, "pull the image again")
         with path.open("rb") as blob, compression.open_layer(blob) as plain:
-            stream = _Hashed(plain, diff_id.algorithm)
-            layer.unpack(stream, directory, lower=lower)
-            while stream.read(_CHUNK):  # what comes after the archive's end counts too
-                pass
+            size = os.fstat(blob.fileno()).st_size
+            stream = _Hashed(Guarded(plain, lambda: size, self._limits), diff_id.algorithm)
+            yield stream
         if stream.digest != diff_id:
             raise DigestMismatch(f"layer {descriptor.digest}", expected=diff_id, actual=stream.digest)
 
@@ -185,6 +207,11 @@ class _Hashed:
         data = self._source.read(size)
         self._hash.update(data)
         return data
+
+    def drain(self) -> None:
+        """Read what is left."""
+        while self.read(_CHUNK):
+            pass
 
 
 def _pack(directory: Path, blob: Path) -> tuple[Descriptor, Digest]:

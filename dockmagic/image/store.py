@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,13 +92,19 @@ class ImageStore(BlobStore):
             manifest = _manifest(descriptor, layers, raw_manifest)
             self._check_layers(config, manifest)
             manifest_digest = self.put_blob(raw_manifest or dump_manifest(manifest), manifest.media_type).digest
-            self._bring_to_disk(config.diff_ids)
+            self.bring_to_disk(config.diff_ids)
             with self._database.transaction():
                 if raw_manifest is not None or not self._is_known(descriptor.digest):
                     self._name_content(descriptor.digest, manifest_digest, config, manifest)
                 for reference in references:
                     self._name(reference, descriptor.digest)
                 return self.get(descriptor.digest)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is added and named inside the block is there as a whole at its end, or not at all after an error."""
+        with self._database.transaction():
+            yield
 
     def get(self, name: str) -> Image:
         """Image of this name: a reference, an ID, or the start of an ID, in this order.
@@ -225,8 +232,8 @@ class ImageStore(BlobStore):
             if not self.has_blob(layer.digest):
                 raise NotFound("blob", layer.digest, "a layer has to be stored before its image")
 
-    def _bring_to_disk(self, diff_ids: Sequence[Digest]) -> None:
-        """Write out the layers that only the page cache has yet, and the names of new blobs."""
+    def bring_to_disk(self, diff_ids: Sequence[Digest]) -> None:
+        """Write out the layers that only the page cache has yet, and the names of new blobs. Raises StoreError."""
         chains = json.dumps(chain_ids(diff_ids))
         with store_errors("write an image to the disk"):
             if self._database.query(_UNWRITTEN, (chains, boot_id())):

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from dockmagic.errors import StoreError
+
+_HINTS: Final = {
+    errno.EPERM: "; it takes root to make devices and to give files to others",
+    errno.ENOSPC: "; free some space, or choose another place",
+    errno.EACCES: "; choose another place",
+    errno.EROFS: "; choose another place",
+}
 
 
 class Source(Protocol):
@@ -17,3 +29,15 @@ class Sink(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Take all of `data` and return its length."""
+
+
+@contextmanager
+def output_errors(action: str) -> Iterator[None]:
+    """Turn an OSError into a StoreError: "cannot `action`: why"; a reader that went away stays a BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0, "")
+        raise StoreError(f"cannot {action}: {error.strerror or error}{hint}") from error

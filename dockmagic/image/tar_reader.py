@@ -42,8 +42,10 @@ _XATTR: Final = b"SCHILY.xattr."
 class TarReader:
     """Iterate to get the entries; `copy` the content of the present one, or pass it over by going on."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, what: str = "layer archive") -> None:
+        """`what` is what messages call the archive."""
         self._source = source
+        self._what = what
         self._buffer = b""
         self._at = 0
         self._before = 0  # bytes of the archive before the buffer
@@ -181,7 +183,7 @@ class TarReader:
         """The error that says where in the archive something is wrong."""
         name = os.fsdecode(self._entry.name[:_SHOWN_BYTES])
         where = f"at byte {self._before + self._at}" + (f", entry {name!r}" if name else "")
-        return InvalidLayer(f"the layer archive is damaged {where}: {why}")
+        return InvalidLayer(f"the {self._what} is damaged {where}: {why}")
 
 
 def _merged(data: bytes) -> dict[bytes, bytes]:

@@ -35,6 +35,12 @@ class TarWriter:
         if entry.stored % BLOCK:
             self._write(padding(entry.stored))
 
+    def add_bytes(self, entry: Entry, content: bytes) -> None:
+        """Write an entry of a regular file with this content."""
+        entry.size = entry.stored = len(content)
+        self._write(encode(entry))
+        self._write(content + padding(len(content)))
+
     def finish(self) -> None:
         """Write the end marker."""
         self._write(bytes(2 * BLOCK))

@@ -53,7 +53,7 @@ def read_tree(root: Path) -> Generator[tuple[Entry, int], None, None]:
                 prefix = path + b"/" if path else b""
                 files, directories = _names(fd)
                 for name in files:
-                    yield from _file(fd, name, prefix + name, links)
+                    yield from read_file(fd, name, prefix + name, links)
                 waiting.extend(prefix + name for name in reversed(directories))
             finally:
                 os.close(fd)
@@ -61,8 +61,11 @@ def read_tree(root: Path) -> Generator[tuple[Entry, int], None, None]:
         os.close(root_fd)
 
 
-def _file(directory_fd: int, name: bytes, path: bytes, links: Links) -> Iterator[tuple[Entry, int]]:
-    """The entry of one file; nothing for a socket."""
+def read_file(directory_fd: int, name: bytes, path: bytes, links: Links) -> Iterator[tuple[Entry, int]]:
+    """The entry of one file in an open directory, as in `read_tree`; nothing for a socket.
+
+    `path` is the entry's name; `links` remembers the files with several names.
+    """
     status = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
     if stat.S_ISSOCK(status.st_mode):
         return

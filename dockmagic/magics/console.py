@@ -58,6 +58,7 @@ class ShellConsole:
 
     def __init__(self, *, in_notebook: bool, stdin: int | None = None) -> None:
         self.stdin = stdin
+        self.stdout: int | None = None
         self._in_notebook = in_notebook
         self._streams = CappedStreams(sys.stdout, sys.stderr)
 

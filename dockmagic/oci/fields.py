@@ -26,13 +26,13 @@ class Fields:
     @classmethod
     def parse(cls, data: bytes, what: str) -> Fields:
         """The object that this JSON text holds; `what` names the document in messages."""
-        try:
-            document = json.loads(data.decode(), parse_constant=_refuse_constant)
-            if b"\\ud" in data.lower():  # half of a surrogate pair is JSON, but no text
-                json.dumps(document, ensure_ascii=False).encode()
-            return cls(document, what)
-        except (ValueError, RecursionError) as error:
-            raise InvalidManifest(f"{what}: not a JSON document: {error}") from error
+        return cls(_document(data, what), what)
+
+    @classmethod
+    def parse_list(cls, data: bytes, what: str) -> list[Fields]:
+        """The objects of the list that this JSON text holds."""
+        items = _checked(_document(data, what), list, what)
+        return [cls(item, f"{what}[{index}]") for index, item in enumerate(items)]
 
     def __contains__(self, key: str) -> bool:
         return self._data.get(key) is not None
@@ -108,6 +108,17 @@ class Fields:
         """A field's value of this type, the default where absent."""
         value = self._data.get(key)
         return default if value is None else _checked(value, expected, f"{self.where}.{key}")
+
+
+def _document(data: bytes, what: str) -> Any:
+    """The value that this JSON text holds."""
+    try:
+        document = json.loads(data.decode(), parse_constant=_refuse_constant)
+        if b"\\ud" in data.lower():  # half of a surrogate pair is JSON, but no text
+            json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidManifest(f"{what}: not a JSON document: {error}") from error
+    return document
 
 
 def _checked(value: Any, expected: type[T], where: str) -> T:

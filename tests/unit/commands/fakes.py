@@ -270,8 +270,9 @@ class FakeEngine:
 class FakeConsole:
     """Keeps what it is given."""
 
-    def __init__(self, stdin: int | None = None) -> None:
+    def __init__(self, stdin: int | None = None, stdout: int | None = None) -> None:
         self.stdin = stdin
+        self.stdout = stdout
         self.streams = {"stdout": b"", "stderr": b""}
         self.events: list[Event] = []
         self.shown: list[object] = []

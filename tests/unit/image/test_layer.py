@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dockmagic.errors import InvalidLayer, StoreError
 from dockmagic.image import layer, overlay
-from dockmagic.image.layer import Limits
+from dockmagic.image.limits import Limits
 from tests.unit.image.archives import END, archive, member, patched, pax_header, record
 
 _OWNER = (os.geteuid(), os.getegid())
