@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.plan import NamedDirectory
     from dockmagic.builder.seam import OnOutput, RunStep
     from dockmagic.dockerfile.lint import LintWarning
+    from dockmagic.upkeep import Upkeep
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
 
@@ -60,8 +62,13 @@ def run_directory(root: Path) -> Path:
 class Engine:
     """Everything dockmagic does with one state root. Threads may share it, and several processes one root."""
 
-    def __init__(self, root: Path | None = None, *, mirror: str | None = None) -> None:
-        """`mirror` is the URL of a registry that is asked first for images of Docker Hub."""
+    def __init__(
+        self, root: Path | None = None, *, mirror: str | None = None, build_cache_limit: int | None = None
+    ) -> None:
+        """`mirror` is the URL of a registry that is asked first for images of Docker Hub.
+
+        `build_cache_limit` is in bytes; builder.upkeep has the default.
+        """
         self.root = (root or default_root()).resolve()
         self.run_dir = run_directory(self.root)
         self.workspaces = Workspaces(self.root)
@@ -70,6 +77,7 @@ class Engine:
         self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces)
         self.client = Client(self.root, self.run_dir)
         self._hashes: FileHashes | None = None
+        self._build_cache_limit = build_cache_limit
         rows = ContainerRows(self.root, self.database, self.client)
         self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
@@ -117,10 +125,12 @@ class Engine:
         names = tuple(Reference.parse(tag) for tag in tags)
         name, shown = build_name(dockerfile_path, context, names[0].familiar_name if names else ""), secrets or {}
         options = BuildOptions(args, names, labels or {}, no_cache, network, pull, explain, name, shown)
-        parts = self._build_parts(on_event)
-        return build_dockerfile(
+        parts, began_ns = self._build_parts(on_event), time.time_ns()
+        image = build_dockerfile(
             dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
         )
+        self.upkeep.limit_cache(self._build_cache_limit, since_ns=began_ns)
+        return image
 
     def check(
         self,
@@ -138,6 +148,13 @@ class Engine:
 
         args = BuildArgs(build_args or {}, host_platform(), target or "")
         return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What takes space, and the ways to get some of it back."""
+        from dockmagic.upkeep import Upkeep
+
+        return Upkeep(self.root, self.database, self.store, self.containers.rows, self.client)
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""
