@@ -11,7 +11,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -125,12 +126,11 @@ class Engine:
         names = tuple(Reference.parse(tag) for tag in tags)
         name, shown = build_name(dockerfile_path, context, names[0].familiar_name if names else ""), secrets or {}
         options = BuildOptions(args, names, labels or {}, no_cache, network, pull, explain, name, shown)
-        parts, began_ns = self._build_parts(on_event), time.time_ns()
-        image = build_dockerfile(
-            dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
-        )
-        self.upkeep.limit_cache(self._build_cache_limit, since_ns=began_ns)
-        return image
+        parts = self._build_parts(on_event)
+        with self._limited_cache():
+            return build_dockerfile(
+                dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
+            )
 
     def check(
         self,
@@ -208,6 +208,13 @@ class Engine:
             Caches(self.root, self.workspaces),
             self._hashes,
         )
+
+    @contextmanager
+    def _limited_cache(self) -> Iterator[None]:
+        """Bring the build cache below its limit when the block has ended well, but keep what the block used."""
+        began_ns = time.time_ns()
+        yield
+        self.upkeep.limit_cache(self._build_cache_limit, since_ns=began_ns)
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> int:
         """Run the command of a RUN instruction (builder.seam)."""
