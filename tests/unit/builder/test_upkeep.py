@@ -14,8 +14,10 @@ from tests.unit.builder.lab import Lab
 TWO_STAGES = "FROM base AS one\nRUN make\nFROM base\nRUN other\n"
 
 
-def record(name: str, used: int, *, size: int = 10, parent: str = "", depth: int = 0, **said: bool) -> CacheRecord:
-    return CacheRecord(name, LAYER, "", size, 0, used, parent=parent, depth=depth, **said)
+def record(
+    name: str, used: int, *, parent: str = "", depth: int = 0, shared: bool = False, in_use: bool = False
+) -> CacheRecord:
+    return CacheRecord(name, LAYER, "", 10, 0, used, shared, in_use, parent, depth)
 
 
 def names(chosen: list[CacheRecord]) -> list[str]:
