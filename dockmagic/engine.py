@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.parts import Parts
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
     from dockmagic.dockerfile.lint import LintWarning
+    from dockmagic.upkeep import Upkeep
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
 
@@ -61,8 +64,18 @@ def run_directory(root: Path) -> Path:
 class Engine:
     """Everything dockmagic does with one state root. Threads may share it, and several processes one root."""
 
-    def __init__(self, root: Path | None = None, *, mirror: str | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
-        """`mirror` is the URL of a registry that is asked first for images of Docker Hub; `limits`: when unpacking."""
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        mirror: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        build_cache_limit: int | None = None,
+    ) -> None:
+        """`mirror` is the URL of a registry that is asked first for images of Docker Hub; `limits`: when unpacking.
+
+        `build_cache_limit` is in bytes; builder.upkeep has the default.
+        """
         self.root = (root or default_root()).resolve()
         self.run_dir = run_directory(self.root)
         self.workspaces = Workspaces(self.root)
@@ -71,6 +84,7 @@ class Engine:
         self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces, limits)
         self.client = Client(self.root, self.run_dir)
         self._hashes: FileHashes | None = None
+        self._build_cache_limit = build_cache_limit
         rows = ContainerRows(self.root, self.database, self.client)
         self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use, limits)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
@@ -106,9 +120,10 @@ class Engine:
         name = build_name(dockerfile_path, context, Reference.parse(tag).familiar_name if tag else "")
         options = build_options(flags, host_platform(), name)
         parts = self._build_parts(on_event, newest=options.pull)
-        return build_dockerfile(
-            dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
-        )
+        with self._limited_cache():
+            return build_dockerfile(
+                dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
+            )
 
     def check(
         self,
@@ -125,6 +140,13 @@ class Engine:
 
         args = build_options(flags, host_platform()).args
         return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What takes space, and the ways to get some of it back."""
+        from dockmagic.upkeep import Upkeep
+
+        return Upkeep(self.root, self.database, self.store, self.containers.rows, self.client)
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""
@@ -182,6 +204,13 @@ class Engine:
             caches=Caches(self.root, self.workspaces),
             hashes=self._hashes,
         )
+
+    @contextmanager
+    def _limited_cache(self) -> Iterator[None]:
+        """Bring the build cache below its limit when the block has ended well, but keep what the block used."""
+        began_ns = time.time_ns()
+        yield
+        self.upkeep.limit_cache(self._build_cache_limit, since_ns=began_ns)
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> RunEnd:
         """Run the command of a RUN instruction (builder.seam)."""

@@ -62,11 +62,16 @@ class BuildCache:
         """The layer last recorded under this key, whatever it lies on."""
         rows = self._database.query("SELECT chain_id, used_ns FROM build_cache WHERE key = ?", (key,))
         layer = self._snapshots.get(Digest(rows[0]["chain_id"])) if rows else None
+        if layer is not None:
+            self._note_use(key, rows[0]["used_ns"])
+        return layer
+
+    def _note_use(self, key: str, noted_ns: int) -> None:
+        """Note that the row is of use now, unless that was noted a short time ago."""
         now_ns = time.time_ns()
-        if layer is not None and now_ns - rows[0]["used_ns"] > _NOTED_EVERY_NS:
+        if now_ns - noted_ns > _NOTED_EVERY_NS:
             with self._database.transaction() as transaction:
                 transaction.execute("UPDATE build_cache SET used_ns = ? WHERE key = ?", (now_ns, key))
-        return layer
 
     def record(self, key: str, layer: Layer, description: str) -> None:
         """Let later builds find the layer by this key; the newest one counts."""
@@ -87,8 +92,12 @@ class BuildCache:
 
     def find_image(self, image: ImageConfig) -> ImageConfig | None:
         """The config recorded before that differs from this one at most in its times; None where there is none."""
-        rows = self._database.query("SELECT config FROM build_cache WHERE key = ?", (_image_key(image),))
-        return parse_image_config(rows[0]["config"].encode()) if rows else None
+        key = _image_key(image)
+        rows = self._database.query("SELECT config, used_ns FROM build_cache WHERE key = ?", (key,))
+        if not rows:
+            return None
+        self._note_use(key, rows[0]["used_ns"])
+        return parse_image_config(rows[0]["config"].encode())
 
     def record_image(self, image: ImageConfig) -> None:
         """Let later builds with the same result, times apart, be this image."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from dockmagic.commands import archive, build, container, image, run, stats, system
+from dockmagic.commands import archive, build, container, image, prune, run, stats, system, usage
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
 
@@ -17,12 +17,16 @@ COMMANDS: tuple[Command, ...] = (
     *image.COMMANDS,
     *archive.COMMANDS,
     *system.COMMANDS,
+    *usage.COMMANDS,
+    *prune.COMMANDS,
 )
 
 _ENVIRONMENT = """environment:
-  DOCKMAGIC_ROOT    directory of images and containers
-  DOCKMAGIC_MIRROR  URL of a registry that is asked first for images of Docker Hub
-  DOCKMAGIC_UNPACK_LIMITS  what archives may hold at most: entries=N,bytes=N,ratio=N"""
+  DOCKMAGIC_ROOT               directory of images and containers
+  DOCKMAGIC_MIRROR             URL of a registry that is asked first for images of Docker Hub
+  DOCKMAGIC_BUILD_CACHE_LIMIT  most that the build cache keeps, such as 5GB; or unlimited
+                               (a tenth of the disk, at most 10 GB)
+  DOCKMAGIC_UNPACK_LIMITS      what archives may hold at most: entries=N,bytes=N,ratio=N"""
 
 
 def by_name() -> dict[str, Command]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dockmagic.commands.values import size_bytes
+from dockmagic.errors import InvalidOption
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
@@ -13,11 +17,26 @@ if TYPE_CHECKING:
 def open_engine(environ: Mapping[str, str]) -> Engine:
     """An engine on `$DOCKMAGIC_ROOT` (its default root where that isn't set), pulling from `$DOCKMAGIC_MIRROR`.
 
-    Raises InvalidOption for limits in `$DOCKMAGIC_UNPACK_LIMITS` that can't be read.
+    `$DOCKMAGIC_BUILD_CACHE_LIMIT` is the most that its build cache keeps, `$DOCKMAGIC_UNPACK_LIMITS` what an archive
+    may hold. Raises InvalidOption where they can't be read.
     """
     from dockmagic.engine import Engine
     from dockmagic.image.limits import VARIABLE, parse_limits
 
     root = environ.get("DOCKMAGIC_ROOT")
-    limits = parse_limits(environ.get(VARIABLE, ""))
-    return Engine(Path(root) if root else None, mirror=environ.get("DOCKMAGIC_MIRROR") or None, limits=limits)
+    return Engine(
+        Path(root) if root else None,
+        mirror=environ.get("DOCKMAGIC_MIRROR") or None,
+        limits=parse_limits(environ.get(VARIABLE, "")),
+        build_cache_limit=_cache_limit(environ.get("DOCKMAGIC_BUILD_CACHE_LIMIT", "")),
+    )
+
+
+def _cache_limit(text: str) -> int | None:
+    """Bytes of "10GB"; None for the default."""
+    if text == "unlimited":
+        return sys.maxsize
+    try:
+        return size_bytes(text) if text else None
+    except InvalidOption as error:
+        raise InvalidOption(f"DOCKMAGIC_BUILD_CACHE_LIMIT: {error}, or unlimited") from None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.image.store import Image
 
-_PRE = "margin:0;padding:0;background:none;font-family:var(--jp-code-font-family,monospace);line-height:1.35"
+PRE = "margin:0;padding:0;background:none;font-family:var(--jp-code-font-family,monospace);line-height:1.35"
 
 
 class Names(tuple[str, ...]):
@@ -67,7 +67,7 @@ class Document(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         """The same in a preformatted block."""
-        return f'<pre style="{_PRE}">{html.escape(str(self))}</pre>'
+        return f'<pre style="{PRE}">{html.escape(str(self))}</pre>'
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Checked:
 
     def _repr_html_(self) -> str:
         """The same in a preformatted block."""
-        return f'<pre style="{_PRE}">{html.escape(str(self))}</pre>'
+        return f'<pre style="{PRE}">{html.escape(str(self))}</pre>'
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dockmagic.errors import InvalidOption
 
 Flags = Mapping[str, argparse.Action]
 
-_TRUE = {"1", "t", "T", "true", "TRUE", "True"}  # strconv.ParseBool
-_FALSE = {"0", "f", "F", "false", "FALSE", "False"}
+TRUE = {"1", "t", "T", "true", "TRUE", "True"}  # strconv.ParseBool
+FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
 
 def arranged(words: Sequence[str], flags: Flags, *, mixed: bool) -> list[str]:
@@ -79,9 +79,9 @@ def _valued(name: str, value: str | None, rest: deque[str]) -> str:
 
 def _switch(name: str, value: str, flags: Flags, given: list[str]) -> None:
     """Turn a switch on, or off if it was on. Raises InvalidOption for what is neither."""
-    if value in _TRUE:
+    if value in TRUE:
         given.append(name)
-    elif value in _FALSE:
+    elif value in FALSE:
         given[:] = [word for word in given if word not in flags[name].option_strings]
     else:
         raise InvalidOption(f"{name}: {value!r} is neither true nor false")

@@ -1,6 +1,7 @@
 """Taking away the layers and blobs that no image, container or build cache names.
 
-Whatever a crash leaves half done is found again by the next run: a row that nothing uses, or a file without a row.
+Whatever a crash leaves half done is found again by the next run: a row that nothing uses, or a file without a row. What
+the build cache knows of a layer that a loss of power kept from the disk goes, too.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from pathlib import Path
 
 from dockmagic.database import Database
 from dockmagic.image.workspace import store_errors
+from dockmagic.linux.sync import boot_id
 from dockmagic.oci.digest import Digest
 
 _FORGET_LAYERS_OF_LOST_IMAGES = """
     DELETE FROM image_layers
     WHERE image_id NOT IN (SELECT id FROM images) AND image_id NOT IN (SELECT image_id FROM containers)
+"""
+_FORGET_UNWRITTEN_LAYERS = """
+    DELETE FROM build_cache WHERE chain_id IN (SELECT chain_id FROM layers WHERE boot_id NOT IN ('', ?))
 """
 _UNUSED_LAYERS = """
     WITH RECURSIVE used(chain_id) AS (
@@ -37,6 +42,7 @@ def collect(database: Database, root: Path, trash: Path) -> list[Digest]:
     """
     with database.transaction() as transaction:
         transaction.execute(_FORGET_LAYERS_OF_LOST_IMAGES)
+        transaction.execute(_FORGET_UNWRITTEN_LAYERS, (boot_id(),))
         lost = [Digest(row["chain_id"]) for row in transaction.execute(_UNUSED_LAYERS).fetchall()]
         layers = {Digest(row["chain_id"]).hex for row in transaction.execute("SELECT chain_id FROM layers")}
         blobs = {row["digest"] for row in transaction.execute(_BLOBS)}
@@ -56,4 +62,4 @@ def _blobs(directory: Path) -> Iterator[Path]:
 
 def _files(directory: Path) -> list[Path]:
     """What is in a directory, nothing where there is none."""
-    return list(directory.iterdir()) if directory.exists() else []
+    return list(directory.iterdir()) if directory.is_dir() else []

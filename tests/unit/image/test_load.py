@@ -20,7 +20,7 @@ from dockmagic.image.archive_write import save_docker, save_oci, write_layout
 from dockmagic.image.layout import saved
 from dockmagic.image.limits import Limits
 from dockmagic.image.load import Loaded, load
-from dockmagic.image.platform import parse_platform
+from dockmagic.image.platform import platform_option
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.oci.descriptor import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
@@ -193,7 +193,7 @@ def test_indexes_within_an_index(take: Take) -> None:
     name = {"org.opencontainers.image.ref.name": "docker.io/library/app:1"}
     inner = blobs.blob(blobs.index(arm, attestation, amd), OCI_INDEX, annotations=name)
     data = blobs.layout(inner, attestation)
-    (loaded,) = take(data, platform=parse_platform("linux/arm64"))
+    (loaded,) = take(data, platform=platform_option("linux/arm64"))
     assert (loaded.image.config.architecture, loaded.references[0].familiar) == ("arm64", "app:1")
 
 
@@ -201,7 +201,7 @@ def test_several_images_of_one_name_are_one_for_each_platform(take: Take) -> Non
     blobs = Blobs()
     name = {"org.opencontainers.image.ref.name": "app:1"}
     data = blobs.layout(blobs.image("a", "arm64", annotations=name), blobs.image("b", annotations=name))
-    (loaded,) = take(data, platform=parse_platform("linux/amd64"))
+    (loaded,) = take(data, platform=platform_option("linux/amd64"))
     assert loaded.image.config.architecture == "amd64"
 
 
@@ -312,7 +312,7 @@ def _broken(name: str) -> bytes:
 )
 def test_bad_archives_change_nothing(name: str, error: type[DockmagicError], message: str, take: Take) -> None:
     with pytest.raises(error, match=message):
-        take(_broken(name), limits=Limits(max_document_bytes=1500), platform=parse_platform("linux/amd64"))
+        take(_broken(name), limits=Limits(max_document_bytes=1500), platform=platform_option("linux/amd64"))
 
 
 def test_limits_of_archives(take: Take) -> None:
