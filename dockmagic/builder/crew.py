@@ -82,18 +82,22 @@ class Crew:
         self._stopping = False
 
     def start(self, work: Callable[[], T]) -> Task[T]:
-        """Begin a task; any thread may. Raises what it raises where it is done at once."""
+        """Begin some work; any thread may. Raises what it raises where it is done at once."""
         task = Task(work)
+        self.begin(task)
+        return task
+
+    def begin(self, task: Task[T]) -> None:
+        """As `start`, for a task that is there already."""
         if not self._parallel:
             task.run()
             task.result()
-            return task
+            return
         with self._changed:
             if self._stopping:
                 raise KeyboardInterrupt
             self._tasks.append(task)  # type: ignore[arg-type]  # read only
         threading.Thread(target=self._run, args=(task,), daemon=True).start()
-        return task
 
     def __enter__(self) -> Crew:
         return self

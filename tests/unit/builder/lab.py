@@ -86,6 +86,10 @@ class Lab:
         contexts: Mapping[str, Path | str] | None = None,
         explain: bool = False,
         secrets: Mapping[str, bytes] | None = None,
+        parallel: bool = True,
+        no_cache_stages: frozenset[str] = frozenset(),
+        epoch_s: int | None = None,
+        rewrite: bool = False,
     ) -> Image:
         """Build the text."""
         self.events.clear()
@@ -102,6 +106,10 @@ class Lab:
             pull=pull,
             explain=explain,
             secrets=secrets or {},
+            parallel=parallel,
+            no_cache_stages=no_cache_stages,
+            epoch_s=epoch_s,
+            rewrite_timestamp=rewrite,
         )
         return build_dockerfile(text, context, options, self.parts, on_event=self.events.append)
 
