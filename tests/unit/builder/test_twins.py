@@ -60,8 +60,6 @@ def test_times_alone_make_no_difference(lab: Lab) -> None:
 def test_anything_else_does(lab: Lab, change: Change) -> None:
     layer_of(lab, key="first")
     assert Twins(lab.database, lab.snapshots).find(layer_of(lab, change), RUN) is None
-    lab.parts.cache.record("other", layer_of(lab, change), RUN)
-    assert Twins(lab.database, lab.snapshots).find(layer_of(lab), RUN) is None
 
 
 def test_only_layers_of_the_same_kind_of_step_count(lab: Lab) -> None:
