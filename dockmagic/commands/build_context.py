@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.builder.addresses import context_address, is_address
-from dockmagic.builder.remotes import Fetched
 from dockmagic.builder.settings import GIT_DIR_ARG, truth
 from dockmagic.builder.tree import Tree
 from dockmagic.commands.command import Namespace
@@ -23,6 +22,7 @@ from dockmagic.errors import InvalidOption
 from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
+    from dockmagic.builder.remotes import Fetched
     from dockmagic.engine import Engine
 
 IMAGE: Final = "docker-image://"
