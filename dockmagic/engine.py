@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
     from dockmagic.builder.flags import BuildFlags
     from dockmagic.builder.parts import Parts
+    from dockmagic.builder.remotes import Remotes
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
     from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.upkeep import Upkeep
@@ -101,7 +102,7 @@ class Engine:
         self,
         dockerfile: str,
         *,
-        context: Path | None = None,
+        context: Path | str | None = None,
         filename: str = "Dockerfile",
         dockerfile_path: Path | None = None,
         on_event: OnEvent = ignore,
@@ -109,8 +110,9 @@ class Engine:
     ) -> Image:
         """Build the image that this Dockerfile describes.
 
-        `filename` is what messages call it, `dockerfile_path` where it is on disk. Raises InvalidOption,
-        DockerfileError, BuildError, RunFailed, NotFound and what a pull raises.
+        `context` is a directory, or the address of a repository or an archive. `filename` is what messages call the
+        Dockerfile, `dockerfile_path` where it is on disk. Raises InvalidOption, DockerfileError, BuildError, RunFailed,
+        NotFound and what a pull raises.
         """
         from dockmagic.builder.build import build_dockerfile
         from dockmagic.builder.flags import build_options
@@ -125,11 +127,17 @@ class Engine:
                 dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
             )
 
+    def remotes(self, *, keep_git_dir: bool = False) -> Remotes:
+        """Fetches build contexts from elsewhere, which go with its block."""
+        from dockmagic.builder.remotes import Remotes
+
+        return Remotes(self.workspaces, keep_git_dir=keep_git_dir)
+
     def check(
         self,
         dockerfile: str,
         *,
-        context: Path | None = None,
+        context: Path | str | None = None,
         filename: str = "Dockerfile",
         dockerfile_path: Path | None = None,
         **flags: Unpack[BuildFlags],

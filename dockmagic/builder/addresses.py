@@ -24,6 +24,7 @@ _SECURE_COPY: Final = re.compile(r"[A-Za-z0-9_-]+@[A-Za-z0-9.-]+:")
 _COMMIT: Final = re.compile(r"[0-9a-f]{1,64}")
 _SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _REF: Final = re.compile(r"(?!-)[^\x00-\x20\x7f:?*\[\\^~]+")
+_GITHUB: Final = "github.com/"  # a repository without its scheme
 _TRUE: Final = ("", "1", "t", "true")
 _FALSE: Final = ("0", "f", "false")
 _NO_NAMES: Final = ("", ".", "..", "/")
@@ -71,6 +72,20 @@ def address_of(source: str) -> Url | Repository | None:
         return _repository(parts)
     name = posixpath.basename(unquote(parts.path).rstrip("/"))
     return Url(source, "" if name in _NO_NAMES or "\0" in name else name)
+
+
+def is_address(text: str) -> bool:
+    """Whether the text names a build context elsewhere rather than a directory."""
+    return bool(_SCHEME.match(text) or _SECURE_COPY.match(text)) or text.startswith(_GITHUB)
+
+
+def context_address(text: str) -> Repository | Url:
+    """What a build context's address is of; raises ValueError for one that can't be fetched."""
+    github = text.startswith(_GITHUB)
+    found = address_of(f"https://{text}" if github else text)
+    if found is None:
+        raise ValueError("it is no address")
+    return Repository(found.url) if isinstance(found, Url) and github else found
 
 
 def check(instruction: df.Copy | df.Add) -> None:

@@ -16,6 +16,8 @@ from dockmagic.builder.history import BuildRecord, new_build_id
 from dockmagic.builder.parts import BuildOptions, Parts
 from dockmagic.builder.plan import Plan, plan
 from dockmagic.builder.progress import Progress
+from dockmagic.builder.remotes import Remotes
+from dockmagic.builder.settings import GIT_DIR_ARG, truth
 from dockmagic.dockerfile.instructions import Program
 from dockmagic.dockerfile.lint import lint, refusal
 from dockmagic.dockerfile.parser import parse
@@ -27,7 +29,7 @@ from dockmagic.image.store import Image
 
 def build_dockerfile(
     text: str,
-    context: Path | None,
+    context: Path | str | None,
     options: BuildOptions,
     parts: Parts,
     *,
@@ -37,10 +39,10 @@ def build_dockerfile(
 ) -> Image:
     """The image that the text describes, stored under the options' tags; what happens is reported meanwhile.
 
-    `context` None is a build without a context. `dockerfile` is where the text is from, if from a file: it decides
-    which .dockerignore applies. Raises DockerfileError, BuildError and RunFailed, whose messages show the lines at
-    fault, DockerfileError also for what lint finds where `# check=error=true` says so; NotFound for a target that isn't
-    there; and what `parts.pull_base` raises.
+    `context` None is a build without a context, a text the address of one. `dockerfile` is where the text is from, if
+    from a file: it decides which .dockerignore applies. Raises DockerfileError, BuildError and RunFailed, that show
+    the lines at fault, DockerfileError also for what lint finds where `# check=error=true` says so; NotFound for a
+    target that isn't there; and what `parts.pull_base` raises.
     """
     try:
         parsed = parse(text, filename)
@@ -51,17 +53,18 @@ def build_dockerfile(
         raise
     progress = Progress(build_plan.total, on_event, text, filename, explain=options.explain)
     _warn_of_unused(build_plan, program, options, progress)
-    files = Context(context, dockerfile)
-    checks = checks_of(parsed, options.args)
-    find = partial(lint, parsed, program, surroundings(options.args, files, parts.store), checks)
-    if checks.error and (refused := refusal(find(), parsed)) is not None:
-        raise refused
-    try:
-        with _remembered(filename, options, parts, progress) as made:
-            made.append(execute(build_plan, files, options, parts, progress))
-    finally:
-        for warning in find():  # now that the base images are here
-            on_event(BuildWarning(str(warning), warning.line))
+    with Remotes(parts.workspaces, keep_git_dir=truth(options.args.given, GIT_DIR_ARG)) as remotes:
+        files = Context(context, dockerfile, remotes=remotes)
+        checks = checks_of(parsed, options.args)
+        find = partial(lint, parsed, program, surroundings(options.args, files, parts.store), checks)
+        if checks.error and (refused := refusal(find(), parsed)) is not None:
+            raise refused
+        try:
+            with _remembered(filename, options, parts, progress) as made:
+                made.append(execute(build_plan, files, options, parts, progress))
+        finally:
+            for warning in find():  # now that the base images are here
+                on_event(BuildWarning(str(warning), warning.line))
     on_event(BuildFinished(made[0].id, tuple(tag.familiar for tag in options.tags)))
     return made[0]
 

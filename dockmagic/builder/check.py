@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dockmagic.builder.context import Context
 from dockmagic.builder.plan import CHECK_ARG, BuildArgs
+from dockmagic.builder.remotes import Remotes
 from dockmagic.dockerfile.directives import Checks
 from dockmagic.dockerfile.lint import LintWarning, lint
 from dockmagic.dockerfile.lint_subject import Base, Surroundings
@@ -18,7 +19,7 @@ from dockmagic.image.store import ImageStore
 
 def check_dockerfile(
     text: str,
-    context: Path | None,
+    context: Path | str | None,
     args: BuildArgs,
     store: ImageStore,
     *,
@@ -30,8 +31,9 @@ def check_dockerfile(
     Raises DockerfileError for a text that can't be built at all.
     """
     parsed = parse(text, filename)
-    around = surroundings(args, Context(context, dockerfile), store)
-    return lint(parsed, stages(parsed), around, checks_of(parsed, args))
+    with Remotes(store.workspaces) as remotes:
+        around = surroundings(args, Context(context, dockerfile, remotes=remotes), store)
+        return lint(parsed, stages(parsed), around, checks_of(parsed, args))
 
 
 def checks_of(parsed: Dockerfile, args: BuildArgs) -> Checks:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from dockmagic.builder.bases import Bases
 from dockmagic.builder.context import Context
@@ -82,7 +81,7 @@ class _Build:
         if name is None:
             return self._context.origin
         if isinstance(name, NamedDirectory):
-            return Context(Path(name.path), name=name.name).origin
+            return self._context.named(name.name, name.path).origin
         if isinstance(name, int):
             stage = self._planned(name).stage
             found, what, identity = self.wait_for(name).state.image, f"the stage {stage.name}", ""

@@ -24,7 +24,7 @@ from dockmagic.oci.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class NamedDirectory:
-    """A directory that `--build-context` gave a name."""
+    """A directory that `--build-context` gave a name, by its path or the address to fetch it from."""
 
     name: str
     path: str

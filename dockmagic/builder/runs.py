@@ -26,9 +26,10 @@ _PRUNE: Final = """
 """
 
 
-def build_name(dockerfile: Path | None, context: Path | None, tag: str) -> str:
+def build_name(dockerfile: Path | None, context: Path | str | None, tag: str) -> str:
     """What tells one build's steps from another's: its Dockerfile, its context and the first name of its image."""
-    return json.dumps([str(path.absolute()) if path is not None else "" for path in (dockerfile, context)] + [tag])
+    places = [str(place.absolute()) if isinstance(place, Path) else place or "" for place in (dockerfile, context)]
+    return json.dumps([*places, tag])
 
 
 class Places:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dockmagic.commands import values
+from dockmagic.commands.build_context import build_contexts, located
 from dockmagic.commands.build_files import add_file_flags, forget, write
 from dockmagic.commands.build_steps import add_step_flags, run_settings
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
@@ -18,19 +17,15 @@ from dockmagic.commands.environment import build_arguments, pairs
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
-from dockmagic.errors import InvalidOption, RunFailed
+from dockmagic.errors import RunFailed
 from dockmagic.events import ignore
-from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from dockmagic.builder.flags import BuildFlags
     from dockmagic.engine import Engine
     from dockmagic.image.store import Image
-
-_IMAGE: Final = "docker-image://"
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:|git@")
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def add_build_flags(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--build-context", action="append", default=[], metavar="NAME=SOURCE",
-        help="what NAME is for FROM and COPY --from: a directory, or docker-image://REFERENCE",
+        help="what NAME is for FROM and COPY --from: a directory, a URL, or docker-image://REFERENCE",
     )  # fmt: skip
     parser.add_argument("--target", metavar="STAGE", help="stage to build (the last one)")
     parser.add_argument("--no-cache", action="store_true", help="run every step again")
@@ -90,7 +85,7 @@ def build_text(
     dockerfile: str,
     console: Console,
     *,
-    context: Path | None,
+    context: Path | str | None,
     filename: str = "Dockerfile",
     path: Path | None = None,
 ) -> Built | Checked:
@@ -142,7 +137,7 @@ def _output_in_errors(quiet: bool) -> Iterator[None]:
 
 
 def _check(
-    engine: Engine, args: Namespace, dockerfile: str, context: Path | None, filename: str, path: Path | None
+    engine: Engine, args: Namespace, dockerfile: str, context: Path | str | None, filename: str, path: Path | None
 ) -> Checked:
     """What lint finds in the text."""
     warnings = engine.check(
@@ -157,61 +152,24 @@ def _check(
     return Checked(warnings, dockerfile, filename)
 
 
-def directory(text: str, flag: str) -> Path:
-    """An existing directory. Raises InvalidOption."""
-    if "://" in text or text.startswith("git@"):
-        raise InvalidOption(f"{flag} {text!r}: only directories can be built yet; fetch it first")
-    path = Path(text).expanduser()
-    if not path.is_dir():
-        raise InvalidOption(f"{flag} {text!r} isn't a directory")
-    return path
-
-
-def build_contexts(given: Sequence[str]) -> dict[str, Path | str]:
-    """Values of `--build-context NAME=SOURCE`: an existing directory, or an image's reference. Raises InvalidOption."""
-    contexts: dict[str, Path | str] = {}
-    for text in given:
-        name, _, source = text.partition("=")
-        if not name or not source:
-            raise InvalidOption(f"--build-context {text!r}: write NAME=DIRECTORY or NAME={_IMAGE}REFERENCE")
-        if source.startswith(_IMAGE):
-            contexts[name] = str(Reference.parse(source.removeprefix(_IMAGE)))
-        elif _SCHEME.match(source):
-            raise InvalidOption(f"--build-context {text!r}: only directories and {_IMAGE}REFERENCE are taken")
-        else:
-            contexts[name] = directory(source, f"--build-context {name}=").absolute()
-    return contexts
-
-
 def _arguments(parser: CommandParser) -> None:
     """Add build's flags and its context."""
     parser.add_argument("-f", "--file", metavar="FILE", help="the Dockerfile (PATH/Dockerfile); -: standard input")
     add_build_flags(parser)
-    parser.add_argument("path", metavar="PATH", help="directory for COPY and ADD; -: none")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        help="directory or URL for COPY and ADD; -: standard input",
+    )
 
 
 def _build(engine: Engine, args: Namespace, console: Console) -> Built | Checked:
-    """Build an image from a Dockerfile on disk, or on standard input."""
-    context = None if args.path == "-" else directory(args.path, "PATH")
-    if args.path == "-" and args.file not in {None, "-"}:
-        raise InvalidOption("the Dockerfile comes from standard input where PATH is -; leave -f out")
-    if context is None or args.file == "-":
-        return build_text(engine, args, _standard_input(), console, context=context)
-    path = Path(args.file).expanduser() if args.file else context / "Dockerfile"
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InvalidOption(f"can't read the Dockerfile {path}: {reason}; name another with -f") from error
-    return build_text(engine, args, text, console, context=context, filename=str(path), path=path)
-
-
-def _standard_input() -> str:
-    """All of standard input. Raises InvalidOption where it isn't text."""
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidOption("the Dockerfile on standard input isn't UTF-8 text") from error
+    """Build an image from a Dockerfile in a directory, on standard input or elsewhere."""
+    with ExitStack() as stack:
+        place = located(engine, args, stack)
+        return build_text(
+            engine, args, place.text, console, context=place.context, filename=place.filename, path=place.path
+        )
 
 
 def _show(result: Built | Checked, console: Console) -> None:

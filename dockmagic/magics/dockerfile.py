@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dockmagic.commands.build import Built, add_build_flags, build_text, directory
+from dockmagic.commands.build import Built, add_build_flags, build_text
+from dockmagic.commands.build_context import context_of
 from dockmagic.commands.command import CommandParser, Console
 from dockmagic.commands.results import Checked
 from dockmagic.magics.session import Session
@@ -17,7 +18,10 @@ def dockerfile_parser() -> CommandParser:
     parser = CommandParser("%%dockerfile", "Build an image from the Dockerfile that is the cell's body.")
     add_build_flags(parser)
     parser.add_argument(
-        "--context", metavar="DIR", default=".", help="directory that COPY and ADD take from (the notebook's)"
+        "--context",
+        metavar="DIR|URL",
+        default=".",
+        help="where COPY and ADD take from (the notebook's directory)",
     )
     return parser
 
@@ -25,5 +29,5 @@ def dockerfile_parser() -> CommandParser:
 def dockerfile(session: Session, words: list[str], body: str, console: Console) -> Built | Checked:
     """Build the body. The context is read by COPY and ADD only, so that a cell without them never looks at it."""
     args = dockerfile_parser().parse_words(words)
-    context = directory(args.context, "--context") if args.context != "." else Path.cwd()
+    context = context_of(args.context, "--context") if args.context != "." else Path.cwd()
     return build_text(session.engine, args, body, console, context=context, filename=FILENAME)

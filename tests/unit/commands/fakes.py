@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from dockmagic.builder.remotes import Remotes
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound
 from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
 from dockmagic.image.tree import Change, Kind, LayerNode
+from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
@@ -252,6 +256,10 @@ class FakeEngine:
         if self.fails is not None:
             raise self.fails
         return FakeImage()
+
+    def remotes(self, *, keep_git_dir: bool = False) -> Remotes:
+        """True ones, in the directory for temporary files."""
+        return Remotes(Workspaces(Path(tempfile.gettempdir())), keep_git_dir=keep_git_dir)
 
     def check(self, dockerfile: str, **options: Any) -> tuple[LintWarning, ...]:
         """Give the warnings of the test."""

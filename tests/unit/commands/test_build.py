@@ -76,6 +76,7 @@ def test_another_file(context: Path) -> None:
 
 def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
+    monkeypatch.setattr("tempfile.tempdir", str(context))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"FROM scratch\n")))
     call(engine, "build", "-")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"FROM scratch\n")))
@@ -87,8 +88,9 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
     ("words", "message"),
     [
         ("build /nowhere", "isn't a directory"),
-        ("build https://example.com/repo.git", "only directories"),
-        ("build -f x -", "leave -f out"),
+        ("build oci-layout:///x", "oci-layout:// can't be fetched"),
+        ("build git@example.com:a.git", "a build has no key of yours"),
+        ("build -f - -", "can't be both the context and the Dockerfile"),
         ("build", "missing: PATH"),
         ("build --ssh default .", "--ssh isn't available yet: .* --secret id=key,src=FILE"),
         ("build --allow everything .", "--allow: 'everything' isn't an entitlement"),
@@ -106,11 +108,11 @@ def test_what_cannot_be_built(words: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("lib", "write NAME=DIRECTORY or NAME=docker-image://REFERENCE"),
+        ("lib", "write NAME=DIRECTORY, NAME=URL or NAME=docker-image://REFERENCE"),
         ("=/", "write NAME=DIRECTORY"),
         ("lib=/nowhere", "--build-context lib= '/nowhere' isn't a directory"),
-        ("lib=https://example.com/a.git", "only directories and docker-image://REFERENCE"),
-        ("lib=oci-layout://x", "only directories and docker-image://REFERENCE"),
+        ("lib=ftp://example.com/a", "--build-context lib= .*: ftp:// can't be fetched"),
+        ("lib=oci-layout://x", "oci-layout:// isn't available yet"),
     ],
 )
 def test_what_cannot_be_a_named_context(context: Path, given: str, message: str) -> None:
@@ -121,6 +123,13 @@ def test_what_cannot_be_a_named_context(context: Path, given: str, message: str)
 def test_a_directory_without_a_dockerfile(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"Dockerfile: No such file .* -f"):
         call(FakeEngine(), "build", str(tmp_path))
+
+
+def test_the_file_in_lower_case_where_there_is_no_other(tmp_path: Path) -> None:
+    (tmp_path / "dockerfile").write_text("FROM scratch\n")
+    engine = FakeEngine()
+    call(engine, "build", str(tmp_path))
+    assert engine.builds[0]["dockerfile"] == "FROM scratch\n"
 
 
 def test_a_failure_goes_on_its_way(context: Path) -> None:
