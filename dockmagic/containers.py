@@ -44,11 +44,13 @@ STOP_TIMEOUT_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a foreground container ended."""
+    """How a foreground container ended, and what all its processes used."""
 
     container_id: str
     exit_status: int
     oom_killed: bool
+    cpu_ns: int
+    peak_memory_bytes: int
 
 
 class Watcher:
@@ -161,7 +163,7 @@ class Containers:
                 with contextlib.suppress(StoreError):  # a full disk: the row goes when somebody finds the rest gone
                     self.rows.forget(row.id)
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
-        return RunResult(row.id, record.exit_status, record.oom_killed)
+        return RunResult(row.id, record.exit_status, record.oom_killed, record.cpu_ns, record.peak_memory_bytes)
 
     def run_detached(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
         """Start a container in the background; raises StartFailed."""

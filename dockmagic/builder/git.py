@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ _HERE: Final = "localhost,127.0.0.1,::1"
 _EVERYTHING: Final = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 _UMASK: Final = 0o022  # files are 644 or 755 whatever the user's
 _LINES: Final = 3
+_LOOK_UP_S: Final = 0.2
 
 
 class Git:
@@ -88,7 +90,7 @@ class Git:
         )  # fmt: skip
         with process:
             try:
-                output, errors = process.communicate()
+                output, errors = _finished(process)
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
                 raise
@@ -111,6 +113,13 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "http:https:git",
         }
+
+
+def _finished(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process wrote to its streams; an interrupt of this thread is felt meanwhile."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_LOOK_UP_S)
 
 
 def _candidates(ref: str) -> list[str]:

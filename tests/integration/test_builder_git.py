@@ -145,7 +145,7 @@ def test_an_interrupt_ends_git(git: Git, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     child = tmp_path / "home/child"
 
-    def interrupt(*args: object) -> None:
+    def interrupt(*args: object, timeout: float) -> None:
         while not child.exists() or not child.read_text():
             time.sleep(0.01)
         raise KeyboardInterrupt
