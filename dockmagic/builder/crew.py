@@ -52,7 +52,7 @@ class Task(Generic[T]):
         """Raise KeyboardInterrupt in the work, if it is being done."""
         with self._lock:
             if self._thread:
-                _raise_in(self._thread, KeyboardInterrupt)
+                _interrupt(self._thread)
 
     def _do(self) -> None:
         """Do the work, unless it was begun already, and say that it is over."""
@@ -61,9 +61,7 @@ class Task(Generic[T]):
             with self._lock:
                 self._thread = threading.get_ident()
             self._result.append(work())
-        with self._lock:
-            if self._thread:
-                _raise_in(self._thread, None)
+        with self._lock:  # an interrupt that was sent before is raised here or in the next line
             self._thread = 0
         self._ended.set()
 
@@ -166,7 +164,9 @@ class KeyLocks:
                     self._locks.pop(key, None)
 
 
-def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    """Raise an exception in the thread with this identifier at its next bytecode; None: call off what wasn't raised."""
-    raised = ctypes.py_object() if exception is None else ctypes.py_object(exception)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _interrupt(thread: int) -> None:
+    """Raise KeyboardInterrupt in the thread with this identifier at its next bytecode.
+
+    It can't be called off: with NULL for an exception CPython 3.11 looks for one forever, and hangs where it is traced.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))

@@ -136,7 +136,7 @@ def state_key(image: ImageConfig) -> str:
 
 def _values(build_id: str, step: StepRecord) -> tuple[str | int, ...]:
     """A step's row."""
-    config = "" if step.image is None else dump_image_config(step.image).decode()
+    config = b"" if step.image is None else dump_image_config(step.image)
     return (
         build_id,
         step.number,
@@ -150,9 +150,9 @@ def _values(build_id: str, step: StepRecord) -> tuple[str | int, ...]:
         step.cpu_ns,
         step.peak_memory_bytes,
         step.container_id,
-        step.image_id,
+        Digest.of(config) if config else "",
         "" if step.image is None else state_key(step.image),
-        config,
+        config.decode(),
     )
 
 
