@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 
 BUSYBOX = Path("/bin/busybox")
-APPLETS = ("sh", "cat", "ls", "mkdir", "touch", "id", "echo", "ln", "rm", "chmod", "chown", "mv", "stat", "env", "test")
+APPLETS = (
+    "sh", "cat", "ls", "mkdir", "touch", "id", "echo", "ln", "rm", "chmod", "chown", "mv", "stat", "env", "test",
+    "cp", "find", "sort", "grep", "wc", "pwd", "mkfifo", "false", "true", "sleep", "printf", "setfattr", "head", "tail",
+)  # fmt: skip
 OLD_S = 1_000_000_000  # the age of all files in contexts
 _TRIES = 5
 _FLUKE = "sealing memfd copy: Device or resource busy"
@@ -88,58 +93,91 @@ def chroot_runner(step: RunStep, output: OnOutput) -> int:
 
 
 class Buildah:
-    """buildah with a storage of its own; `base` in it is the image of the same name."""
+    """buildah with a storage of its own, whose files are read as they are: its commands take longer than the builds."""
 
     def __init__(self, directory: Path) -> None:
-        self._options = ["--root", str(directory / "root"), "--runroot", str(directory / "run")]
-        self._options += ["--storage-driver", "vfs"]
+        self._storage = directory / "root"
+        self._options = ["--root", str(self._storage), "--runroot", str(directory / "run")]
+        # Not vfs: that waits for the clock's next second with every layer.
+        self._options += ["--storage-driver", "overlay"]
+        self._environment = {**os.environ, "TMPDIR": str(directory)}  # its caches are there
         self._directory = directory
 
     def call(self, *args: str) -> str:
         """Standard output of a command; buildah sometimes can't copy itself into memory, and is asked again then."""
         for _ in range(_TRIES):
-            done = subprocess.run(["buildah", *self._options, *args], capture_output=True, text=True, check=False)
+            words = ["buildah", *self._options, *args]
+            done = subprocess.run(words, capture_output=True, text=True, check=False, env=self._environment)
             if _FLUKE not in done.stderr:
                 break
-        assert done.returncode == 0, f"buildah {args}: {done.stdout}{done.stderr}"
+        if done.returncode:
+            raise BuildahError(f"buildah {args}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def build(self, text: str, context: Path, flags: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The image's `config` object and its tree."""
+    def build(self, text: str, context: Path, flags: Sequence[str] = ()) -> Peer:
+        """The image; raises BuildahError."""
         dockerfile = self._directory / "Dockerfile"
         dockerfile.write_text(text)
-        name = f"built-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         flags = [*flags, "--isolation", "chroot", "--format", "docker", "--pull-never"]
-        self.call("bud", "-q", *flags, "-t", name, "-f", str(dockerfile), str(context))
-        config = json.loads(self.call("inspect", "--type", "image", name))["Docker"]["config"]
-        container = self.call("from", "--pull-never", name).strip()
-        try:
-            return config, listing(Path(self.call("mount", container).strip()))
-        finally:
-            self.call("rm", container)
+        image_id = self.call("bud", "-q", *flags, "-f", str(dockerfile), str(context)).split()[-1]
+        name = base64.b64encode(f"sha256:{image_id}".encode()).decode()
+        config = json.loads((self._storage / "overlay-images" / image_id / f"={name}").read_text())
+        return Peer(config, self._lower(image_id))
+
+    def _lower(self, image_id: str) -> tuple[Path, ...]:
+        """Directories of an image's layers, topmost first."""
+        images = json.loads((self._storage / "overlay-images/images.json").read_text())
+        layers = json.loads((self._storage / "overlay-layers/layers.json").read_text())
+        parents = {layer["id"]: layer.get("parent") for layer in layers}
+        layer = next(image["layer"] for image in images if image["id"] == image_id)
+        found = []
+        while layer:
+            found.append(self._storage / "overlay" / layer / "diff")
+            layer = parents[layer]
+        return tuple(found)
+
+
+class BuildahError(Exception):
+    """buildah refused."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An image as buildah stored it: the config's JSON, and the layers' directories, topmost first."""
+
+    config: dict[str, Any]
+    lower: tuple[Path, ...]
 
 
 def our_tree(image: Image, snapshots: Snapshots, workspace: Path) -> dict[str, Any]:
     """The image's tree as the kernel's overlay shows it."""
-    lower = snapshots.lower(image.config.diff_ids)
-    target = workspace / "view"
-    target.mkdir()
-    empty = workspace / "empty"
-    empty.mkdir()
+    return trees([snapshots.lower(image.config.diff_ids)], workspace)[0]
+
+
+def trees(stacks: Sequence[Sequence[Path]], workspace: Path) -> list[dict[str, Any]]:
+    """The tree of each stack of layers, topmost first, as the kernel's overlay shows it."""
     code = (
-        "import json, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; "
-        "from tests.integration.builder_peers import listing; print(json.dumps(listing(Path(sys.argv[1]))))"
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        "from tests.integration.builder_peers import listing; "
+        "print(json.dumps([listing(Path(path)) for path in sys.argv[2:]]))"
     )
-    options = f"lowerdir={':'.join(map(str, [empty, *lower]))}"
-    # The empty directory on top would lend its mode to the root.
-    os.chown(empty, lower[0].stat().st_uid, lower[0].stat().st_gid)
-    empty.chmod(stat.S_IMODE(lower[0].stat().st_mode))
-    script = 'mount -t overlay overlay -o "$1" "$2" && exec "$3" -c "$4" "$2" "$5"'
+    mounts, views = [], []
+    for number, lower in enumerate(stacks):
+        empty, view = workspace / f"empty-{number}", workspace / f"view-{number}"
+        empty.mkdir()
+        view.mkdir()
+        # The empty directory on top would lend its mode to the root.
+        os.chown(empty, lower[0].stat().st_uid, lower[0].stat().st_gid)
+        empty.chmod(stat.S_IMODE(lower[0].stat().st_mode))
+        options = f"lowerdir={':'.join(map(str, [empty, *lower]))}"
+        mounts.append(f"mount -t overlay overlay -o '{options}' '{view}'")
+        views.append(str(view))
     here = str(Path(__file__).parents[2])
-    words = ["sh", "-c", script, "sh", options, str(target), sys.executable, code, here]
+    script = " && ".join([*mounts, 'exec "$@"'])
+    words = ["sh", "-c", script, "sh", sys.executable, "-c", code, here, *views]
     done = subprocess.run(["unshare", "--mount", "--propagation", "private", *words], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    shown: dict[str, Any] = json.loads(done.stdout)
+    shown: list[dict[str, Any]] = json.loads(done.stdout)
     return shown
 
 
@@ -177,26 +215,41 @@ def _describe(path: Path, name: str, inodes: dict[int, str]) -> dict[str, Any]:
 
 
 def make_context(directory: Path, files: Mapping[str, str | bytes]) -> Path:
-    """A context with these files: "x/" is a directory, "-> t" a link, "= t" a hard link; "name|4755" gives a mode."""
+    """A context with these files: "x/" is a directory, "-> t" a link, "= t" a hard link, "fifo" a pipe.
+
+    "name|4755" gives a mode, "name|644|user.x=y" an attribute too.
+    """
     directory.mkdir()
     for spelled, content in files.items():
-        name, _, mode = spelled.partition("|")
+        name, mode, attribute = (*spelled.split("|"), "", "")[:3]
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith("/"):
-            path.mkdir(exist_ok=True)
-        elif isinstance(content, bytes):
-            path.write_bytes(content)
-        elif content.startswith("-> "):
-            path.symlink_to(content[3:])
+        if not _make(path, content, directory, is_dir=name.endswith("/")):
             continue
-        elif content.startswith("= "):
-            path.hardlink_to(directory / content[2:])
-        else:
-            path.write_text(content)
         path.chmod(int(mode, 8) if mode else 0o755 if name.endswith("/") else 0o644)
+        if attribute:
+            key, _, value = attribute.partition("=")
+            os.setxattr(path, key, value.encode())
     for path in [directory, *directory.rglob("*")]:
         if path.is_dir() and not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o022)
         os.utime(path, (OLD_S, OLD_S), follow_symlinks=False)
     return directory
+
+
+def _make(path: Path, content: str | bytes, top: Path, *, is_dir: bool) -> bool:
+    """Make what the content says; whether it has a mode."""
+    if is_dir:
+        path.mkdir(exist_ok=True)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content.startswith("-> "):
+        path.symlink_to(content[3:])
+        return False
+    elif content.startswith("= "):
+        path.hardlink_to(top / content[2:])
+    elif content == "fifo":
+        os.mkfifo(path)
+    else:
+        path.write_text(content)
+    return True

@@ -1,362 +1,124 @@
+"""Builds here and by buildah: the same config, the same files; a table says where BuildKit's rule is another."""
+
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
+import json
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from dockmagic.engine import Engine
+from dockmagic.image.store import Image
 from dockmagic.oci.image import ContainerConfig, ImageConfig
+from dockmagic.oci.image_json import dump_image_config
 from dockmagic.oci.reference import Reference
-from tests.integration.builder_peers import Buildah, chroot_runner, make_base, make_context, our_tree
-from tests.unit.builder.lab import Lab
+from tests.integration.builder_cases import CONFIG, REASONS, STAGES, Case
+from tests.integration.builder_cases_files import ADD, COPY, IGNORED
+from tests.integration.builder_peers import Buildah, Peer, make_base, make_context, trees
 from tests.unit.image.fake_server import Reply, serving
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.needs("buildah")]
 
-BASE = "localhost/base"
-
-
-def _archive() -> bytes:
-    """A tar with owners, a link, a hard link, a directory that is there already and one that only its files name."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as tar:
-        for name, kind, mode, text in (
-            ("t", tarfile.DIRTYPE, 0o750, ""),
-            ("t/file", tarfile.REGTYPE, 0o4755, "from the archive"),
-            ("t/link", tarfile.SYMTYPE, 0o777, "file"),
-            ("t/hard", tarfile.LNKTYPE, 0o4755, "t/file"),
-            ("implied/deep/x", tarfile.REGTYPE, 0o600, "x"),
-            ("fifo", tarfile.FIFOTYPE, 0o640, ""),
-        ):
-            member = tarfile.TarInfo(name)
-            member.type, member.mode, member.mtime = kind, mode, 1_000_000_000
-            member.uid, member.gid = 1000, 50
-            member.linkname = text if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
-            content = text.encode() if kind == tarfile.REGTYPE else b""
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return data.getvalue()
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    dockerfile: str
-    files: dict[str, str | bytes] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
-    args: dict[str, str] = field(default_factory=dict)
-
-
-CASES = (
-    Case(
-        "tutorial",
-        """
-        WORKDIR /app
-        COPY ./ ./
-        ENV WHO=world
-        RUN echo "built by $WHO" > built.txt
-        CMD ["sh", "-c", "echo hello $WHO; cat built.txt"]
-        """,
-        {"a.txt": "a", "sub/b.txt": "b", "run.sh|755": "#!/bin/sh\n", "empty/": ""},
-    ),
-    Case(
-        "contents not the directory",
-        """
-        COPY d /one
-        COPY d/ /two/
-        COPY d /etc
-        COPY d/inner /three/four/
-        """,
-        {"d/x": "x", "d/inner/y": "y", "d/inner/|700": "", "d/.hidden": "h"},
-    ),
-    Case(
-        "files and slashes",
-        """
-        COPY a b /dir/
-        COPY a /newname
-        COPY a /deep/er/newname
-        COPY a /tmp
-        COPY a /etc/old
-        COPY ["with space", "/dir/with space"]
-        """,
-        {"a|600": "a", "b|755": "b", "with space": "s"},
-    ),
-    Case(
-        "wildcards",
-        r"""
-        COPY *.txt /txt/
-        COPY s?b/*.c /c/
-        COPY d*/ /dirs/
-        """,
-        {"a.txt": "a", "b.txt": "b", "no.c": "n", "sub/m.c": "m", "sub/n.h": "h", "d1/f": "1"},
-    ),
-    Case(
-        "links in the context",
-        """
-        COPY d /d
-        COPY link /followed
-        COPY dirlink /fromdirlink/
-        COPY dirlink/f /through
-        """,
-        {
-            "d/f": "f",
-            "d/l": "-> f",
-            "d/broken": "-> nowhere",
-            "d/abs": "-> /etc/passwd",
-            "link": "-> d/f",
-            "dirlink": "-> d",
-        },
-    ),
-    Case(
-        "links in the image",
-        """
-        COPY a /data/
-        COPY d /data/
-        WORKDIR /data/sub
-        COPY a .
-        RUN ln -s /srv/data /etc/way && ln -s ../../etc /srv/back
-        COPY a /etc/way/again
-        COPY a /srv/back/here
-        """,
-        {"a": "a", "d/x": "x"},
-    ),
-    Case(
-        "copy-up of directories",
-        """
-        COPY a /srv/data/new
-        COPY d /
-        RUN stat -c %a /srv/data
-        """,
-        {"a": "a", "d/var/lib/f": "f", "d/root/secret|600": "s"},
-    ),
-    Case(
-        "hard links and modes",
-        """
-        COPY . /all/
-        """,
-        {"one": "same", "two": "= one", "sub/three": "= one", "exec|711": "s", "sticky/|1777": ""},
-    ),
-    Case(
-        "chown and chmod",
-        """
-        COPY --chown=bob a /o/bob
-        COPY --chown=bob:staff d /o/d
-        COPY --chown=7:8 a /o/seven
-        COPY --chown=9 a /nine/
-        COPY --chmod=751 a /o/mode
-        """,
-        {"a": "a", "d/x": "x", "d/e/": ""},
-    ),
-    Case(
-        "dockerignore",
-        """
-        COPY . /c/
-        """,
-        {
-            ".dockerignore": "*.log\n!keep.log\nsecret\nvendor/*\n!vendor/one\n**/cache\n# comment\n",
-            "a.log": "",
-            "keep.log": "k",
-            "secret/x": "x",
-            "vendor/one/f": "1",
-            "vendor/two/f": "2",
-            "deep/er/cache/f": "c",
-            "deep/er/file": "f",
-            "Dockerfile.x": "d",
-        },
-    ),
-    Case(
-        "archives",
-        """
-        ADD plain.tar /plain/
-        ADD gz.tar.gz /gz
-        ADD misnamed /bz/
-        ADD x.tar.xz /srv
-        ADD notes.tar /notes/
-        COPY plain.tar /copied/
-        """,
-        {
-            "plain.tar": _archive(),
-            "gz.tar.gz": gzip.compress(_archive()),
-            "misnamed": bz2.compress(_archive()),
-            "x.tar.xz": lzma.compress(_archive()),
-            "notes.tar": "not an archive at all",
-        },
-    ),
-    Case(
-        "metadata",
-        """
-        ENV A=1 B="two words" C=$A
-        ENV legacy a b  c
-        ENV A=changed
-        LABEL k=v "quoted key"="x y" env=$A
-        EXPOSE 80 443/tcp 5000/udp
-        VOLUME /v1 ["/v2"]
-        VOLUME ["/v3", "/v 4"]
-        STOPSIGNAL SIGUSR1
-        USER bob:staff
-        WORKDIR work
-        WORKDIR ../elsewhere/$A
-        ENTRYPOINT ["/bin/echo", "-n"]
-        CMD hello $A
-        HEALTHCHECK --interval=30s --timeout=3s --retries=2 CMD test -f /x
-        MAINTAINER somebody
-        """,
-    ),
-    Case(
-        "arguments",
-        """
-        ARG A=default
-        ARG B
-        ARG C=c-$A
-        ENV C=env
-        RUN echo "$A,$B,$C" > /values
-        LABEL b=$B a=${A:-x} n=${nothing:-none}
-        """,
-        flags=("--build-arg", "B=given"),
-        args={"B": "given"},
-    ),
-    Case(
-        "entry point resets the base's command",
-        """
-        ENTRYPOINT exec echo
-        SHELL ["/bin/sh", "-ec"]
-        RUN echo hi > /shell
-        """,
-    ),
-    Case(
-        "stages",
-        f"""
-        AS first
-        RUN mkdir -p /out/sub && echo made > /out/made && chown 1000:50 /out/made && ln -s made /out/link && rm /etc/old
-        WORKDIR /out
-        FROM {BASE} AS unneeded
-        RUN exit 1
-        FROM first AS second
-        RUN echo more > more && rm -r /out/sub && mkdir /out/sub && echo new > /out/sub/new
-        FROM {BASE}
-        COPY --from=second /out /copied/
-        COPY --from=0 /out/made /one
-        COPY --from=second /out/link /followed
-        COPY --from={BASE} /etc/old /from-image
-        """,
-    ),
-    Case(
-        "removals",
-        """
-        RUN rm -r /srv && rm /etc/old && mkdir /srv && echo 1 > /srv/one
-        COPY a /srv/data/a
-        RUN rm /srv/one
-        COPY a /etc/old
-        """,
-        {"a": "a"},
-    ),
-)
+BASE: Final = "localhost/base"
+FIELDS: Final = (
+    "User", "Env", "Cmd", "Entrypoint", "WorkingDir", "ExposedPorts", "Volumes", "Labels", "StopSignal", "Shell",
+    "Healthcheck", "OnBuild",
+)  # fmt: skip
+CASES: Final = (*CONFIG, *STAGES, *COPY, *ADD, *IGNORED)
 
 
 class Bench:
-    """Our builder and buildah, with the same base image."""
+    """Our engine's state root and buildah's storage, with the same base image."""
 
     def __init__(self, directory: Path) -> None:
         root = directory / "base"
         root.mkdir()
         make_base(root)
-        config = ContainerConfig(env=("PATH=/bin",), cmd=("sh",))
         (directory / "peer").mkdir()
         self.peer = Buildah(directory / "peer")
-        dockerfile = directory / "Dockerfile.base"
-        dockerfile.write_text('FROM scratch\nADD base.tar /\nENV PATH=/bin\nCMD ["sh"]\n')
         context = directory / "basecontext"
         context.mkdir()
         with tarfile.open(context / "base.tar", "w") as tar:
             tar.add(root, ".")
-        self.peer.call("bud", "-q", "--format", "docker", "-t", BASE, "-f", str(dockerfile), str(context))
-        self.lab = Lab(directory / "state", chroot_runner)
-        with self.lab.workspaces.new() as workspace:
-            root.rename(workspace / "upper")
-            layer = self.lab.snapshots.commit(None, workspace / "upper")
-        image = ImageConfig("amd64", "linux", config, (layer.diff_id,))
-        self.lab.store.add_image(image, [layer.descriptor], references=[Reference.parse(BASE)])
+        self.peer.build('FROM scratch\nADD base.tar /\nENV PATH=/bin\nCMD ["sh"]\n', context, ("-t", BASE))
+        self.root = directory / "state"
+        with Engine(self.root) as engine:
+            _add_base(engine, root)
+
+
+def _add_base(engine: Engine, root: Path) -> None:
+    """Make an image of the directory."""
+    with engine.workspaces.new() as workspace:
+        root.rename(workspace / "upper")
+        layer = engine.snapshots.commit(None, workspace / "upper")
+    config = ContainerConfig(env=("PATH=/bin",), cmd=("sh",))
+    image = ImageConfig("amd64", "linux", config, (layer.diff_id,))
+    engine.store.add_image(image, [layer.descriptor], references=[Reference.parse(BASE)])
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("bench"))
-    yield bench
-    assert bench.lab.left() == []
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_image_is_the_one_that_buildah_builds(case: Case, bench: Bench, tmp_path: Path) -> None:
-    text = f"FROM {BASE}{_dedented(case.dockerfile)}"
-    context = make_context(tmp_path / "context", case.files)
-    image = bench.lab.build(text, context, args=case.args)
-    config, tree = bench.peer.build(text, context, case.flags)
-    assert our_tree(image, bench.lab.snapshots, tmp_path) == tree
-    assert _comparable(image.config.config) == _comparable_json(config)
+    text, context = _text(case.dockerfile), make_context(tmp_path / "context", case.files)
+    flags = [flag.replace("CONTEXT", str(context)) for flag in case.flags]
+    for name, dockerfile in case.bases.items():
+        bench.peer.build(_text(dockerfile), context, ("-t", f"localhost/{name}"))
+    peer = bench.peer.build(text if case.peer is None else _text(case.peer), context, flags)
+    with Engine(bench.root) as engine:
+        for name, dockerfile in case.bases.items():
+            engine.build(_text(dockerfile), tags=[name, f"localhost/{name}"])
+        image = engine.build(text, context=context, **case.options)
+        ours, theirs = _both(engine, image, peer, tmp_path)
+    different = {key: (ours.get(key), theirs.get(key)) for key in ours | theirs if ours.get(key) != theirs.get(key)}
+    assert different.keys() == case.differences.keys(), different
+
+
+def test_there_is_a_reason_for_every_difference() -> None:
+    assert {reason for case in CASES for reason in case.differences.values()} == set(REASONS)
+    assert len({case.name for case in CASES}) == len(CASES) >= 60
 
 
 def test_downloads_and_named_contexts_are_those_of_buildah(bench: Bench, tmp_path: Path) -> None:
     lib, context = (make_context(tmp_path / name, {"x|640": "x", "d/y": "y"}) for name in ("lib", "context"))
-    with serving() as server:
+    with serving() as server, Engine(bench.root) as engine:
         body = Reply(200, b"body", {"Last-Modified": "Sun, 09 Sep 2001 01:46:40 GMT"})
         server.routes = {"/a/f.txt": body, "/a/g": body}
-        text = f"""
-        ADD {server.url}/a/f.txt /one/
-        ADD {server.url}/a/f.txt /two
-        ADD --chown=1:2 {server.url}/a/f.txt {server.url}/a/g x /three/
-        COPY --from=lib . /lib/
-        COPY --from=lib d/y /
-        """
-        text = f"FROM {BASE}{_dedented(text)}"
-        image = bench.lab.build(text, context, contexts={"lib": lib})
-        _, tree = bench.peer.build(text, context, (f"--build-context=lib={lib}",))
-    assert our_tree(image, bench.lab.snapshots, tmp_path) == tree
+        text = _text(f"""
+            ADD {server.url}/a/f.txt /one/
+            ADD {server.url}/a/f.txt /two
+            ADD --chown=1:2 {server.url}/a/f.txt {server.url}/a/g x /three/
+            COPY --from=lib . /lib/
+            COPY --from=lib d/y /
+        """)
+        image = engine.build(text, context=context, build_contexts={"lib": lib})
+        peer = bench.peer.build(text, context, (f"--build-context=lib={lib}",))
+        ours, theirs = _both(engine, image, peer, tmp_path)
+    assert ours == theirs
 
 
-def _dedented(text: str) -> str:
-    lines = [line.strip() for line in text.strip().splitlines()]
-    first = "" if lines[0].startswith("AS ") else "\n"
-    return f"{first or ' '}{chr(10).join(lines)}\n"
+def _text(dockerfile: str) -> str:
+    """The Dockerfile, which starts from the base unless it says from what."""
+    text = textwrap.dedent(dockerfile).lstrip()
+    begun = any(line.startswith("FROM ") for line in text.splitlines())
+    return (text if begun else f"FROM BASE\n{text}").replace("BASE", BASE)
 
 
-def _comparable(config: ContainerConfig) -> dict[str, Any]:
-    health = config.healthcheck
-    return {
-        "user": config.user,
-        "env": list(config.env),
-        "cmd": list(config.cmd or ()),
-        "entrypoint": list(config.entrypoint or ()),
-        "workdir": config.working_dir,
-        "ports": sorted(config.exposed_ports),
-        "volumes": sorted(config.volumes),
-        "labels": dict(config.labels),
-        "signal": config.stop_signal,
-        "shell": list(config.shell or ()),
-        "health": None if health is None else [list(health.test), health.interval, health.timeout, health.retries],
-    }
+def _both(engine: Engine, image: Image, peer: Peer, workspace: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All that is compared of our image, and of buildah's: files by path, and fields of the config."""
+    ours, theirs = trees([engine.snapshots.lower(image.config.diff_ids), peer.lower], workspace)
+    return ours | _config(json.loads(dump_image_config(image.config))), theirs | _config(peer.config)
 
 
-def _comparable_json(config: dict[str, Any]) -> dict[str, Any]:
-    health = config.get("Healthcheck")
-    labels = {key: value for key, value in (config.get("Labels") or {}).items() if key != "io.buildah.version"}
-    return {
-        "user": config.get("User", ""),
-        "env": config.get("Env") or [],
-        "cmd": config.get("Cmd") or [],
-        "entrypoint": config.get("Entrypoint") or [],
-        "workdir": config.get("WorkingDir", ""),
-        "ports": sorted(config.get("ExposedPorts") or {}),
-        "volumes": sorted(config.get("Volumes") or {}),
-        "labels": labels,
-        "signal": config.get("StopSignal", ""),
-        "shell": config.get("Shell") or [],
-        "health": health
-        and [health["Test"], health.get("Interval", 0), health.get("Timeout", 0), health.get("Retries", 0)],
-    }
+def _config(document: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an image's config that are set."""
+    config = document["config"]
+    config.get("Labels", {}).pop("io.buildah.version", None)
+    found = {f"config {name}": config[name] for name in FIELDS if config.get(name)}
+    return found | ({"config author": document["author"]} if document.get("author") else {})
