@@ -5,7 +5,9 @@ import io
 import json
 import os
 import random
+import signal
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -434,3 +436,22 @@ def test_a_disk_without_space_is_a_store_error(bench: Bench, monkeypatch: pytest
     with pytest.raises(StoreError, match="No space left on device"):
         bench.pull()
     assert bench.blobs() == 0
+
+
+def test_a_server_that_has_gone_silent_holds_nobody_up(bench: Bench) -> None:
+    """The interruption comes while one layer's bytes are waited for."""
+    change_layer(bench, Reply(200, b"short", length=10_000))
+    bench.server.keep_open = True
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    timer = threading.Timer(0.5, interrupt)
+    digest = Digest.of(gzip.compress(archive(a="1"), mtime=0))
+    bench.server.routes[f"/v2/{REPOSITORY}/blobs/{digest}"] = Reply(200, b"\x1f\x8bshort", length=10_000)
+    began = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        bench.pull()
+    assert time.monotonic() - began < 5
+    assert bench.store.list_images() == []
