@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -19,8 +20,10 @@ from dockmagic.containers import Containers
 from dockmagic.database import Database
 from dockmagic.errors import BuildError, ContainerError
 from dockmagic.events import OnEvent, ignore
+from dockmagic.image.configuration import read_registries
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.platform import host_platform
+from dockmagic.image.registries import Registries
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
@@ -69,11 +72,11 @@ class Engine:
         self,
         root: Path | None = None,
         *,
-        mirror: str | None = None,
+        registries: Registries | None = None,
         limits: Limits = DEFAULT_LIMITS,
         build_cache_limit: int | None = None,
     ) -> None:
-        """`mirror` is the URL of a registry that is asked first for images of Docker Hub; `limits`: when unpacking.
+        """`registries` are by default those of dockmagic.toml and the environment; `limits`: when unpacking.
 
         `build_cache_limit` is in bytes; builder.upkeep has the default.
         """
@@ -87,7 +90,8 @@ class Engine:
         self._hashes: FileHashes | None = None
         self._build_cache_limit = build_cache_limit
         rows = ContainerRows(self.root, self.database, self.client)
-        self.images = Images(self.store, self.snapshots, mirror or "", rows.images_in_use, limits)
+        settings = partial(read_registries, os.environ) if registries is None else lambda: registries
+        self.images = Images(self.store, self.snapshots, settings, rows.images_in_use, limits)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
         self.repair()
 

@@ -11,7 +11,7 @@
     ├── InvalidLayer               a layer archive that must not be unpacked
     ├── InvalidManifest            a manifest, index or config that breaks the image-spec
     ├── StoreError                 the state root can't be used (disk full, no permission)
-    ├── RegistryError              method, url, status, code, detail
+    ├── RegistryError              method, url, status, code, passing, wait
     │   └── Unauthorized
     ├── DigestMismatch             expected, actual
     └── ContainerError
@@ -136,10 +136,25 @@ class StoreError(DockmagicError):
 
 
 class RegistryError(DockmagicError):
-    """A registry refused, or answered with something else than the distribution-spec allows."""
+    """A registry refused, or answered with something else than the distribution-spec allows.
 
-    def __init__(self, message: str, *, method: str = "", url: str = "", status: int = 0, code: str = "") -> None:
+    One that is `passing` may be gone at the next try, which should wait for `wait_s` where the registry said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str = "",
+        url: str = "",
+        status: int = 0,
+        code: str = "",
+        passing: bool = False,
+        wait_s: float | None = None,
+    ) -> None:
         super().__init__(message)
+        self.passing = passing
+        self.wait_s = wait_s
         self.method = method
         self.url = url
         self.status = status

@@ -72,12 +72,17 @@ class BuildFinished:
 
 @dataclass(frozen=True, slots=True)
 class PullProgress:
-    """A layer's state: "waiting", "downloading", "extracting", "exists" or "complete"; sizes in bytes."""
+    """A layer's state; sizes in bytes.
+
+    "waiting", "downloading", "retrying" (`detail` says when and why), "downloaded", "extracting", "exists" or
+    "complete".
+    """
 
     digest: str
     status: str
     current_bytes: int
     total_bytes: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

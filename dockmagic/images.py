@@ -13,6 +13,7 @@ from dockmagic.events import BootstrapOutput, OnEvent, ignore
 from dockmagic.image import inspect
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.platform import host_platform, platform_of, platform_option, suits
+from dockmagic.image.registries import Registries
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.streams import Sink, Source
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BASES: Final = ("busybox", "debian")
 """Images that `bootstrap` can make without a registry."""
 InUse = Callable[[], Collection[str]]
+Settings = Callable[[], Registries]
 
 
 class Images:
@@ -36,18 +38,18 @@ class Images:
         self,
         store: ImageStore,
         snapshots: Snapshots,
-        mirror: str,
+        registries: Settings,
         in_use: InUse,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """`mirror` is the URL of a registry that is asked first for images of Docker Hub, "" for none.
+        """`registries` gives the settings on registries; it is asked when one of them is needed.
 
         `in_use` gives the IDs of the images that running containers use; `limits` are for archives that are loaded.
         """
         self._limits = limits
         self._store = store
         self._snapshots = snapshots
-        self._mirror = mirror
+        self._registries = registries
         self._in_use = in_use
 
     def ls(self) -> list[Image]:
@@ -66,7 +68,9 @@ class Images:
 
         parsed = Reference.parse(reference)
         config = docker_config_path(os.environ, Path.home())
-        client = RegistryClient(credentials_of=lambda registry: read_credentials(config, registry), mirror=self._mirror)
+        client = RegistryClient(
+            credentials_of=lambda registry: read_credentials(config, registry), registries=self._registries()
+        )
         try:
             return pull(
                 parsed,

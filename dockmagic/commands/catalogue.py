@@ -23,7 +23,8 @@ COMMANDS: tuple[Command, ...] = (
 
 _ENVIRONMENT = """environment:
   DOCKMAGIC_ROOT               directory of images and containers
-  DOCKMAGIC_MIRROR             URL of a registry that is asked first for images of Docker Hub
+  DOCKMAGIC_CONFIG             settings; default: dockmagic.toml in /etc/dockmagic or ~/.config/dockmagic
+  DOCKMAGIC_REGISTRY_MIRROR    URL of a registry that is asked first for images of Docker Hub
   DOCKMAGIC_BUILD_CACHE_LIMIT  most that the build cache keeps, such as 5GB; or unlimited
                                (a tenth of the disk, at most 10 GB)
   DOCKMAGIC_UNPACK_LIMITS      what archives may hold at most: entries=N,bytes=N,ratio=N"""

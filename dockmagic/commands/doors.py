@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_engine(environ: Mapping[str, str]) -> Engine:
-    """An engine on `$DOCKMAGIC_ROOT` (its default root where that isn't set), pulling from `$DOCKMAGIC_MIRROR`.
+    """An engine on `$DOCKMAGIC_ROOT` (its default root where that isn't set).
 
     `$DOCKMAGIC_BUILD_CACHE_LIMIT` is the most that its build cache keeps, `$DOCKMAGIC_UNPACK_LIMITS` what an archive
     may hold. Raises InvalidOption where they can't be read.
@@ -26,7 +26,6 @@ def open_engine(environ: Mapping[str, str]) -> Engine:
     root = environ.get("DOCKMAGIC_ROOT")
     return Engine(
         Path(root) if root else None,
-        mirror=environ.get("DOCKMAGIC_MIRROR") or None,
         limits=parse_limits(environ.get(VARIABLE, "")),
         build_cache_limit=_cache_limit(environ.get("DOCKMAGIC_BUILD_CACHE_LIMIT", "")),
     )

@@ -24,6 +24,8 @@ from dockmagic.widgets.text import plain_line, printable
 _PULL_WORDS = {
     "waiting": "Waiting",
     "downloading": "Downloading",
+    "retrying": "Retrying",
+    "downloaded": "Download complete",
     "extracting": "Extracting",
     "exists": "Already exists",
     "complete": "Pull complete",
@@ -105,4 +107,5 @@ class PlainProgress:
         self._layers[progress.digest] = progress.status
         size = f" ({decimal_size(progress.total_bytes)})" if progress.total_bytes else ""
         words = _PULL_WORDS.get(progress.status, progress.status)
-        self._write_line(f"{short_id(progress.digest)}: {words}{size if progress.status == 'downloading' else ''}")
+        more = size if progress.status == "downloading" else f" {progress.detail}".rstrip()
+        self._write_line(f"{short_id(progress.digest)}: {words}{more}")

@@ -7,7 +7,7 @@ anything but the content that the digest names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,7 @@ class BlobWriter:
         self, blobs: BlobStore, path: Path, media_type: str, expected: Digest | None, size: int | None
     ) -> None:
         self._blobs = blobs
-        self._path = path
+        self.path = path
         self._media_type = media_type
         self._expected = expected
         self._expected_size = size
@@ -46,6 +46,14 @@ class BlobWriter:
                 rest = rest[self._file.write(rest) :]
         return len(data)
 
+    def restart(self) -> None:
+        """Forget all that was written."""
+        with store_errors("write a blob"):
+            self._file.seek(0)
+            self._file.truncate()
+        self._hash = hashlib.new(self._hash.name)
+        self.size = 0
+
     def commit(self) -> Descriptor:
         """Descriptor of the blob, which is in the store now; raises DigestMismatch unless it is the expected one."""
         digest = Digest(f"{self._hash.name}:{self._hash.hexdigest()}")
@@ -55,7 +63,7 @@ class BlobWriter:
             raise DigestMismatch("blob", expected=self._expected, actual=digest)
         self.close()
         descriptor = Descriptor(self._media_type, digest, self.size)
-        self._blobs.adopt(self._path, descriptor)
+        self._blobs.adopt(self.path, descriptor)
         return descriptor
 
     def close(self) -> None:
@@ -111,6 +119,28 @@ class BlobStore:
         with self.workspaces.new("blob-") as workspace:
             with store_errors("write a blob"):
                 writer = BlobWriter(self, workspace / "blob", media_type, expected, size)
+            try:
+                yield writer
+            finally:
+                writer.close()
+
+    @contextmanager
+    def receive(self, descriptor: Descriptor, wait: Callable[[], None]) -> Iterator[BlobWriter | None]:
+        """Writer of a blob that nobody else writes meanwhile, in any process; None where it is here.
+
+        While another one writes it, calls `wait` again and again, which may raise.
+        """
+        if self.has_blob(descriptor.digest):
+            yield None
+            return
+        name = f"blob-{descriptor.digest.algorithm}-{descriptor.digest.hex}"
+        with self.workspaces.claim(name, wait) as workspace:
+            if self.has_blob(descriptor.digest):
+                yield None
+                return
+            with store_errors("write a blob"):
+                path = workspace / "blob"
+                writer = BlobWriter(self, path, descriptor.media_type, descriptor.digest, descriptor.size)
             try:
                 yield writer
             finally:

@@ -11,19 +11,19 @@ from dockmagic.errors import RegistryError
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-def check_url(url: str, method: str = "GET") -> None:
-    """Raise RegistryError unless `url` is safe to send something to."""
-    if not is_safe(url):
+def check_url(url: str, method: str = "GET", insecure: frozenset[str] = frozenset()) -> None:
+    """Raise RegistryError unless `url` is safe to send something to, or on a host that was declared insecure."""
+    if not is_safe(url, insecure):
         raise RegistryError(
             f"{method} {url}: refused, since only https is safe to a host other than this one; "
-            "use a registry with TLS, or one on localhost",
+            "use a registry with TLS or one on localhost, or list it as insecure in dockmagic.toml",
             method=method,
             url=url,
         )
 
 
-def is_safe(url: str) -> bool:
-    """Whether `url` is https, or http to a loopback host.
+def is_safe(url: str, insecure: frozenset[str] = frozenset()) -> bool:
+    """Whether `url` is https, or http to a loopback host or one of the `insecure` (HOST or HOST:PORT).
 
     >>> [is_safe(url) for url in ("https://r.example", "http://localhost:5000", "http://r.example", "localhost:5000")]
     [True, True, False, False]
@@ -31,7 +31,18 @@ def is_safe(url: str) -> bool:
     parts = _split(url)
     if parts is None or not parts.hostname:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and (is_loopback(parts.hostname) or is_among(parts.netloc, insecure))
+    )
+
+
+def is_among(registry: str, hosts: frozenset[str]) -> bool:
+    """Whether a registry's HOST:PORT is one of these, which can leave out the port.
+
+    >>> [is_among(name, frozenset({"a.example", "b.example:5000"})) for name in ("a.example:1", "b.example")]
+    [True, False]
+    """
+    return registry in hosts or registry.rpartition(":")[0] in hosts
 
 
 def check_web(url: str, method: str = "GET") -> None:

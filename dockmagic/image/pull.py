@@ -1,8 +1,9 @@
 """Pull an image: from a reference in a registry to an unpacked image with a name in the store.
 
-Manifest or index, the entry for the platform, config, layers from the lowest up. Every byte is checked against its
-digest and its size on the way, and every layer against its diff ID when it is unpacked. Nothing has a name before all
-of it is here; what was fetched completely before an interruption is found again by the next pull.
+Manifest or index, the entry for the platform, config, layers: several are fetched at once, and unpacked from the lowest
+up while they arrive. Every byte is checked against its digest and its size on the way, and every layer against its diff
+ID when it is unpacked. Nothing has a name before all of it is here; what was fetched completely before an interruption
+is found again by the next pull.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dockmagic.errors import InvalidManifest
+from dockmagic.errors import InvalidLayer, InvalidManifest
 from dockmagic.events import OnEvent, PullFinished, PullProgress, ignore
+from dockmagic.image.arrival import Arrival, ArrivingSource
+from dockmagic.image.fetch import Fetcher
+from dockmagic.image.foreign import check_addresses, is_foreign
 from dockmagic.image.platform import choose, describe, suits
 from dockmagic.image.registry import RawManifest, RegistryClient
 from dockmagic.image.snapshot import Snapshots
@@ -25,7 +29,7 @@ from dockmagic.oci.descriptor import (
     Descriptor,
     Platform,
 )
-from dockmagic.oci.digest import Digest, next_chain_id
+from dockmagic.oci.digest import Digest, chain_ids
 from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.image_json import parse_image_config
 from dockmagic.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
@@ -34,7 +38,6 @@ from dockmagic.oci.reference import Reference
 LAYER_TYPES: Final = (OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER, DOCKER_LAYER_GZIP)
 _CONFIG_LIMIT: Final = 8 << 20
 _DEEPEST_INDEX: Final = 4
-_FOREIGN: Final = ("foreign", "nondistributable")  # parts of the media types of layers that registries may not serve
 
 
 def pull(
@@ -96,41 +99,47 @@ class _Transfer:
         if descriptor.size > _CONFIG_LIMIT:
             sizes = f"{descriptor.size} bytes; at most {_CONFIG_LIMIT} are allowed"
             raise InvalidManifest(f"{self.reference.familiar}: the config has {sizes}")
-        if not self.store.has_blob(descriptor.digest):
-            self._fetch(descriptor, ignore)
+        with Fetcher(self.reference, self.client, self.store, ignore) as fetcher:
+            fetcher.start(descriptor).wait()
         return self.store.read_blob(descriptor.digest)
 
     def layers(self, manifest: Manifest, config: ImageConfig) -> None:
-        """Fetch and unpack all layers, lowest first."""
+        """Fetch all layers, and unpack them meanwhile, lowest first."""
         for descriptor in manifest.layers:
             self.on_event(PullProgress(descriptor.digest, "waiting", 0, descriptor.size))
-        parent: Digest | None = None
-        for descriptor, diff_id in zip(manifest.layers, config.diff_ids, strict=True):
-            parent = self._layer(parent, descriptor, diff_id)
+        chains = chain_ids(config.diff_ids)
+        with Fetcher(self.reference, self.client, self.store, self.on_event) as fetcher:
+            arrivals = [
+                None if self._is_here(descriptor, chain_id) else fetcher.start(descriptor)
+                for descriptor, chain_id in zip(manifest.layers, chains, strict=True)
+            ]
+            parents = (None, *chains)
+            for descriptor, diff_id, parent, arrival in zip(
+                manifest.layers, config.diff_ids, parents[:-1], arrivals, strict=True
+            ):
+                self._layer(parent, descriptor, diff_id, arrival)
 
-    def _layer(self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest) -> Digest:
-        """Chain ID of one more layer, which is fetched and unpacked where it isn't here."""
+    def _is_here(self, descriptor: Descriptor, chain_id: Digest) -> bool:
+        """Whether a layer is neither to be fetched nor to be unpacked."""
+        return self.store.has_blob(descriptor.digest) and self.snapshots.get(chain_id) is not None
+
+    def _layer(self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest, arrival: Arrival | None) -> None:
+        """Unpack one more layer while it arrives; one that doesn't is here."""
         digest, size = descriptor.digest, descriptor.size
-        here = self.store.has_blob(digest)
-        chain_id = next_chain_id(parent, diff_id)
-        if here and self.snapshots.get(chain_id) is not None:
+        if arrival is None:
             self.on_event(PullProgress(digest, "exists", size, size))
-            return chain_id
-        if not here:
-            self._fetch(descriptor, self.on_event)
-        self.on_event(PullProgress(digest, "extracting", size, size))
-        self.snapshots.unpack(parent, descriptor, diff_id)
-        self.on_event(PullProgress(digest, "complete", size, size))
-        return chain_id
+            return
 
-    def _fetch(self, descriptor: Descriptor, on_event: OnEvent) -> None:
-        """Bring a blob into the store; it is there whole and verified, or not at all."""
-        with self.store.ingest(descriptor.media_type, descriptor.digest, descriptor.size) as writer:
-            with self.client.blob(self.reference, descriptor.digest) as chunks:
-                for chunk in chunks:
-                    writer.write(chunk)
-                    on_event(PullProgress(descriptor.digest, "downloading", writer.size, descriptor.size))
-            writer.commit()
+        def on_read(offset: int) -> None:
+            if arrival.stored:
+                self.on_event(PullProgress(digest, "extracting", min(offset, size), size))
+
+        try:
+            self.snapshots.unpack(parent, descriptor, diff_id, ArrivingSource(arrival, on_read))
+        except InvalidLayer:
+            arrival.wait()  # where the blob isn't the right one, that is the reason
+            raise
+        self.on_event(PullProgress(digest, "complete", size, size))
 
 
 def _check_manifest(manifest: Manifest, reference: Reference) -> None:
@@ -141,11 +150,9 @@ def _check_manifest(manifest: Manifest, reference: Reference) -> None:
             f"{reference.familiar} is no image but an artifact of type {kind}; no container can be made of it"
         )
     for layer in manifest.layers:
-        if any(word in layer.media_type for word in _FOREIGN):
-            raise InvalidManifest(
-                f"{reference.familiar}: layer {layer.digest.short} is foreign ({layer.media_type}); registries may not "
-                "serve it, so that the image can't be pulled"
-            )
+        if is_foreign(layer):
+            check_addresses(layer, reference)
+            continue
         if layer.media_type not in LAYER_TYPES:
             raise InvalidManifest(
                 f"{reference.familiar}: layer {layer.digest.short} is of the unknown type {layer.media_type!r}; "

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 from dockmagic.errors import RegistryError, Unauthorized
 
-_DENIED_CODES = frozenset({"NAME_UNKNOWN", "UNAUTHORIZED", "DENIED"})
+_DENIED_CODES: Final = frozenset({"NAME_UNKNOWN", "UNAUTHORIZED", "DENIED"})
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +25,31 @@ class Refusal:
     headers: Mapping[str, str]
     body: bytes
 
-    def error(self, repository: str, what: str) -> RegistryError:
+    def error(self, repository: str, what: str, action: str = "pull") -> RegistryError:
         """The error to raise; `repository` is its familiar name, `what` the thing asked for ("manifest for app:1")."""
         code, detail = self._code_and_detail()
-        message = self._message(repository, what, code)
+        message = self._message(repository, what, code, action)
         where = f"{self.method} {self.url}: {self.status}"
         kind = Unauthorized if self.status in (401, 403) else RegistryError
-        text = f"{message} ({where}{', ' if detail else ''}{detail})"
-        return kind(text, method=self.method, url=self.url, status=self.status, code=code)
+        return kind(
+            f"{message} ({where}{', ' if detail else ''}{detail})",
+            method=self.method,
+            url=self.url,
+            status=self.status,
+            code=code,
+            passing=self.status in _PASSING and self._limit("remaining")[0] != "0",
+            wait_s=self._wait_s(),
+        )
 
-    def _message(self, repository: str, what: str, code: str) -> str:
+    def _message(self, repository: str, what: str, code: str, action: str) -> str:
         if self.status in (401, 403) or (self.status == 404 and code in _DENIED_CODES):
-            return f"pull access denied for {repository}, repository does not exist or may require 'docker login'"
+            return f"{action} access denied for {repository}, repository does not exist or may require 'docker login'"
         if code == "BLOB_UNKNOWN":
             return f"{what} not found: the registry has lost a part of the image; push it again"
         if self.status == 404:
             return f"{what} not found; check the name and the tag"
         if self.status == 429:
-            return (
-                f"too many requests for {repository}: the registry asks to wait {self._wait()}; log in, or use a mirror"
-            )
+            return f"too many requests for {repository}: {self._limits()}; log in, or use a mirror"
         if self.status >= 500:
             return f"the registry has trouble of its own with the {what}; try again later"
         return f"the registry refused the {what}"
@@ -56,14 +62,34 @@ class Refusal:
         except (ValueError, LookupError, TypeError, AttributeError):
             return "", ""
 
-    def _wait(self) -> str:
-        """How long to wait, as a phrase. Source: RFC 9110 section 10.2.3 (seconds, or a date)."""
+    def _limits(self) -> str:
+        """What the registry says of its limits, as a phrase."""
+        limit, window = self._limit("limit")
+        left, _ = self._limit("remaining")
+        known = f"it allows {limit} in {_span(window)}, of which {left or 'none'} are left, and " if limit else ""
+        wait_s = self._wait_s()
+        wait = "a while (it does not say how long)" if wait_s is None else f"{wait_s:.0f} s"
+        return f"{known or 'the registry '}asks to wait {wait}"
+
+    def _limit(self, name: str) -> tuple[str, str]:
+        """Count and window (seconds) of a limit: "100", "21600". Source: docs.docker.com "Usage and limits"."""
+        count, _, window = self.headers.get(f"RateLimit-{name.capitalize()}", "").partition(";")
+        return count.strip(), window.strip().removeprefix("w=")
+
+    def _wait_s(self) -> float | None:
+        """How long to wait, None where it doesn't say. Source: RFC 9110 section 10.2.3 (seconds, or a date)."""
         value = self.headers.get("Retry-After", "")
         if value.isascii() and value.isdigit():
-            return f"{int(value)} s"
+            return float(value)
         try:
             until = parsedate_to_datetime(value)
         except ValueError:
-            return "a while (it does not say how long)"
-        seconds = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-        return f"{max(0, round(seconds))} s"
+            return None
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _span(seconds: str) -> str:
+    """A span of time as a phrase: "6 h", "90 s"."""
+    if not (seconds.isascii() and seconds.isdigit()):
+        return "some time"
+    return f"{int(seconds) // 3600} h" if int(seconds) % 3600 == 0 else f"{int(seconds)} s"

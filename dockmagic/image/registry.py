@@ -1,36 +1,40 @@
-"""The pull side of a registry: manifests and blobs of a repository. Source: distribution-spec "Pull".
+"""The pull side of a registry: manifests, blobs and tags of a repository. Source: distribution-spec "Pull" and "Content
+Discovery".
 
-Cheap to import: the HTTP part (`dockmagic.image.transport`) is loaded with the first request. It reads no environment
-variables and knows no store; it checks a manifest against its digest, but leaves blobs to whoever writes them down.
+It reads no environment variables and knows no store; it checks a manifest against its digest, but leaves blobs to
+whoever writes them down.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
-from dockmagic.errors import DigestMismatch, InvalidOption, RegistryError
-from dockmagic.image.auth import DOCKER_HUB
-from dockmagic.image.origin import is_loopback, is_safe, origin
-from dockmagic.image.refusal import Refusal
-from dockmagic.image.token import CredentialsOf, Endpoint, Tokens, anonymous
+from dockmagic.errors import DigestMismatch, RegistryError
+from dockmagic.image.endpoints import Endpoints
+from dockmagic.image.exchange import Exchange, expect
+from dockmagic.image.registries import Registries
+from dockmagic.image.retry import Retry
+from dockmagic.image.token import CredentialsOf, Endpoint, anonymous, scope
 from dockmagic.oci.descriptor import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from dockmagic.image.transport import Answer, Transport
+    from dockmagic.image.transport import Answer
 
 MANIFEST_TYPES: Final = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 MANIFEST_LIMIT: Final = 4 << 20
-_ERROR_LIMIT: Final = 1 << 20
-HUB_URL: Final = "https://registry-1.docker.io"
 _SCHEMA_1: Final = "application/vnd.docker.distribution.manifest.v1+"  # passed on, so that the parser says what it is
+_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
+_NO_SETTINGS: Final = Registries()
+_RETRY: Final = Retry()
 
 T = TypeVar("T")
 
@@ -44,31 +48,31 @@ class RawManifest:
     data: bytes
 
 
-class RegistryClient:
-    """Reads from registries. `mirror` is a base URL that is asked first for images of docker.io; "" for none
-    (InvalidOption unless it is safe).
+@dataclass(frozen=True, slots=True)
+class BlobBody:
+    """Bytes of a blob from `offset` on, unverified. A body that isn't `delimited` may end too early without a word."""
 
-    A registry on a loopback host is spoken to in plain http, any other in https.
+    offset: int
+    chunks: Iterator[bytes]
+    delimited: bool
+
+
+class RegistryClient:
+    """Reads from registries, as `registries` says. Any thread may call any method.
+
+    A registry on this machine may be spoken to in plain http, any other in https unless it was declared insecure.
     """
 
-    def __init__(self, *, credentials_of: CredentialsOf = anonymous, mirror: str = "") -> None:
-        if mirror and not is_safe(mirror):
-            raise InvalidOption(
-                f"registry mirror {mirror!r}: expected https://HOST, or http://HOST for this machine itself"
-            )
-        self._credentials_of = credentials_of
-        self._mirror = mirror
+    def __init__(
+        self,
+        *,
+        credentials_of: CredentialsOf = anonymous,
+        registries: Registries = _NO_SETTINGS,
+        retry: Retry = _RETRY,
+    ) -> None:
+        self.registries = registries
+        self.exchange = Exchange(Endpoints(registries), credentials_of, retry)
         self._served: dict[str, Endpoint] = {}  # by repository: the endpoint that had its manifest
-
-    @cached_property
-    def _transport(self) -> Transport:
-        from dockmagic.image.transport import Transport
-
-        return Transport()
-
-    @cached_property
-    def _tokens(self) -> Tokens:
-        return Tokens(self._transport, self._credentials_of)
 
     def manifest(self, reference: Reference, digest: Digest | None = None) -> RawManifest:
         """The manifest or index of a reference, or the one with `digest` in its repository.
@@ -77,92 +81,103 @@ class RegistryClient:
         """
         if digest is None:
             self._served.pop(reference.name, None)
-        return self._first(reference, lambda endpoint: self._manifest(endpoint, reference, digest))
+        return self.first(reference, lambda endpoint: self._manifest(endpoint, reference, digest))
 
     @contextmanager
-    def blob(self, reference: Reference, digest: Digest) -> Iterator[Iterator[bytes]]:
-        """The bytes of a blob as they arrive, unverified. Raises RegistryError, also while they are read."""
-        what = f"blob {digest.short} of {reference.familiar}"
-        path, accept = f"blobs/{digest}", "application/octet-stream, */*"
-        with self._first(reference, lambda endpoint: self._get(endpoint, reference, path, accept, what)) as answer:
-            yield answer.chunks()
+    def blob(self, reference: Reference, digest: Digest, offset: int = 0) -> Iterator[BlobBody]:
+        """A blob as it arrives, from `offset` on where the registry can do that, else from its beginning.
 
-    def close(self) -> None:
-        """End the connections, if there are any."""
-        if "_transport" in self.__dict__:
-            self._transport.close()
+        Tries once. Raises RegistryError, also while it is read.
+        """
 
-    def _first(self, reference: Reference, attempt: Callable[[Endpoint], T]) -> T:
-        """Result of the first endpoint that has one; raises the last one's error, with what the mirror said."""
+        def attempt(endpoint: Endpoint) -> Answer:
+            return self._blob(endpoint, reference, digest, offset)
+
+        with self.first(reference, attempt, patient=False) as answer:
+            start = offset if answer.status == 206 else 0
+            yield BlobBody(start, answer.chunks(), answer.is_delimited)
+
+    def first(self, reference: Reference, attempt: Callable[[Endpoint], T], *, patient: bool = True) -> T:
+        """Result of the first endpoint that has one; raises the last one's error, with what the mirrors said.
+
+        Only the last one is tried again.
+        """
         refused = ""
         *others, last = self._endpoints(reference)
         for endpoint in others:
             try:
                 return attempt(endpoint)
             except RegistryError as error:
-                refused = f"; before that, {endpoint.base} said: {error}"
+                refused += f"; before that, {endpoint.base} said: {error}"
         try:
-            return attempt(last)
+            return self.exchange.patiently(lambda: attempt(last)) if patient else attempt(last)
         except RegistryError as error:
-            if not refused:
-                raise
-            fields = {"method": error.method, "url": error.url, "code": error.code}
-            raise type(error)(f"{error}{refused}", status=error.status, **fields) from error
+            error.args = (f"{error}{refused}",)
+            raise
+
+    def close(self) -> None:
+        """End the connections, if there are any."""
+        self.exchange.close()
+
+    def get(self, endpoint: Endpoint, reference: Reference, path: str, what: str, headers: Mapping[str, str]) -> Answer:
+        """The answer to a GET below the repository; raises RegistryError for a status other than 200."""
+        url = address(endpoint, reference, path)
+        answer = self.exchange.send(endpoint, (scope(reference.repository),), "GET", url, headers)
+        return expect(answer, (200,), reference, what)
 
     def _endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
-        """Where to look, in order: where the manifest was found, else the mirror and then the registry itself."""
+        """Where to look, in order: where the manifest was found, then the mirrors and the registry itself."""
+        endpoints = self.exchange.readable(reference)
         known = self._served.get(reference.name)
-        if known is not None:
-            return (known,)
-        if reference.registry != DOCKER_HUB:
-            return (_endpoint(reference.registry),)
-        hub = Endpoint(HUB_URL, DOCKER_HUB)
-        return (Endpoint(self._mirror.rstrip("/"), urlsplit(self._mirror).netloc), hub) if self._mirror else (hub,)
+        return endpoints if known is None else (known, *endpoints[endpoints.index(known) + 1 :])
 
     def _manifest(self, endpoint: Endpoint, reference: Reference, digest: Digest | None) -> RawManifest:
         wanted = digest or reference.digest
         what = f"manifest for {reference.familiar}"
         path = f"manifests/{wanted or reference.identifier}"
-        with self._get(endpoint, reference, path, ", ".join(MANIFEST_TYPES), what) as answer:
+        with self.get(endpoint, reference, path, what, {"Accept": ", ".join(MANIFEST_TYPES)}) as answer:
             media_type = _manifest_type(answer, what)
             data = answer.read(MANIFEST_LIMIT)
-            expected = wanted or _announced_digest(answer)
+            expected = wanted or announced_digest(answer)
         actual = _digest(data, expected)
         if expected is not None and actual != expected:
             raise DigestMismatch(what, expected=expected, actual=actual)
         self._served[reference.name] = endpoint
         return RawManifest(media_type, wanted or Digest.of(data), data)
 
-    def _get(self, endpoint: Endpoint, reference: Reference, path: str, accept: str, what: str) -> Answer:
-        """An answer with status 200, its body unread; authorizes itself once where the registry asks for it."""
-        repository = reference.repository
-        url = f"{endpoint.base}/v2/{repository}/{path}"
-        headers = self._tokens.headers(endpoint, repository)
-        answer = self._transport.request("GET", url, {"Accept": accept, **headers})
-        if answer.status == 401 and origin(answer.url) == origin(url):
-            challenge = answer.headers.get("WWW-Authenticate", "")
-            if headers := self._tokens.renew(endpoint, repository, challenge):
-                answer.close()
-                answer = self._transport.request("GET", url, {"Accept": accept, **headers})
-        if answer.status != 200:
-            with answer:
-                raise _refusal(answer).error(reference.familiar_name, what)
-        return answer
+    def _blob(self, endpoint: Endpoint, reference: Reference, digest: Digest, offset: int) -> Answer:
+        """A blob's answer with status 200, or 206 where it begins at the offset."""
+        what = f"blob {digest.short} of {reference.familiar}"
+        url = address(endpoint, reference, f"blobs/{digest}")
+        headers = {"Accept": "application/octet-stream, */*"}
+        scopes = (scope(reference.repository),)
+        if offset:
+            ranged = {**headers, "Range": f"bytes={offset}-"}
+            answer = self.exchange.send(endpoint, scopes, "GET", url, ranged)
+            if answer.status not in (206, 416) or _starts_at(answer, offset):
+                return expect(answer, (200, 206), reference, what)
+            answer.close()
+        return expect(self.exchange.send(endpoint, scopes, "GET", url, headers), (200,), reference, what)
 
 
-def _endpoint(registry: str) -> Endpoint:
-    """Where a registry other than Docker Hub is served."""
-    host = urlsplit(f"//{registry}").hostname or ""
-    return Endpoint(f"{'http' if is_loopback(host) else 'https'}://{registry}", registry)
+def address(endpoint: Endpoint, reference: Reference, path: str) -> str:
+    """URL of something in a repository; a mirror is told which registry it stands in for."""
+    url = f"{endpoint.base}/v2/{reference.repository}/{path}"
+    if not endpoint.namespace:
+        return url
+    return f"{url}{'&' if '?' in path else '?'}{urlencode({'ns': endpoint.namespace})}"
 
 
-def _refusal(answer: Answer) -> Refusal:
-    """A refusal with as much of its body as could be had."""
-    try:
-        body = answer.read(_ERROR_LIMIT)
-    except RegistryError:
-        body = b""
-    return Refusal(answer.method, answer.url, answer.status, answer.headers, body)
+def announced_digest(answer: Answer) -> Digest | None:
+    """The digest that the registry says a manifest has."""
+    value = answer.headers.get("Docker-Content-Digest")
+    return Digest(value) if value else None
+
+
+def _starts_at(answer: Answer, offset: int) -> bool:
+    """Whether a partial answer begins at this byte."""
+    match = _RANGE.match(answer.headers.get("Content-Range", ""))
+    return answer.status == 206 and match is not None and int(match[1]) == offset
 
 
 def _manifest_type(answer: Answer, what: str) -> str:
@@ -172,12 +187,6 @@ def _manifest_type(answer: Answer, what: str) -> str:
         return media_type
     message = f"{what}: the answer is {media_type or 'of no type'} and not a manifest; is {answer.url} a registry?"
     raise RegistryError(message, method=answer.method, url=answer.url, status=answer.status)
-
-
-def _announced_digest(answer: Answer) -> Digest | None:
-    """The digest that the registry says its manifest has."""
-    value = answer.headers.get("Docker-Content-Digest")
-    return Digest(value) if value else None
 
 
 def _digest(data: bytes, like: Digest | None) -> Digest:

@@ -14,17 +14,18 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, NotFound, StoreError
 from dockmagic.image import compression, layer, upper
 from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
+from dockmagic.image.readahead import ReadAhead
 from dockmagic.image.store import ImageStore
-from dockmagic.image.streams import Source
+from dockmagic.image.streams import Abandonable, Source
 from dockmagic.image.workspace import Workspaces, store_errors
 from dockmagic.linux.sync import boot_id
 from dockmagic.oci.descriptor import OCI_LAYER_GZIP, Descriptor
@@ -115,9 +116,12 @@ class Snapshots:
             self._store.adopt(workspace / "blob", descriptor)
             return self._publish(made, directory, workspace)
 
-    def unpack(self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest) -> Layer:
+    def unpack(
+        self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None
+    ) -> Layer:
         """Unpack a blob into the layer on top of `parent`; idempotent.
 
+        `source` gives the blob's bytes while they arrive; by its end the blob must be in the store.
         Raises NotFound without the blob or the parent, DigestMismatch unless the blob has this diff ID, InvalidLayer,
         or StoreError where the disk is full.
         """
@@ -130,7 +134,7 @@ class Snapshots:
             directory = workspace / "layer"
             with store_errors(f"unpack layer {diff_id.short}"):
                 self.prepare(parent, directory)
-                self._extract(descriptor, diff_id, directory, lower)
+                self._extract(descriptor, diff_id, directory, lower, source)
                 size_bytes = upper.size(directory)
             return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
 
@@ -150,24 +154,39 @@ class Snapshots:
             chain_id = found.parent
         return paths
 
-    def _extract(self, descriptor: Descriptor, diff_id: Digest, directory: Path, lower: Sequence[Path]) -> None:
+    def _extract(
+        self,
+        descriptor: Descriptor,
+        diff_id: Digest,
+        directory: Path,
+        lower: Sequence[Path],
+        source: Abandonable | None,
+    ) -> None:
         """Unpack the blob and check the whole of its tar stream against the diff ID."""
-        with self._plain(descriptor, diff_id) as stream:
-            layer.unpack(stream, directory, lower=lower, limits=self._limits)
-            stream.drain()  # what comes after the archive's end counts too
+        with self._plain(descriptor, diff_id, source) as stream, ExitStack() as stack:
+            ahead = stack.enter_context(ReadAhead(stream))
+            if source is not None:
+                stack.callback(source.abandon)
+            layer.unpack(ahead, directory, lower=lower, limits=self._limits)
+            while ahead.read(_CHUNK):  # what comes after the archive's end counts too
+                pass
 
     @contextmanager
-    def _plain(self, descriptor: Descriptor, diff_id: Digest) -> Iterator[_Hashed]:
+    def _plain(self, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None) -> Iterator[_Hashed]:
         """Plain bytes of a blob, all of them to be read; DigestMismatch at the end unless they have this diff ID."""
         path = self._store.blob_path(descriptor.digest)
-        if not path.exists():
-            raise NotFound("blob", descriptor.digest, "pull the image again")
-        with path.open("rb") as blob, compression.open_layer(blob) as plain:
-            size = os.fstat(blob.fileno()).st_size
-            stream = _Hashed(Guarded(plain, lambda: size, self._limits), diff_id.algorithm)
+        with ExitStack() as stack:
+            file = stack.enter_context(_opened(path, descriptor)) if source is None else None
+            blob: Source = file or source  # type: ignore[assignment]  # one of them is there
+            plain = stack.enter_context(compression.open_layer(blob))
+            size = 0 if file is None else os.fstat(file.fileno()).st_size
+            so_far = (lambda: size) if source is None else lambda: source.taken
+            stream = _Hashed(Guarded(plain, so_far, self._limits), diff_id.algorithm)
             yield stream
         if stream.digest != diff_id:
             raise DigestMismatch(f"layer {descriptor.digest}", expected=diff_id, actual=stream.digest)
+        if not path.exists():
+            raise _missing(descriptor)
 
     def _publish(self, made: Layer, directory: Path, workspace: Path) -> Layer:
         """Give the directory its final name and its row, or find that another process was quicker."""
@@ -212,6 +231,18 @@ class _Hashed:
         """Read what is left."""
         while self.read(_CHUNK):
             pass
+
+
+def _opened(path: Path, descriptor: Descriptor) -> BinaryIO:
+    """The blob's file; raises NotFound where it isn't here."""
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise _missing(descriptor) from error
+
+
+def _missing(descriptor: Descriptor) -> NotFound:
+    return NotFound("blob", descriptor.digest, "pull the image again")
 
 
 def _pack(directory: Path, blob: Path) -> tuple[Descriptor, Digest]:

@@ -41,3 +41,14 @@ def output_errors(action: str) -> Iterator[None]:
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "")
         raise StoreError(f"cannot {action}: {error.strerror or error}{hint}") from error
+
+
+class Abandonable(Source, Protocol):
+    """A source that may have to wait for its bytes, and can be told that nobody wants them any more."""
+
+    @property
+    def taken(self) -> int:
+        """Number of bytes that were read."""
+
+    def abandon(self) -> None:
+        """Let a thread that reads come to an end."""

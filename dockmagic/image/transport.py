@@ -1,15 +1,17 @@
-"""HTTP towards a registry, or a server of any file: the only module that imports requests, and therefore imported where
-first used.
+"""HTTP towards a registry, or a server of any file: with `connections` the only module that imports requests, and
+therefore imported where first used.
 
 Knows no images. Plain http goes to loopback hosts only, unless asked for; cookies and ~/.netrc to nobody, and an
 Authorization header to no other origin than the one it was made for (distribution-spec, "Pulling blobs"). Every failure
-of requests becomes a RegistryError with status 0.
+of requests becomes a RegistryError with status 0, which says whether it may pass.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, NoReturn
@@ -18,13 +20,30 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from dockmagic.errors import RegistryError
+from dockmagic.image.connections import Adapter, Sockets
 from dockmagic.image.origin import check_url, check_web, is_loopback, origin
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
-_CHUNK: Final = 1 << 17
+_CHUNK: Final = 1 << 18
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS: Final = 5
+_PASSING: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_LASTING: Final = (requests.exceptions.SSLError, requests.exceptions.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom to believe over TLS: `authority` is a file of certificates in place of the system's, and `client` our own
+    certificate and its key; `verify` False believes anybody.
+    """
+
+    authority: str = ""
+    client: tuple[str, str] | None = None
+    verify: bool = True
+
+
+Form = Mapping[str, str]
 
 
 class Answer:
@@ -37,11 +56,16 @@ class Answer:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers  # names in any case
 
+    @property
+    def is_delimited(self) -> bool:
+        """Whether the end of the body can be told from a connection that broke off."""
+        return "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+
     def chunks(self) -> Iterator[bytes]:
         """The body, piece by piece as it arrives; raises RegistryError where it breaks off."""
         try:
             yield from self._response.iter_content(_CHUNK)
-        except requests.RequestException as error:
+        except (requests.RequestException, OSError, ValueError) as error:  # the latter where it was broken off by us
             _fail(error, self.method, self.url)
 
     def read(self, limit: int) -> bytes:
@@ -74,10 +98,16 @@ class _Session(requests.Session):
         """None: there is nothing to follow."""
 
 
+def _anybody(host: str) -> Trust:
+    """The same trust for every host: what the system trusts."""
+    return Trust()
+
+
 class Transport:
     """A pool of connections; `close` ends them. Proxies and REQUESTS_CA_BUNDLE are taken from the environment.
 
-    With `plain_http` every host may be asked without TLS.
+    With `plain_http` every host may be asked without TLS, else only those in `insecure` (HOST or HOST:PORT). `trust`
+    gives what holds for a host and port. Any thread may call any method.
     """
 
     def __init__(
@@ -86,18 +116,26 @@ class Transport:
         read_timeout_s: float = READ_TIMEOUT_S,
         *,
         plain_http: bool = False,
+        insecure: frozenset[str] = frozenset(),
+        trust: Callable[[str], Trust] = _anybody,
     ) -> None:
-        self._check = check_web if plain_http else check_url
+        self._plain_http = plain_http
+        self._insecure = insecure
+        self._trust = trust
         self._timeout = (connect_timeout_s, read_timeout_s)
+        self._sockets = Sockets()
         self._session = _Session()
         self._session.auth = _unchanged
         self._session.verify = ssl.get_default_verify_paths().cafile or True
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for prefix in ("http://", "https://"):
+            self._session.mount(prefix, Adapter(self._sockets))
 
-    def request(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
-    ) -> Answer:
-        """The answer to a request, redirects followed. Its status may be any; only a missing answer is an error."""
+    def request(self, method: str, url: str, headers: Mapping[str, str], form: Form | None = None) -> Answer:
+        """The answer to a request, redirects followed. Its status may be any; only a missing answer is an error.
+
+        A form, which holds secrets, is never sent to another origin.
+        """
         sent = {"User-Agent": "dockmagic", "Accept-Encoding": "identity", **headers}
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._send(method, url, sent, form)
@@ -107,18 +145,24 @@ class Transport:
             target = _target(url, response.headers["Location"], method)
             if origin(target) != origin(url):
                 sent.pop("Authorization", None)
+                if form is not None:
+                    message = f"{method} {url}: refused to send a secret on to {target}, another host"
+                    raise RegistryError(message, method=method, url=url)
             url = target
         raise RegistryError(f"{method} {url}: more than {_MOST_REDIRECTS} redirects", method=method, url=url)
+
+    def break_off(self) -> None:
+        """Let every request that is under way fail now; later ones connect anew."""
+        self._sockets.break_off()
 
     def close(self) -> None:
         """End all connections."""
         self._session.close()
 
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
-    ) -> requests.Response:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], form: Form | None) -> requests.Response:
         self._check(url, method)
-        proxies = {"no_proxy": "*"} if is_loopback(urlsplit(url).hostname or "") else None
+        parts = urlsplit(url)
+        trust = self._trust(parts.netloc.rpartition("@")[2])
         try:
             return self._session.request(
                 method,
@@ -127,10 +171,19 @@ class Transport:
                 data=form,
                 stream=True,
                 timeout=self._timeout,
-                proxies=proxies,
+                proxies={"no_proxy": "*"} if is_loopback(parts.hostname or "") else None,
+                verify=(trust.authority or None) if trust.verify else False,
+                cert=trust.client,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, OSError, ValueError) as error:
             _fail(error, method, url)
+
+    def _check(self, url: str, method: str) -> None:
+        """Raise RegistryError unless the URL may be asked."""
+        if self._plain_http:
+            check_web(url, method)
+        else:
+            check_url(url, method, self._insecure)
 
 
 def _target(url: str, location: str, method: str) -> str:
@@ -146,9 +199,10 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _fail(error: requests.RequestException, method: str, url: str) -> NoReturn:
+def _fail(error: Exception, method: str, url: str) -> NoReturn:
     """Raise the RegistryError that says what went wrong with the connection, and what to do."""
-    reason = _root_cause(error)
+    cause = _root_cause(error)
+    reason = _words(cause)
     host = urlsplit(url).netloc
     if isinstance(error, requests.exceptions.SSLError):
         what = f"the identity of {host} can't be verified ({reason}); add its certificate authority to the system's"
@@ -160,13 +214,20 @@ def _fail(error: requests.RequestException, method: str, url: str) -> NoReturn:
         what = f"{host} can't be reached ({reason}); check the name, the network and the proxy settings"
     else:
         what = f"{host} gave no usable answer ({reason})"
-    raise RegistryError(f"{method} {url}: {what}", method=method, url=url) from error
+    unknown_name = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
+    passing = isinstance(error, _PASSING) and not isinstance(error, _LASTING) and not unknown_name
+    raise RegistryError(f"{method} {url}: {what}", method=method, url=url, passing=passing) from error
 
 
-def _root_cause(error: BaseException) -> str:
-    """The words of the first error in the chain: the operating system's, where it has one."""
+def _root_cause(error: BaseException) -> BaseException:
+    """The first error in the chain: the operating system's, where it has one."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+    return error
+
+
+def _words(error: BaseException) -> str:
+    """What an error says, in short."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -53,6 +53,22 @@ class Workspaces:
             finally:
                 with suppress(OSError):  # what can't be removed now is collected later
                     remove_tree(path)
+                os.close(lock)
+
+    @contextmanager
+    def claim(self, name: str, wait: Callable[[], None]) -> Iterator[Path]:
+        """The workspace of this name, which one has at a time, in any process; removed at the end.
+
+        Calls `wait` again and again while somebody else has it; what that raises ends the waiting.
+        """
+        with self.hold():
+            while (lock := self._claim(self.directory / name)) is None:
+                wait()
+            try:
+                yield self.directory / name
+            finally:
+                with suppress(OSError):  # what can't be removed now is collected later
+                    remove_tree(self.directory / name)
                 os.close(lock)
 
     @contextmanager
@@ -97,6 +113,19 @@ class Workspaces:
                 return path, lock
             os.close(lock)
 
+    def _claim(self, path: Path) -> int | None:
+        """Descriptor that locks the workspace, which is made where missing; None where somebody else has it."""
+        with store_errors("make a temporary directory"):
+            path.mkdir(mode=0o700, exist_ok=True)
+        try:
+            lock = os.open(path, _DIRECTORY)
+        except FileNotFoundError:  # given up by another at this moment
+            return None
+        if _try_lock(lock) and _is_at(lock, path):
+            return lock
+        os.close(lock)
+        return None
+
     def _collect_one(self, path: Path) -> bool:
         """Whether a workspace was nobody's, and so removed."""
         lock = os.open(path, _DIRECTORY)
@@ -117,6 +146,14 @@ def store_errors(action: str) -> Iterator[None]:
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "")
         raise StoreError(f"cannot {action}: {error.strerror or error}{hint}") from error
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether the path still leads to this open directory."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(fd: int) -> bool:

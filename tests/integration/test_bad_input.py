@@ -21,6 +21,7 @@ from dockmagic.errors import (
     RegistryError,
     RunFailed,
 )
+from dockmagic.image.registries import Registries
 from dockmagic.oci.descriptor import OCI_LAYER, OCI_LAYER_GZIP
 from dockmagic.oci.digest import Digest
 from tests.integration.containers import run
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.root
 
 def test_an_empty_store_and_no_registry_name_the_way_out(state_root: Path) -> None:
     """A mirror that refuses connections stands for a network without registries."""
-    with Engine(state_root, mirror="http://127.0.0.1:9") as engine:
+    with Engine(state_root, registries=Registries({"docker.io": ("http://127.0.0.1:9",)})) as engine:
         with pytest.raises(DockmagicError, match="dockmagic image bootstrap busybox"):
             engine.build("FROM busybox")
         with pytest.raises(RegistryError, match="dockmagic image bootstrap busybox"):

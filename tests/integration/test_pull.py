@@ -15,6 +15,7 @@ from dockmagic.events import Event, PullFinished, PullProgress
 from dockmagic.image.bootstrap import LABEL, bootstrap_busybox
 from dockmagic.image.platform import host_platform
 from dockmagic.image.pull import pull
+from dockmagic.image.registries import Registries
 from dockmagic.image.registry import RegistryClient
 from dockmagic.image.store import Image
 from dockmagic.oci.descriptor import DOCKER_MANIFEST, OCI_MANIFEST
@@ -60,7 +61,7 @@ def root(tmp_path: Path) -> Iterator[StateRoot]:
 
 def fetch(root: StateRoot, text: str, *, mirror: str = "", events: list[Event] | None = None) -> Image:
     """Pull into this root."""
-    client = RegistryClient(mirror=mirror)
+    client = RegistryClient(registries=Registries({"docker.io": (mirror,)} if mirror else {}))
     try:
         return pull(
             Reference.parse(text),
@@ -94,6 +95,7 @@ def test_by_tag(registry: Registry, root: StateRoot, busybox: Image, layout: Pat
     assert {event.status for event in events if isinstance(event, PullProgress)} == {
         "waiting",
         "downloading",
+        "downloaded",
         "extracting",
         "complete",
     }

@@ -8,13 +8,16 @@ import pytest
 
 from dockmagic.errors import DigestMismatch, InvalidManifest, InvalidOption, RegistryError, Unauthorized
 from dockmagic.image.auth import Credentials
+from dockmagic.image.registries import Registries
 from dockmagic.image.registry import MANIFEST_LIMIT, RawManifest, RegistryClient
+from dockmagic.image.retry import Retry
 from dockmagic.oci.descriptor import DOCKER_LIST, OCI_MANIFEST
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
 from tests.unit.image.fake_server import FakeServer, Reply, Request, nobody_listens, serving
 
 MANIFEST = b'{"schemaVersion": 2}'
+QUICK = Retry(attempts=2, base_s=0.001)
 DENIED = "pull access denied for .*, repository does not exist or may require 'docker login'"
 
 
@@ -26,7 +29,7 @@ def server() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def client() -> Iterator[RegistryClient]:
-    client = RegistryClient()
+    client = RegistryClient(retry=QUICK)
     yield client
     client.close()
 
@@ -94,8 +97,8 @@ def test_a_manifest_that_never_ends_is_refused(server: FakeServer, client: Regis
 def test_a_blob_is_streamed(server: FakeServer, client: RegistryClient) -> None:
     data = bytes(range(256)) * 2000
     digest = server.add_blob("team/app", data)
-    with client.blob(app(server), digest) as chunks:
-        pieces = list(chunks)
+    with client.blob(app(server), digest) as body:
+        pieces = list(body.chunks)
     assert b"".join(pieces) == data
     assert len(pieces) > 1
 
@@ -103,9 +106,9 @@ def test_a_blob_is_streamed(server: FakeServer, client: RegistryClient) -> None:
 def test_a_truncated_blob_breaks_off(server: FakeServer, client: RegistryClient) -> None:
     digest = Digest.of(b"whole")
     server.routes[f"/v2/team/app/blobs/{digest}"] = Reply(200, b"who", length=5)
-    with client.blob(app(server), digest) as chunks:
+    with client.blob(app(server), digest) as body:
         with pytest.raises(RegistryError, match="broke off"):
-            list(chunks)
+            list(body.chunks)
 
 
 def test_an_unknown_manifest_and_an_unknown_repository(server: FakeServer, client: RegistryClient) -> None:
@@ -143,8 +146,8 @@ def test_a_token_is_fetched_once_and_used_again(server: FakeServer, client: Regi
         for path in (f"/v2/team/app/blobs/{blob}", "/v2/team/app/manifests/1"):
             protect(server, path, "Bearer t", f'Bearer realm="{tokens.url}/token",service="s"')
         client.manifest(app(server))
-        with client.blob(app(server), blob) as chunks:
-            assert b"".join(chunks) == b"blob"
+        with client.blob(app(server), blob) as body:
+            assert b"".join(body.chunks) == b"blob"
     assert len(tokens.requests) == 1
     assert len(server.requests) == 3
 
@@ -175,8 +178,8 @@ def test_a_blob_s_redirect_does_not_carry_the_secret(server: FakeServer) -> None
         server.routes = {path: Reply(307, headers={"Location": f"{storage.url}/signed"})}
         protect(server, path, "Basic YW5uOnBhc3M=", 'Basic realm="r"')
         client = RegistryClient(credentials_of={server.host: Credentials("ann", "pass")}.get)
-        with client.blob(app(server), blob) as chunks:
-            assert b"".join(chunks) == b"blob"
+        with client.blob(app(server), blob) as body:
+            assert b"".join(body.chunks) == b"blob"
         client.close()
     assert "Authorization" in server.requests[-1].headers
     assert "Authorization" not in storage.requests[0].headers
@@ -194,8 +197,8 @@ def test_a_challenge_from_where_a_redirect_led_gets_no_answer(server: FakeServer
 
 
 def test_too_many_requests_names_the_wait(server: FakeServer, client: RegistryClient) -> None:
-    server.routes["/v2/team/app/manifests/1"] = Reply(429, b"", {"Retry-After": "30"})
-    with pytest.raises(RegistryError, match="asks to wait 30 s") as caught:
+    server.routes["/v2/team/app/manifests/1"] = Reply(429, b"", {"Retry-After": "300"})
+    with pytest.raises(RegistryError, match="asks to wait 300 s") as caught:
         client.manifest(app(server))
     assert caught.value.status == 429
 
@@ -203,19 +206,19 @@ def test_too_many_requests_names_the_wait(server: FakeServer, client: RegistryCl
 def test_a_mirror_is_asked_first_for_docker_hub(server: FakeServer) -> None:
     digest = server.add_manifest("library/busybox", "latest", MANIFEST)
     blob = server.add_blob("library/busybox", b"blob")
-    client = RegistryClient(mirror=f"{server.url}/")
+    client = RegistryClient(registries=Registries({"docker.io": (f"{server.url}/",)}), retry=QUICK)
     reference = Reference.parse("busybox")
     assert client.manifest(reference).digest == digest
-    with client.blob(reference, blob) as chunks:
-        assert b"".join(chunks) == b"blob"
+    with client.blob(reference, blob) as body:
+        assert b"".join(body.chunks) == b"blob"
     client.close()
 
 
 def test_docker_hub_follows_a_mirror_that_fails(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dockmagic.image.registry.HUB_URL", server.url)
+    monkeypatch.setattr("dockmagic.image.endpoints.HUB_URL", server.url)
     digest = server.add_manifest("library/busybox", "latest", MANIFEST)
     with nobody_listens() as host:
-        client = RegistryClient(mirror=f"http://{host}")
+        client = RegistryClient(registries=Registries({"docker.io": (f"http://{host}",)}), retry=QUICK)
         assert client.manifest(Reference.parse("busybox")).digest == digest
         with pytest.raises(RegistryError, match=rf"busybox:1 not found.*before that, http://{host} said: .*reached"):
             client.manifest(Reference.parse("busybox:1"))
@@ -224,7 +227,7 @@ def test_docker_hub_follows_a_mirror_that_fails(server: FakeServer, monkeypatch:
 
 def test_a_mirror_is_for_docker_hub_only(server: FakeServer) -> None:
     server.add_manifest("team/app", "1", MANIFEST)
-    client = RegistryClient(mirror="https://mirror.invalid")
+    client = RegistryClient(registries=Registries({"docker.io": ("https://mirror.invalid",)}), retry=QUICK)
     assert client.manifest(app(server)).data == MANIFEST
     client.close()
 
@@ -232,7 +235,7 @@ def test_a_mirror_is_for_docker_hub_only(server: FakeServer) -> None:
 @pytest.mark.parametrize("mirror", ["localhost:5000", "http://mirror.example", "ftp://localhost"])
 def test_a_mirror_that_is_no_safe_url_is_refused(mirror: str) -> None:
     with pytest.raises(InvalidOption, match="expected https://HOST"):
-        RegistryClient(mirror=mirror)
+        Registries({"docker.io": (mirror,)})
 
 
 def test_importing_the_client_is_cheap() -> None:

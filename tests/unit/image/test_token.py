@@ -37,25 +37,25 @@ def bearer(server: FakeServer, scope: str = "") -> str:
 def test_an_anonymous_token_is_asked_for_and_kept(server: FakeServer, transport: Transport, body: bytes) -> None:
     server.routes = {"/token": Reply(200, body)}
     tokens = Tokens(transport, anonymous)
-    assert tokens.headers(HOME, "app") == {}
-    assert tokens.renew(HOME, "app", bearer(server)) == {"Authorization": "Bearer t"}
-    assert tokens.headers(HOME, "app") == {"Authorization": "Bearer t"}
-    assert tokens.headers(HOME, "other") == {}
+    assert tokens.headers(HOME, ("repository:app:pull",)) == {}
+    assert tokens.renew(HOME, ("repository:app:pull",), bearer(server), {}) == {"Authorization": "Bearer t"}
+    assert tokens.headers(HOME, ("repository:app:pull",)) == {"Authorization": "Bearer t"}
+    assert tokens.headers(HOME, ("repository:other:pull",)) == {}
     assert server.requests[0].query == {"x": ["1"], "service": ["s"], "scope": ["repository:app:pull"]}
     assert "Authorization" not in server.requests[0].headers
 
 
 def test_the_scope_of_the_challenge_is_asked_for(server: FakeServer, transport: Transport) -> None:
     server.routes = {"/token": Reply(200, b'{"token": "t"}')}
-    Tokens(transport, anonymous).renew(HOME, "app", bearer(server, "repository:app:pull,push"))
+    Tokens(transport, anonymous).renew(HOME, ("repository:app:pull",), bearer(server, "repository:app:pull,push"), {})
     assert server.requests[0].query["scope"] == ["repository:app:pull,push"]
 
 
 def test_credentials_go_to_the_token_server(server: FakeServer, transport: Transport) -> None:
     server.routes = {"/token": Reply(200, b'{"token": "t"}')}
     tokens = Tokens(transport, {"r.example": Credentials("ann", "pass")}.get)
-    tokens.renew(HOME, "app", bearer(server))
-    tokens.renew(Endpoint("https://q.example", "q.example"), "app", bearer(server))
+    tokens.renew(HOME, ("repository:app:pull",), bearer(server), {})
+    tokens.renew(Endpoint("https://q.example", "q.example"), ("repository:app:pull",), bearer(server), {})
     assert server.requests[0].headers["Authorization"] == ANN
     assert "Authorization" not in server.requests[1].headers
 
@@ -63,7 +63,7 @@ def test_credentials_go_to_the_token_server(server: FakeServer, transport: Trans
 def test_an_identity_token_is_exchanged(server: FakeServer, transport: Transport) -> None:
     server.routes = {"/token": Reply(200, b'{"access_token": "t"}')}
     tokens = Tokens(transport, {"r.example": Credentials(identity_token="secret")}.get)
-    assert tokens.renew(HOME, "app", bearer(server)) == {"Authorization": "Bearer t"}
+    assert tokens.renew(HOME, ("repository:app:pull",), bearer(server), {}) == {"Authorization": "Bearer t"}
     request = server.requests[0]
     form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
     assert request.method == "POST"
@@ -72,30 +72,32 @@ def test_an_identity_token_is_exchanged(server: FakeServer, transport: Transport
 
 def test_a_basic_challenge_takes_name_and_password(transport: Transport) -> None:
     known = Tokens(transport, {"r.example": Credentials("ann", "pass")}.get)
-    assert known.renew(HOME, "app", 'Basic realm="r"') == {"Authorization": ANN}
-    assert Tokens(transport, anonymous).renew(HOME, "app", 'Basic realm="r"') == {}
-    assert known.renew(HOME, "app", "Negotiate") == {}
+    assert known.renew(HOME, ("repository:app:pull",), 'Basic realm="r"', {}) == {"Authorization": ANN}
+    assert Tokens(transport, anonymous).renew(HOME, ("repository:app:pull",), 'Basic realm="r"', {}) == {}
+    assert known.renew(HOME, ("repository:app:pull",), "Negotiate", {"Authorization": ANN}) == {}
 
 
 def test_a_token_server_s_no_is_unauthorized(server: FakeServer, transport: Transport) -> None:
     server.routes = {"/token": Reply(401)}
     with pytest.raises(Unauthorized, match="check the name and password"):
-        Tokens(transport, anonymous).renew(HOME, "app", bearer(server))
+        Tokens(transport, anonymous).renew(HOME, ("repository:app:pull",), bearer(server), {})
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b"\xff"])
 def test_an_answer_without_a_token_is_an_error(server: FakeServer, transport: Transport, body: bytes) -> None:
     server.routes = {"/token": Reply(200, body)}
     with pytest.raises(RegistryError, match="holds no token"):
-        Tokens(transport, anonymous).renew(HOME, "app", bearer(server))
+        Tokens(transport, anonymous).renew(HOME, ("repository:app:pull",), bearer(server), {})
 
 
 def test_a_broken_token_server_is_an_error(server: FakeServer, transport: Transport) -> None:
     server.routes = {"/token": Reply(502)}
     with pytest.raises(RegistryError, match="answered 502; try again later"):
-        Tokens(transport, anonymous).renew(HOME, "app", bearer(server))
+        Tokens(transport, anonymous).renew(HOME, ("repository:app:pull",), bearer(server), {})
 
 
 def test_a_token_server_in_plain_http_is_refused(transport: Transport) -> None:
     with pytest.raises(RegistryError, match="only https is safe"):
-        Tokens(transport, anonymous).renew(HOME, "app", 'Bearer realm="http://auth.example/token"')
+        Tokens(transport, anonymous).renew(
+            HOME, ("repository:app:pull",), 'Bearer realm="http://auth.example/token"', {}
+        )

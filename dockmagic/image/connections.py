@@ -1,0 +1,93 @@
+"""Pooled connections that another thread can break off, so that nobody waits for a server that has gone silent.
+
+With `transport` the only module that knows requests and urllib3. Source: urllib3's reference, "Connection Pools".
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any, Final
+from weakref import WeakSet
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+POOL_SIZE: Final = 8  # connections to one host that are kept for the next request
+_BUFFER: Final = 1 << 20  # bytes that the kernel may hold for us: fewer turns for large blobs
+
+
+class Sockets:
+    """The sockets that are open now; any thread may call any method."""
+
+    def __init__(self) -> None:
+        self._open: WeakSet[socket.socket] = WeakSet()
+        self._lock = threading.Lock()
+
+    def add(self, sock: socket.socket) -> None:
+        """Note a socket; it is forgotten when it is collected."""
+        with self._lock:
+            self._open.add(sock)
+
+    def break_off(self) -> None:
+        """Shut them all down: whoever reads or writes gets an error at once."""
+        with self._lock:
+            sockets = list(self._open)
+        for sock in sockets:
+            with suppress(OSError):  # closed already
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # beneath TLS, whose state is the other thread's
+
+
+class Adapter(HTTPAdapter):
+    """Gives requests connections whose sockets are noted. It doesn't retry: its caller knows what may be repeated."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._pools = _pools(sockets)
+        super().__init__(pool_maxsize=POOL_SIZE, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        """Make the manager of direct connections."""
+        super().init_poolmanager(connections, maxsize, block, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """The manager of connections through a proxy."""
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _pools(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
+    """Classes of connection pools by scheme, whose connections note their sockets."""
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            _note(self.sock, sockets)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            _note(self.sock, sockets)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+        def _validate_conn(self, conn: Any) -> None:
+            """Connect; without urllib3's warning, since who isn't verified was declared insecure by the user."""
+            if conn.is_closed:
+                conn.connect()
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _note(sock: socket.socket | None, sockets: Sockets) -> None:
+    """Take a new connection's socket in."""
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        sockets.add(sock)

@@ -1,0 +1,99 @@
+"""How registries are reached: mirrors, insecure hosts, certificates. Pure; `configuration` reads it.
+
+[registries]
+insecure = ["registry.lan:5000"]            # may be asked without TLS, or with a certificate of anybody's
+chunk_size = 16777216                       # bytes; push layers in pieces of this size
+
+[registries.mirrors]                        # asked first for what this registry has, in order
+"docker.io" = ["https://mirror.example"]
+
+[registries.certificates]                   # directory with ca.crt, client.cert, client.key (all optional)
+"registry.example" = "/etc/ssl/registry.example"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+from dockmagic.errors import InvalidOption
+from dockmagic.image.origin import is_safe
+
+_KEYS: Final = ("mirrors", "insecure", "certificates")
+_TABLE: Final = "registries"
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """What the user says of registries. Hosts are HOST or HOST:PORT, mirrors base URLs, certificates directories."""
+
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    insecure: frozenset[str] = frozenset()
+    certificates: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise InvalidOption for a mirror that nothing may be sent to."""
+        for registry, urls in self.mirrors.items():
+            for url in urls:
+                if not is_safe(url, self.insecure):
+                    raise InvalidOption(
+                        f"mirror {url!r} of {registry}: expected https://HOST, or http://HOST for this machine itself "
+                        "or for a host that is listed as insecure"
+                    )
+
+
+def parse_registries(text: str, name: str) -> Registries:
+    """Settings in this TOML text; `name` is what messages call it. Raises InvalidOption with the key that is wrong."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidOption(f"{name}: not TOML ({error}); correct it or remove it") from error
+    table = _Table(name, document.get(_TABLE, {}))
+    return table.registries()
+
+
+class _Table:
+    """The table [registries] of a file, read key by key."""
+
+    def __init__(self, name: str, values: Any) -> None:
+        self._name = name
+        if not isinstance(values, dict):
+            self._refuse("", f"expected a table, got {values!r}")
+        self._values: dict[str, Any] = values
+        for key in self._values:
+            if key not in _KEYS:
+                self._refuse(key, f"unknown; there are {', '.join(_KEYS)}")
+
+    def registries(self) -> Registries:
+        """All of it."""
+        mirrors = {host: self._texts(f"mirrors.{host}", urls) for host, urls in self._table("mirrors").items()}
+        certificates = {
+            host: self._text(f"certificates.{host}", path) for host, path in self._table("certificates").items()
+        }
+        insecure = frozenset(self._texts("insecure", self._values.get("insecure", [])))
+        try:
+            return Registries(mirrors, insecure, certificates)
+        except InvalidOption as error:
+            raise InvalidOption(f"{self._name}: {error}") from error
+
+    def _table(self, key: str) -> dict[str, Any]:
+        value = self._values.get(key, {})
+        if not isinstance(value, dict):
+            self._refuse(key, f"expected a table of registries, got {value!r}")
+        return value
+
+    def _texts(self, key: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            self._refuse(key, f"expected a list of texts, got {value!r}")
+        return tuple(self._text(key, item) for item in value)
+
+    def _text(self, key: str, value: Any) -> str:
+        if not isinstance(value, str) or not value:
+            self._refuse(key, f"expected a text, got {value!r}")
+        return value
+
+    def _refuse(self, key: str, why: str) -> NoReturn:
+        """Raise the InvalidOption of a key."""
+        raise InvalidOption(f"{self._name}: {_TABLE}{'.' if key else ''}{key}: {why}")
