@@ -103,14 +103,15 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        interrupt = self._wait(error if isinstance(error, KeyboardInterrupt) else None)
+        if error is not None:
+            self._stop()
+        interrupt = self._wait()
         if error is None and (interrupt or self._failure) is not None:
             raise interrupt or self._failure  # type: ignore[misc]  # one of them is there
 
-    def _wait(self, interrupt: KeyboardInterrupt | None) -> KeyboardInterrupt | None:
+    def _wait(self) -> KeyboardInterrupt | None:
         """Wait for the end of all tasks, which an interrupt or a failure brings about; the interrupt, if one came."""
-        if interrupt is not None:
-            self._stop()
+        interrupt: KeyboardInterrupt | None = None
         while True:
             try:
                 with self._changed:
