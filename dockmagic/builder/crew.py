@@ -103,17 +103,18 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._stop()
-        interrupt = self._wait()
+        interrupt = self._wait(stop=error is not None)
         if error is None and (interrupt or self._failure) is not None:
             raise interrupt or self._failure  # type: ignore[misc]  # one of them is there
 
-    def _wait(self) -> KeyboardInterrupt | None:
+    def _wait(self, *, stop: bool) -> KeyboardInterrupt | None:
         """Wait for the end of all tasks, which an interrupt or a failure brings about; the interrupt, if one came."""
         interrupt: KeyboardInterrupt | None = None
         while True:
             try:
+                if stop:
+                    self._stop()
+                    stop = False
                 with self._changed:
                     self._changed.wait_for(lambda: self._all_ended() or (self._failure is not None))
                 if not self._all_ended() and not self._stopping:
@@ -122,8 +123,7 @@ class Crew:
                     self._changed.wait_for(self._all_ended)
                 return interrupt
             except KeyboardInterrupt as another:
-                interrupt = another
-                self._stop()
+                interrupt, stop = another, True
 
     def _all_ended(self) -> bool:
         return all(task.ended for task in self._tasks)
