@@ -86,13 +86,13 @@ def test_the_same_bytes_split_otherwise_are_something_else(context: Path) -> Non
 
 def test_a_hash_is_remembered_until_the_file_changes(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    original = os.fdopen
+    original = Found.open
 
-    def counted(descriptor: int, *args: object, **options: object) -> object:
-        read.append(str(descriptor))
-        return original(descriptor, *args, **options)  # type: ignore[call-overload]  # passes on what it got
+    def counted(found: Found) -> int:
+        read.append(found.path)
+        return original(found)
 
-    monkeypatch.setattr(os, "fdopen", counted)
+    monkeypatch.setattr(Found, "open", counted)
     hashes = FileHashes()
     monkeypatch.setattr(time, "time_ns", lambda: (filled / "a").stat().st_ctime_ns + 10**10)
     before = digest(filled, "a", hashes=hashes)
