@@ -34,6 +34,7 @@ class Upper:
 
     def __init__(self, directory: Path, lower: Sequence[Path]) -> None:
         self.directory = directory
+        self._root = str(directory)
         self.tree = Tree((directory, *lower))
         self._below = Tree(lower)
         self._ready = {""}  # directories that are known to be in the upper directory
@@ -89,11 +90,11 @@ class Upper:
         self.tree.forget(path)
         return place
 
-    def create(self, path: str, fill: Callable[[int], None], attributes: Attributes) -> Path:
-        """A regular file, whose content `fill` writes to a descriptor; where it is on the host."""
-        place = self.place(path)
+    def create(self, path: str, fill: Callable[[int], None], attributes: Attributes) -> None:
+        """A regular file, whose content `fill` writes to a descriptor."""
+        self._copy_up(paths.parent(path))
         try:
-            target = os.open(place, _NEW_FILE, 0o600)
+            target = os.open(f"{self._root}/{path}", _NEW_FILE, 0o600)
         except FileExistsError:
             target = os.open(self.make_way(path), _NEW_FILE, 0o600)
         self.tree.forget(path)
@@ -102,11 +103,10 @@ class Upper:
             apply(target, attributes)
         finally:
             os.close(target)
-        return place
 
-    def write(self, path: str, source: int, attributes: Attributes) -> Path:
-        """A regular file with the content of the descriptor `source`; where it is on the host."""
-        return self.create(path, lambda target: copy_data(source, target), attributes)
+    def write(self, path: str, source: int, attributes: Attributes) -> None:
+        """A regular file with the content of the descriptor `source`."""
+        self.create(path, lambda target: copy_data(source, target), attributes)
 
     def link(self, path: str, existing: Path) -> None:
         """One more name for a file of the upper directory, given by its place on the host."""
@@ -137,16 +137,17 @@ class Upper:
         found = self.tree.find(path)
         if found is None or found.is_dir:
             raise BuildError(f"there is no file /{path} to link to")
-        if found.layer == str(self.directory):
+        if found.layer == self._root:
             return Path(found.location)
         if stat.S_ISLNK(found.status.st_mode):
             self.symlink(path, found.target, attributes_of(found))
             return self.place(path)
         source = found.open()
         try:
-            return self.write(path, source, attributes_of(found))
+            self.write(path, source, attributes_of(found))
         finally:
             os.close(source)
+        return self.place(path)
 
     def _copy_up(self, path: str) -> None:
         """The directory `path` of the tree is in the upper directory too, as it is below."""
@@ -155,7 +156,7 @@ class Upper:
         found = self.tree.find(path)
         if found is None:
             return
-        if found.layer != str(self.directory):
+        if found.layer != self._root:
             self._copy_up(paths.parent(path))
             place = self.directory / path
             place.mkdir(0o700)
