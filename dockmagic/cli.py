@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -83,6 +82,8 @@ def _dispatch(words: list[str], console: TerminalConsole) -> int:
     if not words or words[0] in {"--help", "-h", "help"}:
         raise HelpRequested(f"{overview('dockmagic')}\n")
     if words[0] in {"--version", "-v"}:
+        from importlib.metadata import version  # it takes as long to import as many a command to run
+
         console.write("stdout", f"dockmagic {version('dockmagic')}\n".encode())
         return 0
     command = None

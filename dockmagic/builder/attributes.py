@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from dockmagic.builder.tree import Found
-from dockmagic.image.attributes import carried
 
 _CANNOT_HAVE: Final = (errno.ENOTSUP, errno.EPERM)  # EPERM: "user." on a link or a device, an archive can ask for it
 
@@ -38,37 +37,28 @@ def attributes_of(found: Found) -> Attributes:
     """All that is to be kept of something in a tree."""
     status = found.status
     return Attributes(
-        stat.S_IMODE(status.st_mode), Owner(status.st_uid, status.st_gid), status.st_mtime_ns, xattrs_of(found)
+        stat.S_IMODE(status.st_mode), Owner(status.st_uid, status.st_gid), status.st_mtime_ns, found.xattrs
     )
 
 
-def xattrs_of(found: Found) -> dict[str, bytes]:
-    """Extended attributes that an image can carry, sorted; a link's own, {} where the file system has none."""
-    location = found.location
-    try:
-        names = os.listxattr(location, follow_symlinks=False)
-    except OSError:
-        return {}
-    return dict(sorted(carried({name: os.getxattr(location, name, follow_symlinks=False) for name in names}).items()))
-
-
-def apply(location: Path, attributes: Attributes, *, link: bool = False) -> None:
-    """Give a file that was just made its attributes.
+def apply(file: Path | int, attributes: Attributes, *, link: bool = False) -> None:
+    """Give a file that was just made, or is still open, its attributes.
 
     The order matters: a change of owner takes away the set-user-ID bit and the capabilities, any change the times.
     """
-    os.chown(location, attributes.owner.uid, attributes.owner.gid, follow_symlinks=False)
+    is_open = isinstance(file, int)
+    os.chown(file, attributes.owner.uid, attributes.owner.gid, follow_symlinks=is_open)
     if not link:
-        location.chmod(attributes.mode)
+        os.chmod(file, attributes.mode)  # noqa: PTH101 - a descriptor is no path
     for name, value in attributes.xattrs.items():
-        _set_xattr(location, name, value)
-    os.utime(location, ns=(attributes.mtime_ns, attributes.mtime_ns), follow_symlinks=False)
+        _set_xattr(file, name, value)
+    os.utime(file, ns=(attributes.mtime_ns, attributes.mtime_ns), follow_symlinks=is_open)
 
 
-def _set_xattr(location: Path, name: str, value: bytes) -> None:
+def _set_xattr(file: Path | int, name: str, value: bytes) -> None:
     """Set an extended attribute, unless the file system or this kind of file can't have it."""
     try:
-        os.setxattr(location, name, value, follow_symlinks=False)
+        os.setxattr(file, name, value, follow_symlinks=isinstance(file, int))
     except OSError as error:
         if error.errno not in _CANNOT_HAVE:
             raise

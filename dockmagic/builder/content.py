@@ -11,15 +11,15 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from dockmagic.builder.attributes import Owner, attributes_of
 from dockmagic.builder.sources import Item, Source
 from dockmagic.builder.tree import Found
 
 _SETTLED_NS: Final = 100_000_000  # a file changed more lately could change again within the same tick of its clock
 _SHORT: Final = 12  # hexadecimal digits that tell a file's versions apart
+_PIECE: Final = 1 << 20
 
 _State = tuple[int, int, int, int, int]
 
@@ -53,9 +53,7 @@ def content_digest(sources: Iterable[Source], hashes: FileHashes, *, root_owned:
     total = hashlib.sha256()
     for source in sources:
         for item in source.items:
-            for part in _description(source, item, hashes, root_owned):
-                total.update(len(part).to_bytes(8))
-                total.update(part)
+            total.update(_description(source, item, hashes, root_owned))
     return total.hexdigest()
 
 
@@ -64,34 +62,43 @@ def file_digests(sources: Iterable[Source], hashes: FileHashes, *, root_owned: b
     digests: dict[str, str] = {}
     for source in sources:
         for item in source.items:
-            total = hashlib.sha256()
-            for part in _description(source, item, hashes, root_owned):
-                total.update(len(part).to_bytes(8))
-                total.update(part)
+            total = hashlib.sha256(_description(source, item, hashes, root_owned))
             digests[item.found.path + "/" * item.found.is_dir] = total.hexdigest()[:_SHORT]
     return digests
 
 
-def _description(source: Source, item: Item, hashes: FileHashes, root_owned: bool) -> Iterator[bytes]:
-    """What is known of an item, always the same number of parts but for extended attributes, which come last."""
-    found, kept = item.found, attributes_of(item.found)
-    owner = Owner() if root_owned else kept.owner
-    kind = stat.S_IFMT(found.status.st_mode)
-    yield b"" if source.is_dir else os.fsencode(source.name)
-    yield os.fsencode(item.below)
-    yield f"{kind:o} {kept.mode:o} {owner.uid} {owner.gid} {len(kept.xattrs)}".encode()
+def _description(source: Source, item: Item, hashes: FileHashes, root_owned: bool) -> bytes:
+    """What is known of an item: parts with their lengths, as many for each but for extended attributes, the last."""
+    found, status = item.found, item.found.status
+    kind, mode = stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode)
+    owner = "0 0" if root_owned else f"{status.st_uid} {status.st_gid}"
+    parts = [
+        b"" if source.is_dir else os.fsencode(source.name),
+        os.fsencode(item.below),
+        f"{kind:o} {mode:o} {owner} {len(found.xattrs)}".encode(),
+        _content(found, kind, hashes),
+    ]
+    for name, value in found.xattrs.items():
+        parts += [os.fsencode(name), value]
+    return b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])
+
+
+def _content(found: Found, kind: int, hashes: FileHashes) -> bytes:
+    """What is in it, as far as that isn't in other items: a hash, a link's target, a device's number."""
     if kind == stat.S_IFREG:
-        yield hashes.of(found)
-    elif kind == stat.S_IFLNK:
-        yield os.fsencode(found.target)
-    else:
-        yield str(found.status.st_rdev if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0).encode()
-    for name, value in kept.xattrs.items():
-        yield os.fsencode(name)
-        yield value
+        return hashes.of(found)
+    if kind == stat.S_IFLNK:
+        return os.fsencode(found.target)
+    return str(found.status.st_rdev if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0).encode()
 
 
 def _hash(found: Found) -> bytes:
-    descriptor = found.open()
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    """Hash of the file as it is now, read in pieces."""
+    total, piece = hashlib.sha256(), min(found.status.st_size + 1, _PIECE)
+    file = found.open()
+    try:
+        while data := os.read(file, piece):
+            total.update(data)
+    finally:
+        os.close(file)
+    return total.digest()

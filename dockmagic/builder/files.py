@@ -15,7 +15,7 @@ import os
 import stat
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dockmagic.builder import paths
 from dockmagic.builder.attributes import Attributes, Owner, apply, attributes_of
@@ -49,7 +49,7 @@ class CopyRules:
         """What a copy of something with these attributes gets."""
         owner = self.owner or (Owner() if self.root_owned else kept.owner)
         mode = kept.mode if self.mode is None else self.mode.of(kept.mode, is_dir=is_dir)
-        return replace(kept, owner=owner, mode=mode)
+        return Attributes(mode, owner, kept.mtime_ns, kept.xattrs)
 
     def unpacks(self, source: Source) -> bool:
         """Whether the source is taken apart, if it is an archive."""

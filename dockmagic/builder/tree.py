@@ -11,18 +11,20 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from dockmagic.builder import paths
 from dockmagic.errors import BuildError
+from dockmagic.image.attributes import carried
 from dockmagic.image.overlay import is_opaque, is_own_attribute, is_whiteout
 from dockmagic.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 
 _MAX_LINKS: Final = 40  # as many as the kernel follows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """Something in the tree: the layer that it comes from, its path there, and its status (a link's own)."""
 
@@ -49,6 +51,20 @@ class Found:
     def target(self) -> str:
         """What the symbolic link says, letter by letter."""
         return os.readlink(self.location)  # noqa: PTH115 - a Path would tidy it up
+
+    @cached_property
+    def xattrs(self) -> dict[str, bytes]:
+        """Extended attributes that an image can carry, sorted; a link's own, {} where the file system has none.
+
+        They are asked for once, so that the digest of a copy and the copy itself have the same.
+        """
+        location = self.location
+        try:
+            names = os.listxattr(location, follow_symlinks=False)
+        except OSError:
+            return {}
+        found = {name: os.getxattr(location, name, follow_symlinks=False) for name in names}
+        return dict(sorted(carried(found).items()))
 
     def open(self) -> int:
         """Descriptor to read the file, closed by the caller; a link put in its way since then is refused (OSError)."""

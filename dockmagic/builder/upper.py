@@ -23,6 +23,7 @@ from dockmagic.image.overlay import OPAQUE, WHITEOUT_DEVICE
 from dockmagic.trees import remove_tree
 
 _NEW_DIRECTORY_MODE: Final = 0o755
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Upper:
@@ -33,8 +34,10 @@ class Upper:
 
     def __init__(self, directory: Path, lower: Sequence[Path]) -> None:
         self.directory = directory
+        self._root = str(directory)
         self.tree = Tree((directory, *lower))
         self._below = Tree(lower)
+        self._ready = {""}  # directories that are known to be in the upper directory
 
     def make_directories(self, path: str, owner: Owner) -> None:
         """The directory `path` exists; those that are new have mode 0755 and this owner.
@@ -81,25 +84,29 @@ class Upper:
         status = _lstat(place)
         if status is not None and stat.S_ISDIR(status.st_mode):
             remove_tree(place)
+            self._ready = {""}
         elif status is not None:
             place.unlink()
         self.tree.forget(path)
         return place
 
-    def create(self, path: str, fill: Callable[[int], None], attributes: Attributes) -> Path:
-        """A regular file, whose content `fill` writes to a descriptor; where it is on the host."""
-        place = self.make_way(path)
-        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    def create(self, path: str, fill: Callable[[int], None], attributes: Attributes) -> None:
+        """A regular file, whose content `fill` writes to a descriptor."""
+        self._copy_up(paths.parent(path))
+        try:
+            target = os.open(f"{self._root}/{path}", _NEW_FILE, 0o600)
+        except FileExistsError:
+            target = os.open(self.make_way(path), _NEW_FILE, 0o600)
+        self.tree.forget(path)
         try:
             fill(target)
+            apply(target, attributes)
         finally:
             os.close(target)
-        apply(place, attributes)
-        return place
 
-    def write(self, path: str, source: int, attributes: Attributes) -> Path:
-        """A regular file with the content of the descriptor `source`; where it is on the host."""
-        return self.create(path, lambda target: copy_data(source, target), attributes)
+    def write(self, path: str, source: int, attributes: Attributes) -> None:
+        """A regular file with the content of the descriptor `source`."""
+        self.create(path, lambda target: copy_data(source, target), attributes)
 
     def link(self, path: str, existing: Path) -> None:
         """One more name for a file of the upper directory, given by its place on the host."""
@@ -130,27 +137,33 @@ class Upper:
         found = self.tree.find(path)
         if found is None or found.is_dir:
             raise BuildError(f"there is no file /{path} to link to")
-        if found.layer == str(self.directory):
+        if found.layer == self._root:
             return Path(found.location)
         if stat.S_ISLNK(found.status.st_mode):
             self.symlink(path, found.target, attributes_of(found))
             return self.place(path)
         source = found.open()
         try:
-            return self.write(path, source, attributes_of(found))
+            self.write(path, source, attributes_of(found))
         finally:
             os.close(source)
+        return self.place(path)
 
     def _copy_up(self, path: str) -> None:
         """The directory `path` of the tree is in the upper directory too, as it is below."""
-        found = self.tree.find(path) if path else None
-        if found is None or found.layer == str(self.directory):
+        if path in self._ready:
             return
-        self._copy_up(paths.parent(path))
-        place = self.directory / path
-        place.mkdir(0o700)
-        apply(place, attributes_of(found))
-        self.tree.forget(path)
+        found = self.tree.find(path)
+        if found is None:
+            return
+        if found.layer != self._root:
+            self._copy_up(paths.parent(path))
+            place = self.directory / path
+            place.mkdir(0o700)
+            apply(place, attributes_of(found))
+            self.tree.forget(path)
+        if found.is_dir:
+            self._ready.add(path)
 
 
 def _new_directory(owner: Owner) -> Attributes:

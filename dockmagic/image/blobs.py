@@ -1,7 +1,8 @@
 """The content store: blobs by digest, written once. Source: image-spec image-layout.md "Blobs".
 
 A blob is written under a temporary name, checked, brought to the disk and renamed: under its digest there is never
-anything but the content that the digest names.
+anything but the content that the digest names. Blobs of layers that are made here come to the disk with their image,
+all at once; what a loss of power leaves of them is collected before anybody uses the store again.
 """
 
 from __future__ import annotations
@@ -146,12 +147,16 @@ class BlobStore:
             finally:
                 writer.close()
 
-    def adopt(self, path: Path, descriptor: Descriptor) -> None:
-        """Move a finished file of a workspace into the store; the caller vouches for its digest. Idempotent."""
+    def adopt(self, path: Path, descriptor: Descriptor, *, durable: bool = True) -> None:
+        """Move a finished file of a workspace into the store; the caller vouches for its digest. Idempotent.
+
+        One that isn't `durable` may be lost with the power, and even be damaged afterwards: a layer's row tells so.
+        """
         target = self.blob_path(descriptor.digest)
         if target.exists():
             return
         with store_errors(f"store blob {descriptor.digest}"):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fsync(path)
+            if durable:
+                fsync(path)
             path.rename(target)  # the name may be lost with the power as long as no image needs it

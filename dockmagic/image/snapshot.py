@@ -1,9 +1,10 @@
 """Unpacked layers, one directory for each chain ID, ready to be the lower directories of an overlay mount.
 
 A layer is made in a workspace and renamed to `layers/<chain id>` inside the transaction that writes its row: the row is
-the truth, and a directory without one was left by a crash. Until an image of it is stored, a layer isn't forced to the
-disk; its row names the boot it was made in, and counts as absent after the next. Whoever makes layers holds the store's
-content (`Workspaces.hold` or `new`) until an image or the build cache names them.
+the truth, and a directory without one was left by a crash. Until an image of it is stored, a layer, and its blob where
+it was made here, isn't forced to the disk; its row names the boot it was made in, and counts as absent after the next.
+Whoever makes layers holds the store's content (`Workspaces.hold` or `new`) until an image or the build cache names
+them.
 Source: image-spec config.md "Layer ChainID"; Documentation/filesystems/overlayfs.rst.
 """
 
@@ -113,7 +114,7 @@ class Snapshots:
             present = self.get(made.chain_id)
             if present is not None:
                 return present
-            self._store.adopt(workspace / "blob", descriptor)
+            self._store.adopt(workspace / "blob", descriptor, durable=False)
             return self._publish(made, directory, workspace)
 
     def unpack(

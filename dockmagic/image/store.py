@@ -92,7 +92,8 @@ class ImageStore(BlobStore):
             manifest = _manifest(descriptor, layers, raw_manifest)
             self._check_layers(config, manifest)
             manifest_digest = self.put_blob(raw_manifest or dump_manifest(manifest), manifest.media_type).digest
-            self.bring_to_disk(config.diff_ids)
+            known = raw_manifest is None and self._is_known(descriptor.digest)
+            self.bring_to_disk(config.diff_ids, new=not known)
             with self._database.transaction():
                 if raw_manifest is not None or not self._is_known(descriptor.digest):
                     self._name_content(descriptor.digest, manifest_digest, config, manifest)
@@ -232,15 +233,18 @@ class ImageStore(BlobStore):
             if not self.has_blob(layer.digest):
                 raise NotFound("blob", layer.digest, "a layer has to be stored before its image")
 
-    def bring_to_disk(self, diff_ids: Sequence[Digest]) -> None:
-        """Write out the layers that only the page cache has yet, and the names of new blobs. Raises StoreError."""
+    def bring_to_disk(self, diff_ids: Sequence[Digest], *, new: bool = True) -> None:
+        """Write out the layers that only the page cache has yet, and the names of new blobs unless there are none.
+
+        Raises StoreError.
+        """
         chains = json.dumps(chain_ids(diff_ids))
         with store_errors("write an image to the disk"):
             if self._database.query(_UNWRITTEN, (chains, boot_id())):
                 syncfs(self.root)
                 with self._database.transaction() as transaction:
                     transaction.execute(_MARK_WRITTEN, (chains, boot_id()))
-            else:
+            elif new:
                 for directory in (self.root / "blobs").iterdir():
                     fsync(directory)
 

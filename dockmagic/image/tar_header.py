@@ -1,6 +1,7 @@
 """One entry of a tar archive, and the 512-byte block that describes it.
 
-Sources: tar(5); POSIX pax, "ustar Interchange Format" and "pax Header Block"; GNU tar manual, "Basic Tar Format".
+Sources: tar(5); POSIX pax, "ustar Interchange Format" and "pax Header Block"; GNU tar manual, "Basic Tar Format"; RFC
+1950 for Adler-32.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, REGTYPE, SYMTYPE, XHDTYPE
 from typing import Final
+from zlib import adler32
 
 BLOCK: Final = 512
 CONTENTLESS: Final = frozenset((LNKTYPE, SYMTYPE, CHRTYPE, BLKTYPE, DIRTYPE, FIFOTYPE))
@@ -20,6 +22,9 @@ _FIELDS: Final = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
 _NUMBERS_AT: Final = 100
 _USUAL_NUMBERS: Final = re.compile(rb"([0-7]{7})\0" * 3 + rb"([0-7]{11})\0" * 2)  # as nearly all writers have them
 _USTAR: Final = b"ustar\0"
+_MIDDLE: Final = _USTAR + b"00" + bytes(64)  # the version, and no names of user and group
+_END: Final = bytes(167)  # no prefix
+_SPACES: Final = 8 * 32  # what the checksum's own field counts as
 _MAX_ID: Final = 0o7777777
 _MAX_SIZE: Final = 0o77777777777
 _NAME_BYTES: Final = 100
@@ -69,7 +74,7 @@ def _check_sum(block: bytes, field: bytes) -> None:
     """Raise ValueError unless the bytes sum up, the checksum's own taken as spaces; old tars summed signed chars."""
     digits = field.strip(b" \0")
     expected = int(digits, 8) if digits.isdigit() else -1
-    total = sum(block) - sum(field) + 8 * 32
+    total = _sum(block) - sum(field) + _SPACES
     if total != expected:
         signed = total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
         if signed != expected:
@@ -160,26 +165,23 @@ def _stored_name(entry: Entry) -> bytes:
 def _block(entry: Entry) -> bytes:
     """The header block; what doesn't fit is cut or 0, because a pax record says it."""
     seconds = entry.mtime_ns // NS
-    block = _FIELDS.pack(
-        _stored_name(entry)[:_NAME_BYTES],
-        b"%07o" % (entry.mode & 0o7777),
-        b"%07o" % (entry.uid if entry.uid <= _MAX_ID else 0),
-        b"%07o" % (entry.gid if entry.gid <= _MAX_ID else 0),
-        b"%011o" % (entry.stored if entry.stored <= _MAX_SIZE else 0),
-        b"%011o" % (seconds if 0 <= seconds <= _MAX_SIZE else 0),
-        b"        ",
-        entry.kind,
-        entry.linkname[:_NAME_BYTES],
-        _USTAR,
-        b"00",
-        b"",
-        b"",
-        b"%07o" % entry.major,
-        b"%07o" % entry.minor,
-        b"",
-        b"",
+    head = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (
+        _stored_name(entry)[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0"),
+        entry.mode & 0o7777,
+        entry.uid if entry.uid <= _MAX_ID else 0,
+        entry.gid if entry.gid <= _MAX_ID else 0,
+        entry.stored if entry.stored <= _MAX_SIZE else 0,
+        seconds if 0 <= seconds <= _MAX_SIZE else 0,
     )
-    return b"%s%06o\0 %s" % (block[:148], sum(block), block[156:])
+    linkname = entry.linkname[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0")
+    tail = b"%b%b%b%07o\0%07o\0%b" % (entry.kind, linkname, _MIDDLE, entry.major, entry.minor, _END)
+    total = _sum(head) + _sum(tail) + _SPACES
+    return b"%b%06o\0 %b" % (head, total, tail)
+
+
+def _sum(block: bytes) -> int:
+    """Sum of at most 512 bytes, by way of Adler-32: its lower half is 1 and the sum, as long as that is below 65521."""
+    return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
 
 
 def decimal(ns: int) -> bytes:

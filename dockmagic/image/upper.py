@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,23 +15,29 @@ def clean(directory: Path) -> int:
 
     Raises InvalidLayer for a file whose content is in a layer below: overlay options other than ours made it.
     """
-    _clean_file(directory)
+    _clean_file(os.fspath(directory))
+    sizes: dict[int, int] = {}
     for entry in _walk(directory):
-        _clean_file(Path(entry.path))
-    return size(directory)
+        _clean_file(entry.path)
+        _count(entry, sizes)
+    return sum(sizes.values())
 
 
 def size(directory: Path) -> int:
     """Bytes in the regular files of a directory tree; one with several links counts once."""
     sizes: dict[int, int] = {}
     for entry in _walk(directory):
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode):
-            sizes[status.st_ino] = status.st_size
+        _count(entry, sizes)
     return sum(sizes.values())
 
 
-def _clean_file(path: Path) -> None:
+def _count(entry: os.DirEntry[str], sizes: dict[int, int]) -> None:
+    """Note the size of a regular file by its inode."""
+    if entry.is_file(follow_symlinks=False):
+        sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_size
+
+
+def _clean_file(path: str) -> None:
     """Remove the overlay's own attributes from one file."""
     own = [name for name in os.listxattr(path, follow_symlinks=False) if overlay.is_own_attribute(name)]
     if not own:

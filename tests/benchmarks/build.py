@@ -137,8 +137,8 @@ def table(times: Times) -> str:
         lines.append(f"{case}{target}")
         medians = {name: statistics.median(values) for name, values in by_builder.items()}
         for name in sorted(medians, key=medians.__getitem__):
-            low, _, high = statistics.quantiles(by_builder[name], n=4)
-            spread, ratio = f"{low:.0f}–{high:.0f}", medians[name] / medians[REFERENCE]
+            values, ratio = by_builder[name], medians[name] / medians[REFERENCE]
+            spread = f"{min(values):.0f}–{max(values):.0f}"
             lines.append(f"  {name:<24} {medians[name]:>8.1f} ms {spread:>13} {ratio:>7.3f}")
     return "\n".join(lines)
 

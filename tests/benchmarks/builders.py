@@ -50,7 +50,8 @@ def in_process(engine: Engine) -> Build:
 def command_line(directory: Path) -> Build:
     """The command line, with a state root of its own."""
     base = [sys.executable, "-m", "dockmagic"]
-    env = {**os.environ, "DOCKMAGIC_ROOT": f"{directory}/command-line"}
+    env = {**os.environ, "DOCKMAGIC_ROOT": f"{directory}/command-line", "PYTHONPYCACHEPREFIX": f"{directory}/pycache"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
     _run([*base, "image", "bootstrap", BASE], env)
     return lambda context: _run([*base, "build", "-q", "-t", "bench", context], env)
 

@@ -177,7 +177,7 @@ def test_what_the_system_refuses(
     kind: type[Exception],
     message: str,
 ) -> None:
-    fill(context, {"a": "a"})
+    fill(context, {"a": "a" * (1 << 20)})
     origin = Origin(Tree((context,)), "the build context")
     inputs = Inputs(find_sources(origin, ["a"]), "")
 

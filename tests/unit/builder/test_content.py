@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,13 +87,13 @@ def test_the_same_bytes_split_otherwise_are_something_else(context: Path) -> Non
 
 def test_a_hash_is_remembered_until_the_file_changes(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    original = os.fdopen
+    original = Found.open
 
-    def counted(descriptor: int, *args: object, **options: object) -> object:
-        read.append(str(descriptor))
-        return original(descriptor, *args, **options)  # type: ignore[call-overload]  # passes on what it got
+    def counted(found: Found) -> int:
+        read.append(found.path)
+        return original(found)
 
-    monkeypatch.setattr(os, "fdopen", counted)
+    monkeypatch.setattr(Found, "open", counted)
     hashes = FileHashes()
     monkeypatch.setattr(time, "time_ns", lambda: (filled / "a").stat().st_ctime_ns + 10**10)
     before = digest(filled, "a", hashes=hashes)
@@ -101,6 +102,13 @@ def test_a_hash_is_remembered_until_the_file_changes(filled: Path, monkeypatch: 
     (filled / "a").write_text("b")
     assert digest(filled, "a", hashes=hashes) != before
     assert len(read) == 2
+
+
+def test_threads_share_the_hashes(filled: Path) -> None:
+    hashes = FileHashes()
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: digest(filled, hashes=hashes), range(64)))
+    assert found == {digest(filled)}
 
 
 def test_a_file_that_changed_just_now_is_read_again(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:

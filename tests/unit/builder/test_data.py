@@ -56,7 +56,7 @@ def test_a_full_disk_is_no_reason_to_try_otherwise(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "copy_file_range", full)
     source = tmp_path / "source"
-    source.write_bytes(b"x")
+    source.write_bytes(bytes(MIB))
     with pytest.raises(OSError, match="No space left"):
         copied(source)
 
@@ -67,12 +67,29 @@ def test_where_nothing_is_known_of_holes(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(os, "lseek", refuse)
     source = tmp_path / "source"
-    source.write_bytes(b"plain")
-    assert copied(source).read_bytes() == b"plain"
+    source.write_bytes(b"plain" * MIB)
+    assert copied(source).read_bytes() == b"plain" * MIB
 
 
 def test_a_file_that_becomes_shorter_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "copy_file_range", lambda *args: 0)
     source = tmp_path / "source"
+    source.write_bytes(bytes(MIB))
+    assert copied(source).stat().st_size == MIB
+
+
+def test_a_small_file_that_becomes_shorter_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pread", lambda *args: b"")
+    source = tmp_path / "source"
     source.write_bytes(b"gone")
     assert copied(source).stat().st_size == 4
+
+
+def test_a_small_file_with_a_hole(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.seek(64 << 10)
+        file.write(b"end")
+    target = copied(source)
+    assert target.read_bytes() == source.read_bytes()
+    assert target.stat().st_blocks <= source.stat().st_blocks

@@ -39,7 +39,8 @@ def put(upper: Upper, path: str, text: str = "new") -> Path:
     def fill(file: int) -> None:
         os.write(file, text.encode())
 
-    return upper.create(path, fill, PLAIN)
+    upper.create(path, fill, PLAIN)
+    return upper.place(path)
 
 
 def mode(path: Path) -> int:

@@ -57,6 +57,23 @@ def test_container_keeps_the_layers_of_a_removed_image(
     assert store.collect() == [layer.chain_id]
 
 
+def test_what_an_earlier_boot_did_not_write(
+    store: ImageStore, snapshots: Snapshots, database: Database, make_layer: MakeLayer, make_image: MakeImage
+) -> None:
+    written = make_layer(a="1")
+    make_image("app", layers=(written,))
+    lost = make_layer(written, b="1")
+    with database.transaction() as transaction:
+        transaction.execute(
+            "INSERT INTO build_cache (key, chain_id, created_ns, used_ns) VALUES ('k', ?, 0, 0)", (lost.chain_id,)
+        )
+        transaction.execute("UPDATE layers SET boot_id = 'earlier' WHERE chain_id = ?", (lost.chain_id,))
+    assert store.collect() == [lost.chain_id]
+    assert not store.has_blob(lost.descriptor.digest)
+    assert not snapshots.path(lost.chain_id).exists()
+    assert store.has_blob(written.descriptor.digest)
+
+
 def test_files_that_no_row_names(store: ImageStore, snapshots: Snapshots) -> None:
     stray = store.root / "layers" / ("0" * 64)
     (stray / "directory").mkdir(parents=True)
