@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.commands.words import arranged
 from dockmagic.errors import InvalidOption
 from dockmagic.events import OnEvent
@@ -33,8 +34,11 @@ class Console(Protocol):
     def write(self, stream: str, data: bytes) -> None:
         """Show bytes that came from a container; `stream` is "stdout" or "stderr"."""
 
-    def watching(self) -> AbstractContextManager[OnEvent]:
-        """Give the receiver of the engine's events, and close the picture at the end, whatever the end is."""
+    def watching(self, style: ProgressStyle | None = None) -> AbstractContextManager[OnEvent]:
+        """Give the receiver of the engine's events, and close the picture at the end, whatever the end is.
+
+        `style` is how a build asks to be shown. Raises InvalidOption where the door can't do that.
+        """
 
     def renewing(self) -> AbstractContextManager[Callable[[object], None]]:
         """Give a function that shows a value in place of the one before, where the door can do that."""
