@@ -188,9 +188,10 @@ class BuildView:
             return f"{names} · {identifier} · {steps} · {self._now_s() - self._began_s:.1f} s"
         if self._error is None:
             return "building …"
-        failed = [view.step for view in self._steps.values() if view.step.state is StepState.FAILED]
-        place = f" at step {_place(failed[0])}" if failed else ""
-        return f"{'interrupted' if isinstance(self._error, KeyboardInterrupt) else 'failed'}{place}"
+        interrupted = isinstance(self._error, KeyboardInterrupt)
+        state = StepState.CANCELED if interrupted else StepState.FAILED
+        ended = ", ".join(_place(view.step) for view in self._views() if view.step.state is state)
+        return f"{'interrupted' if interrupted else 'failed'}{f' at step {ended}' if ended else ''}"
 
     def _html(self) -> str:
         """The picture in HTML: a row a step, output beneath, a last line."""

@@ -61,7 +61,7 @@ def test_an_error_ends_the_picture() -> None:
     live.__enter__()
     live(BuildStep(1, 1, "RUN make", StepState.CANCELED, 1, 0.5))
     live.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert terminal.lines == ["○ [1/1] RUN make  canceled, 0.50 s", "interrupted"]
+    assert terminal.lines == ["○ [1/1] RUN make  canceled, 0.50 s", "interrupted at step 1 of 1"]
 
 
 def test_nothing_to_show_writes_nothing() -> None:
