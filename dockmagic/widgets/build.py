@@ -21,6 +21,7 @@ _RUNNING_LINES = 8
 _KEPT_LINES = 200
 _FAILED_LINES = 30
 _LINE_WIDTH = 500
+_STAGE_WIDTH = 16
 _MARKS = {
     StepState.RUNNING: ("●", BLUE),
     StepState.CACHED: ("✓", GREEN),
@@ -94,6 +95,12 @@ def seconds_text(seconds: float) -> str:
 def _place(step: BuildStep) -> str:
     """Which step it is, in words."""
     return step.label if step.stage else f"{step.number} of {step.total}"
+
+
+def _short_label(step: BuildStep) -> str:
+    """The step's label, the name of its stage cut where it is too long."""
+    stage, _, place = step.label.rpartition(" ")
+    return f"{stage if len(stage) <= _STAGE_WIDTH else f'{stage[: _STAGE_WIDTH - 1]}…'} {place}".lstrip()
 
 
 @dataclass
@@ -218,7 +225,7 @@ class BuildView:
         row = (
             f'<div style="display:grid;grid-template-columns:14px {self._label_width()} 1fr auto auto;column-gap:8px;'
             f'padding:3px 12px;align-items:baseline"><span style="color:{color};font-weight:600">{mark}</span>'
-            f'<span title="{escape(step.label)}" style="{FAINT};{ELLIPSIS}">{escape(step.label)}</span>'
+            f'<span title="{escape(step.label)}" style="{FAINT};{ELLIPSIS}">{escape(_short_label(step))}</span>'
             f'<span title="{escape(step.text)}" style="{MONO};{ELLIPSIS}">{escape(step.text)}</span>'
             f'{usage}<span title="{escape(step.reason)}" style="{FAINT}">{view.time_text(now_s)}</span></div>'
         )
@@ -226,8 +233,8 @@ class BuildView:
 
     def _label_width(self) -> str:
         """Room for the longest label: stages have names."""
-        longest = max((len(view.step.label) for view in self._steps.values()), default=0)
-        return f"{min(max(longest, 5), 22) * 0.62 + 0.3:.1f}em"
+        longest = max((len(_short_label(view.step)) for view in self._steps.values()), default=0)
+        return f"{max(longest, 5) * 0.58 + 0.3:.1f}em"
 
     def _html_output(self, view: StepView) -> str:
         """What a step wrote: open while it runs or where it failed, folded away afterwards."""

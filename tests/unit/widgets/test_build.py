@@ -126,7 +126,9 @@ def test_steps_of_several_stages_and_what_was_canceled() -> None:
         "○ [two 2/3] RUN a\\nb  canceled, 0.50 s",
         "failed at step one 2/2",
     ]
+    view(BuildStep(5, 5, "FROM x", StepState.CACHED, 5, stage="a-stage-with-a-long-name", place=(1, 1)))
     assert ">two 2/3</span>" in view.bundle()["text/html"]
+    assert ">a-stage-with-a-… 1/1</span>" in view.bundle()["text/html"]
 
 
 def test_what_a_command_used_and_why_it_ran() -> None:
