@@ -10,16 +10,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from dockmagic.commands.catalogue import find, overview
 from dockmagic.commands.command import Command, HelpRequested
 from dockmagic.commands.doors import open_engine
-from dockmagic.commands.progress import PlainProgress
+from dockmagic.commands.progress_style import ProgressStyle, in_lines
 from dockmagic.commands.results import Checked, Finished
 from dockmagic.commands.table import Rolling
+from dockmagic.commands.terminal import LiveText
 from dockmagic.errors import DockmagicError, InvalidOption, StartFailed
 from dockmagic.events import ContainerOutput, Event, OnEvent
 
@@ -43,17 +44,30 @@ class TerminalConsole:
             rest = rest[os.write(_DESCRIPTORS[stream], rest) :]
 
     @contextmanager
-    def watching(self) -> Iterator[OnEvent]:
-        """Show a container's output as it is, and everything else as lines on standard error."""
-        progress = PlainProgress(lambda line: self.write("stderr", f"{line}\n".encode()))
+    def watching(self, style: ProgressStyle | None = None) -> Iterator[OnEvent]:
+        """Show a container's output as it is, and everything else on standard error: in lines, or live.
 
-        def on_event(event: Event) -> None:
-            if isinstance(event, ContainerOutput):
-                self.write(event.stream, event.data)
-            else:
-                progress(event)
+        Classic builds go to standard output, as they always did.
+        """
+        with self._progress(style) as progress:
 
-        yield on_event
+            def on_event(event: Event) -> None:
+                if isinstance(event, ContainerOutput):
+                    self.write(event.stream, event.data)
+                else:
+                    progress(event)
+
+            yield on_event
+
+    def _progress(self, style: ProgressStyle | None) -> AbstractContextManager[OnEvent]:
+        """What shows all but a container's output. Raises InvalidOption."""
+        live = os.isatty(2) and os.environ.get("TERM") != "dumb"
+        if style is ProgressStyle.TTY and not live:
+            raise InvalidOption("--progress=tty: standard error isn't a terminal; choose plain")
+        if style is ProgressStyle.TTY or (style is ProgressStyle.AUTO and live):
+            return LiveText(lambda text: self.write("stderr", text.encode()), lambda: os.get_terminal_size(2))
+        stream = "stdout" if style is ProgressStyle.CLASSIC else "stderr"
+        return nullcontext(in_lines(style, lambda line: self.write(stream, f"{line}\n".encode())))
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

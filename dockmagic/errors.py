@@ -96,10 +96,11 @@ class BuildError(DockmagicError):
 
 
 class RunFailed(BuildError):
-    """A RUN instruction whose command ended with a status other than 0."""
+    """A RUN instruction whose command, as one text, ended with a status other than 0."""
 
-    def __init__(self, message: str, *, step: str, exit_status: int, output: str) -> None:
+    def __init__(self, message: str, *, step: str, exit_status: int, output: str, command: str = "") -> None:
         super().__init__(message, step=step)
+        self.command = command
         self.exit_status = exit_status
         self.output = output
 

@@ -25,7 +25,8 @@ class StepState(Enum):
 class BuildStep:
     """A step of a build changed its state. `number` counts from 1; `line` is the Dockerfile's (from 1).
 
-    `stage` is the name of its stage, "" where there is only one. `container_id` is told when a command starts, and
+    `stage` is the name of its stage, "" where there is only one, and `place` where it is in that: which step, of how
+    many; (0, 0) where nobody counts. `container_id` is told when a command starts, and
     `image_id` is what the image as it is after the step is called, "" where it came to none. `cpu_ns` and
     `peak_memory_bytes` are what a command used; of other steps `cpu_ns` is the builder's own.
     """
@@ -43,6 +44,18 @@ class BuildStep:
     image_id: str = ""
     cpu_ns: int = 0
     peak_memory_bytes: int = 0
+    place: tuple[int, int] = (0, 0)
+
+    @property
+    def label(self) -> str:
+        """Where it is as BuildKit writes it: "2/5", or "stage 2/5" where there are several stages."""
+        number, total = self.place if self.stage and self.place[0] else (self.number, self.total)
+        return f"{self.stage} {number}/{total}".strip()
+
+    @property
+    def instruction(self) -> str:
+        """The keyword that it begins with, in capitals."""
+        return self.text.partition(" ")[0].upper()
 
 
 @dataclass(frozen=True, slots=True)

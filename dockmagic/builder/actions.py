@@ -137,7 +137,7 @@ def _failure(options: RunOptions, status: int, tail: _Tail) -> RunFailed | None:
     if status == 0:
         return None
     message = f"process {_quoted(options)} did not complete successfully: exit code: {status}"
-    return RunFailed(message, step="", exit_status=status, output=tail.text())
+    return RunFailed(message, step="", exit_status=status, output=tail.text(), command=" ".join(options.command))
 
 
 def copy_files(action: CopyAction, inputs: Inputs, root_owned: bool, shop: Workshop) -> Made:

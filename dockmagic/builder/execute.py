@@ -117,6 +117,8 @@ class _Build:
 
     def _begin(self, stage_plan: StagePlan, number: int) -> int:
         """Begin a stage whose FROM has this number; the number of the next stage's."""
+        steps = 1 + len(stage_plan.stage.instructions)
+        self.progress.expect_stage(number, steps)
         if isinstance(stage_plan.base, int):
             triggers = sum(isinstance(each, df.OnBuild) for each in self._planned(stage_plan.base).stage.instructions)
             opened: Callable[[], _Opened] = partial(self._open, stage_plan, number)
@@ -124,8 +126,9 @@ class _Build:
             found = self._open(stage_plan, number)
             triggers, opened = len(found[1]), lambda: found
         self.progress.expect(triggers)
+        self.progress.expect_stage(number, steps + triggers)
         self._stages[stage_plan.stage.index] = self._crew.start(partial(self._stage, stage_plan, number, opened))
-        return number + 1 + triggers + len(stage_plan.stage.instructions)
+        return number + steps + triggers
 
     def _stage(self, stage_plan: StagePlan, number: int, opened: Callable[[], _Opened]) -> Standing:
         """Build a stage."""

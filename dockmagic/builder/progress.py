@@ -34,6 +34,7 @@ class Progress:
         self._filename = filename
         self._explain = explain
         self._records: list[StepRecord] = []
+        self._stages: dict[int, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -59,6 +60,10 @@ class Progress:
     def expect(self, more: int) -> None:
         """There will be so many more steps than it seemed."""
         self._total += more
+
+    def expect_stage(self, first: int, count: int) -> None:
+        """A stage's steps are numbered from `first`, and as far as is known there are so many of them."""
+        self._stages[first] = count
 
     def warn(self, message: str, instruction: df.Instruction | None = None) -> None:
         """Something that the author ought to know; without an instruction it is about the whole."""
@@ -90,8 +95,14 @@ class Progress:
                 image_id=record.image_id,
                 cpu_ns=record.cpu_ns,
                 peak_memory_bytes=record.peak_memory_bytes,
+                place=self._place(record.number),
             )
         )
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Which step of its stage this is, of how many; (0, 0) where nobody said."""
+        first = max((each for each in list(self._stages) if each <= number), default=0)
+        return (number - first + 1, self._stages[first]) if first else (0, 0)
 
     def _locate(self, error: BaseException, instruction: df.Instruction) -> None:
         """Put the place into the error's message."""

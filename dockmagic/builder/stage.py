@@ -122,8 +122,9 @@ class StageBuild:
             place = self._places.next(instruction.keyword)
             step = next_step(standing.state, instruction, self._scope)
             outcome = self._perform(step, standing, place, report)
-            after = self._after(step, standing, outcome)
-            report.ended(outcome.how, outcome.why, after.state.image)
+            after, is_known = self._after(step, standing, outcome)
+            how = StepState.CACHED if is_known and outcome.layer is None else outcome.how
+            report.ended(how, outcome.why, after.state.image)
         return after if outcome.layer is None else replace(after, below=_said_of(number, outcome.how))
 
     def _perform(self, step: Step, standing: Standing, place: str, report: StepReport) -> _Outcome:
@@ -237,8 +238,8 @@ class StageBuild:
             return Explanation(self._why_fresh)
         return miss(self._parts.runs.last(spot.place), run, spot)
 
-    def _after(self, step: Step, standing: Standing, outcome: _Outcome) -> Standing:
-        """The stage after a step: its layer added, and its line in the history.
+    def _after(self, step: Step, standing: Standing, outcome: _Outcome) -> tuple[Standing, bool]:
+        """The stage after a step, its layer added, and its line in the history; and whether it was built before.
 
         What was built before, times apart, keeps the times that it has.
         """
@@ -249,13 +250,14 @@ class StageBuild:
         if step.created_by:
             line = History(now, step.created_by, comment=_COMMENT, empty_layer=outcome.layer is None)
             image = replace(image, history=(*image.history, line), created=now)
-        return replace(standing, state=replace(step.after, image=self._known(image, outcome)), layers=layers)
+        known = self._known(image, outcome)
+        return replace(standing, state=replace(step.after, image=known or image), layers=layers), known is not None
 
-    def _known(self, image: ImageConfig, outcome: _Outcome) -> ImageConfig:
+    def _known(self, image: ImageConfig, outcome: _Outcome) -> ImageConfig | None:
         is_new = outcome.layer is not None and outcome.how is StepState.DONE
         if is_new or self._why_fresh or self._options.epoch_s is not None:
-            return image
-        return self._parts.history.known(image) or image
+            return None
+        return self._parts.history.known(image)
 
 
 def _run_of(task: _Task, step_key: str, parent: Digest | None, spot: Spot) -> StepRun:

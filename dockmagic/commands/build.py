@@ -14,6 +14,7 @@ from dockmagic.commands.build_files import add_file_flags, forget, write
 from dockmagic.commands.build_steps import add_step_flags, run_settings
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.environment import build_arguments, pairs
+from dockmagic.commands.progress_style import ProgressStyle, chosen_style, style_named
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
@@ -71,6 +72,10 @@ def add_build_flags(parser: CommandParser) -> None:
         "--secret", action="append", default=[], metavar="id=ID,src=FILE", help="show RUN a secret; or id=ID,env=NAME"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
+    parser.add_argument(
+        "--progress", type=typed(style_named), metavar="STYLE",
+        help="how to show it: auto, plain, tty, quiet, rawjson, or classic: step by step with temporary containers",
+    )  # fmt: skip
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
     parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
     parser.add_argument("--check", action="store_true", help="look for mistakes and build nothing; status 1 if any")
@@ -95,18 +100,21 @@ def build_text(
     """
     if args.check:
         return _check(engine, args, dockerfile, context, filename, path)
+    style = chosen_style(args.progress, args.quiet, os.environ)
+    flags = _options(args, style)
     forget(args)
+    quiet = style is ProgressStyle.QUIET
     with ExitStack() as stack:
-        on_event = ignore if args.quiet else stack.enter_context(console.watching())
-        stack.enter_context(_output_in_errors(args.quiet))
+        stack.enter_context(_errors_in(style))
+        on_event = ignore if quiet else stack.enter_context(console.watching(style))
         image = engine.build(
-            dockerfile, context=context, filename=filename, dockerfile_path=path, on_event=on_event, **_options(args)
+            dockerfile, context=context, filename=filename, dockerfile_path=path, on_event=on_event, **flags
         )
     write(args, image)
-    return Built(image, args.quiet)
+    return Built(image, quiet)
 
 
-def _options(args: Namespace) -> BuildFlags:
+def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
     """What the flags ask of the engine's build. Raises InvalidOption."""
     stages = [name for names in args.no_cache_filter for name in names]
     return {
@@ -122,17 +130,20 @@ def _options(args: Namespace) -> BuildFlags:
         "build_contexts": build_contexts(args.build_context),
         "explain": args.explain,
         "secrets": secrets(args.secret, os.environ),
+        "parallel": style is not ProgressStyle.CLASSIC,
     }
 
 
 @contextmanager
-def _output_in_errors(quiet: bool) -> Iterator[None]:
-    """Where a build is quiet, the error of a command that failed has the end of its output."""
+def _errors_in(style: ProgressStyle) -> Iterator[None]:
+    """The error of a command that failed has the end of its output where nothing else was shown; its words suit."""
     try:
         yield
     except RunFailed as error:
-        if quiet and error.output:
+        if style is ProgressStyle.QUIET and error.output:
             error.args = (f"{error}\n{error.output}",)
+        if style is ProgressStyle.CLASSIC:
+            error.args = (f"The command '{error.command}' returned a non-zero code: {error.exit_status}",)
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from dockmagic.commands import archive, build, container, image, prune, run, stats, system, usage
+from dockmagic.commands import archive, build, build_stats, container, image, prune, run, stats, system, usage
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
 
@@ -14,6 +14,7 @@ COMMANDS: tuple[Command, ...] = (
     *container.COMMANDS,
     *stats.COMMANDS,
     *build.COMMANDS,
+    *build_stats.COMMANDS,
     *image.COMMANDS,
     *archive.COMMANDS,
     *system.COMMANDS,

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.commands.words import arranged
 from dockmagic.errors import InvalidOption
 from dockmagic.events import OnEvent
@@ -20,6 +21,7 @@ from dockmagic.events import OnEvent
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
 
+_NO_GROUP: Final = "build"  # a command by itself: a word after it is no verb, but what to build
 T = TypeVar("T")
 Namespace = argparse.Namespace
 
@@ -33,8 +35,11 @@ class Console(Protocol):
     def write(self, stream: str, data: bytes) -> None:
         """Show bytes that came from a container; `stream` is "stdout" or "stderr"."""
 
-    def watching(self) -> AbstractContextManager[OnEvent]:
-        """Give the receiver of the engine's events, and close the picture at the end, whatever the end is."""
+    def watching(self, style: ProgressStyle | None = None) -> AbstractContextManager[OnEvent]:
+        """Give the receiver of the engine's events, and close the picture at the end, whatever the end is.
+
+        `style` is how a build asks to be shown. Raises InvalidOption where the door can't do that.
+        """
 
     def renewing(self) -> AbstractContextManager[Callable[[object], None]]:
         """Give a function that shows a value in place of the one before, where the door can do that."""
@@ -125,8 +130,14 @@ class Command:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every form of the command's words: "container run", "run"."""
-        return (f"{self.noun} {self.verb}".strip(), *self.aliases)
+        """Every form of the command's words: "container run", "run"; "build-stats"."""
+        joint = "-" if self.noun == _NO_GROUP else " "
+        return (f"{self.noun}{joint}{self.verb}".strip(), *self.aliases)
+
+    @property
+    def magic(self) -> str:
+        """The magic's name: "container_run"; "" where there is none."""
+        return f"{self.noun}_{self.verb}" if self.noun else ""
 
     def parser(self, prog: str) -> CommandParser:
         """A parser whose messages call the command `prog`."""

@@ -1,8 +1,12 @@
-"""Build and pull as lines of plain text, for terminals and logs; one line for each thing that happens."""
+"""Build and pull as lines of plain text, for terminals and logs; one line for each thing that happens.
+
+Lines of steps that run at the same time are told apart by the step's number.
+"""
 
 from __future__ import annotations
 
 import codecs
+import threading
 import time
 from collections.abc import Callable
 
@@ -33,7 +37,7 @@ _PULL_WORDS = {
 
 
 class PlainProgress:
-    """Turns events into lines, in the form of BuildKit's plain progress and of docker pull's."""
+    """Turns events into lines as BuildKit's plain progress and docker pull do; any thread may call it."""
 
     def __init__(self, write_line: Callable[[str], None]) -> None:
         self._write_line = write_line
@@ -41,9 +45,14 @@ class PlainProgress:
         self._decoders: dict[tuple[int, str], codecs.IncrementalDecoder] = {}
         self._partial: dict[tuple[int, str], str] = {}
         self._layers: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Write the event's lines, if it has any."""
+        with self._lock:
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
         match event:
             case BuildStep():
                 self._step(event)
@@ -72,7 +81,7 @@ class PlainProgress:
         """A step's beginning or end."""
         if step.number not in self._started:
             self._started[step.number] = time.monotonic()
-            self._write_line(f"#{step.number} [{step.number}/{step.total}] {printable(step.text)}")
+            self._write_line(f"#{step.number} [{step.label}] {printable(step.text)}")
         if step.state is StepState.RUNNING:
             return
         for key in [key for key in self._partial if key[0] == step.number]:
@@ -81,6 +90,7 @@ class PlainProgress:
             StepState.CACHED: "CACHED",
             StepState.DONE: f"DONE {step.duration_s:.1f}s",
             StepState.FAILED: f"ERROR {printable(step.reason.partition(chr(10))[0])}".rstrip(),
+            StepState.CANCELED: "CANCELED",
         }
         self._write_line(f"#{step.number} {words[step.state]}")
         for line in step.details:

@@ -94,7 +94,6 @@ BUILD = (
     Refused(("-o", "--output", "--attest", "--provenance", "--sbom"), "the image is stored, and nothing else"),
     Refused(("--ssh",), "no agent is forwarded; give the key as a secret: --secret id=key,src=FILE"),
     Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
-    Refused(("--progress",), "there is one way of showing progress"),
     Refused(("--push", "--load", "--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
     Refused(("--cgroup-parent",), "each RUN has a cgroup of its own beside those of the containers"),

@@ -7,50 +7,17 @@ import contextvars
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final, Protocol
 
 from dockmagic.commands.output import CappedStreams
 from dockmagic.commands.progress import PlainProgress
+from dockmagic.commands.progress_style import ProgressStyle, in_lines
 from dockmagic.commands.table import Rolling
-from dockmagic.events import (
-    BuildFinished,
-    BuildOutput,
-    BuildStep,
-    BuildWarning,
-    ContainerOutput,
-    Event,
-    OnEvent,
-    PullFinished,
-    PullProgress,
-)
-from dockmagic.widgets.build import BuildView
+from dockmagic.commands.terminal import LiveText
+from dockmagic.events import ContainerOutput, Event, OnEvent
 from dockmagic.widgets.live import Bundle, LiveDisplay
-from dockmagic.widgets.pull import PullView
-
-
-class View(Protocol):
-    """The state of a picture: fed with events, and told how its cause ended."""
-
-    def __call__(self, event: Event) -> None:
-        """Take an event."""
-
-    def end(self, error: BaseException | None) -> None:
-        """Say that it is over; `error` is what ended it."""
-
-    def bundle(self) -> Bundle:
-        """The picture, by MIME type."""
-
-
-_VIEWS: Final[Mapping[type, type[View]]] = {
-    BuildStep: BuildView,
-    BuildOutput: BuildView,
-    BuildWarning: BuildView,
-    BuildFinished: BuildView,
-    PullProgress: PullView,
-    PullFinished: PullView,
-}
+from dockmagic.widgets.view import View, view_of
 
 
 class ShellConsole:
@@ -71,13 +38,21 @@ class ShellConsole:
         self._streams.close()
 
     @contextmanager
-    def watching(self) -> Iterator[OnEvent]:
-        """Give a receiver that shows output as it comes, and builds and pulls as pictures."""
+    def watching(self, style: ProgressStyle | None = None) -> Iterator[OnEvent]:
+        """Give a receiver that shows output as it comes, and builds and pulls as pictures, or in another style."""
         with ExitStack() as stack:
-            progress = _Pictures(stack) if self._in_notebook else PlainProgress(_print_line)
-            receiver = _Receiver(self.write, progress)
+            receiver = _Receiver(self.write, self._progress(style, stack))
             stack.callback(receiver.flush)
             yield receiver
+
+    def _progress(self, style: ProgressStyle | None, stack: ExitStack) -> OnEvent:
+        """What shows builds and pulls, until the stack ends. Raises InvalidOption."""
+        live = style is ProgressStyle.TTY or (style is ProgressStyle.AUTO and sys.stdout.isatty())
+        if self._in_notebook and (style in {None, ProgressStyle.AUTO} or live):
+            return _Pictures(stack)
+        if live:
+            return stack.enter_context(LiveText(_print))
+        return _Lines(in_lines(style, lambda line: self.write("stdout", f"{line}\n".encode())))
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:
@@ -106,10 +81,15 @@ def bundle_of(value: object) -> Bundle:
     return bundle
 
 
+def _print(text: str) -> None:
+    """Write text to the cell at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def _print_line(line: str) -> None:
     """Write a line of progress to the cell."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    _print(f"{line}\n")
 
 
 class _Receiver:
@@ -136,23 +116,36 @@ class _Receiver:
             self._write(event.stream, event.data)
 
 
+class _Lines:
+    """Gives events to `progress`, which writes to the cell's streams, one at a time. Any thread may call it."""
+
+    def __init__(self, progress: OnEvent) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._context = contextvars.copy_context()  # the cell's: by it the kernel knows where text belongs
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._context.run(self._progress, event)
+
+
 class _Pictures:
     """Opens a picture for the first event of its kind; the pictures end with the stack. Any thread may call it."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self._open: dict[type, tuple[View, LiveDisplay]] = {}
+        self._open: dict[type[View], tuple[View, LiveDisplay]] = {}
         self._lines = PlainProgress(_print_line)  # for what has no picture
         self._lock = threading.Lock()
         self._context = contextvars.copy_context()  # the cell's: where a display from another thread belongs
 
     def __call__(self, event: Event) -> None:
-        kind = type(event)
-        if kind not in _VIEWS:
+        kind = view_of(event)
+        if kind is None:
             self._lines(event)
             return
         with self._lock:
-            view, live = self._open.get(_VIEWS[kind]) or self._context.run(self._start, _VIEWS[kind])
+            view, live = self._open.get(kind) or self._context.run(self._start, kind)
         view(event)
         live.touch()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from IPython.core.magic import needs_local_scope, no_var_expand
 
-from dockmagic.commands.catalogue import by_name, find, overview
+from dockmagic.commands.catalogue import COMMANDS, by_name, find, overview
 from dockmagic.commands.command import Command, CommandParser, Console, HelpRequested
 from dockmagic.errors import InvalidOption
 from dockmagic.magics import line
@@ -34,10 +34,9 @@ class Extension:
     def __init__(self, shell: Any) -> None:
         self.session = Session(shell)
         self.magics: dict[str, dict[str, Callable[..., object]]] = {"line": {}, "cell": {}}
-        for name, command in by_name().items():
-            if " " in name:
-                magic = name.replace(" ", "_")
-                self.magics["line"][magic] = self._line_magic(command, f"%{magic}")
+        for command in COMMANDS:
+            if command.magic:
+                self.magics["line"][command.magic] = self._line_magic(command, f"%{command.magic}")
         for name in _TAKING_A_BODY:
             magic = name.replace(" ", "_")
             self.magics["cell"][magic] = self._cell_magic(by_name()[name], f"%%{magic}")

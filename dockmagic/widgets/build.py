@@ -15,22 +15,25 @@ from html import escape
 
 from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, StepState
 from dockmagic.widgets.style import AMBER, BLUE, BOX, ELLIPSIS, FAINT, GREEN, MONO, NO_MATH, RED
-from dockmagic.widgets.text import plain_line, plural
+from dockmagic.widgets.text import memory_text, plain_line, plural, printable
 
 _RUNNING_LINES = 8
 _KEPT_LINES = 200
 _FAILED_LINES = 30
 _LINE_WIDTH = 500
+_STAGE_WIDTH = 16
 _MARKS = {
     StepState.RUNNING: ("●", BLUE),
     StepState.CACHED: ("✓", GREEN),
     StepState.DONE: ("✓", GREEN),
     StepState.FAILED: ("✗", RED),
+    StepState.CANCELED: ("○", AMBER),
 }
 _PRE = (
     "margin:0;padding:6px 12px 6px 34px;background:none;white-space:pre-wrap;overflow-wrap:anywhere;font-size:12px;"
     f"{MONO}"
 )
+_FOLDED = f"padding-left:74px;font-size:12px;{FAINT}"
 
 
 class Tail:
@@ -63,11 +66,41 @@ def _first_line(text: str) -> str:
 
 
 def _html_why(step: BuildStep) -> str:
-    """Why the step ran, line by line, where that was asked for."""
-    if not step.details:
+    """Why the step ran or needn't: folded away, but open where it was asked for."""
+    lines = step.details or ((step.reason,) if step.state in (StepState.CACHED, StepState.DONE) else ())
+    if not any(lines):
         return ""
-    lines = escape("\n".join(plain_line(line) for line in step.details))
-    return f'<pre class="why" style="{_PRE};padding-left:74px;{FAINT}">{lines}</pre>'
+    text = escape("\n".join(plain_line(line) for line in lines))
+    shown = f'<pre class="why" style="{_PRE};padding:0 12px 4px 14px;{FAINT}">{text}</pre>'
+    opened = " open" if step.details else ""
+    return f'<details{opened} style="{_FOLDED}"><summary>why?</summary>{shown}</details>'
+
+
+def usage_text(step: BuildStep) -> str:
+    """What a step's command used, "" where none ran: "CPU 1.20 s · 34 MiB"."""
+    if not step.peak_memory_bytes:
+        return ""
+    return f"CPU {seconds_text(step.cpu_ns / 1e9)} · {memory_text(step.peak_memory_bytes)}"
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with as many digits as mean something.
+
+    >>> seconds_text(0.314), seconds_text(12.34)
+    ('0.31 s', '12.3 s')
+    """
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _place(step: BuildStep) -> str:
+    """Which step it is, in words."""
+    return step.label if step.stage else f"{step.number} of {step.total}"
+
+
+def _short_label(step: BuildStep) -> str:
+    """The step's label, the name of its stage cut where it is too long."""
+    stage, _, place = step.label.rpartition(" ")
+    return f"{stage if len(stage) <= _STAGE_WIDTH else f'{stage[: _STAGE_WIDTH - 1]}…'} {place}".lstrip()
 
 
 @dataclass
@@ -82,9 +115,10 @@ class StepView:
         """How long it took, or has taken so far."""
         if self.step.state is StepState.CACHED:
             return "cached"
-        running = self.step.state is StepState.RUNNING
-        seconds = now_s - self.began_s if running else self.step.duration_s
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+        if self.step.state is StepState.RUNNING:
+            return seconds_text(now_s - self.began_s)
+        canceled = "canceled, " if self.step.state is StepState.CANCELED else ""
+        return f"{canceled}{seconds_text(self.step.duration_s)}"
 
 
 class BuildView:
@@ -140,7 +174,8 @@ class BuildView:
         lines = []
         for view in self._views():
             step = view.step
-            lines.append(f"{_MARKS[step.state][0]} [{step.number}/{step.total}] {step.text}  {view.time_text(now_s)}")
+            times = " · ".join(filter(None, (view.time_text(now_s), usage_text(step))))
+            lines.append(f"{_MARKS[step.state][0]} [{step.label}] {printable(step.text)}  {times}")
             lines += [f"    why: {plain_line(line)}" for line in step.details]
             lines += [f"    {line}" for line in view.output.last(self._shown_lines(view))]
         lines += [f"warning: line {warning.line}: {warning.message}" for warning in self._warnings]
@@ -160,9 +195,10 @@ class BuildView:
             return f"{names} · {identifier} · {steps} · {self._now_s() - self._began_s:.1f} s"
         if self._error is None:
             return "building …"
-        failed = [view.step for view in self._steps.values() if view.step.state is StepState.FAILED]
-        place = f" at step {failed[0].number} of {failed[0].total}" if failed else ""
-        return f"{'interrupted' if isinstance(self._error, KeyboardInterrupt) else 'failed'}{place}"
+        interrupted = isinstance(self._error, KeyboardInterrupt)
+        state = StepState.CANCELED if interrupted else StepState.FAILED
+        ended = ", ".join(_place(view.step) for view in self._views() if view.step.state is state)
+        return f"{'interrupted' if interrupted else 'failed'}{f' at step {ended}' if ended else ''}"
 
     def _html(self) -> str:
         """The picture in HTML: a row a step, output beneath, a last line."""
@@ -184,14 +220,21 @@ class BuildView:
         """A step's row, and what it wrote."""
         step = view.step
         mark, color = _MARKS[step.state]
+        used = usage_text(step)
+        usage = f'<span style="font-size:11px;{FAINT}">{used}</span>' if used else "<span></span>"
         row = (
-            '<div style="display:grid;grid-template-columns:14px 44px 1fr auto;column-gap:8px;padding:3px 12px;'
-            f'align-items:baseline"><span style="color:{color};font-weight:600">{mark}</span>'
-            f'<span style="{FAINT}">{step.number}/{step.total}</span>'
+            f'<div style="display:grid;grid-template-columns:14px {self._label_width()} 1fr auto auto;column-gap:8px;'
+            f'padding:3px 12px;align-items:baseline"><span style="color:{color};font-weight:600">{mark}</span>'
+            f'<span title="{escape(step.label)}" style="{FAINT};{ELLIPSIS}">{escape(_short_label(step))}</span>'
             f'<span title="{escape(step.text)}" style="{MONO};{ELLIPSIS}">{escape(step.text)}</span>'
-            f'<span title="{escape(step.reason)}" style="{FAINT}">{view.time_text(now_s)}</span></div>'
+            f'{usage}<span title="{escape(step.reason)}" style="{FAINT}">{view.time_text(now_s)}</span></div>'
         )
         return row + _html_why(step) + self._html_output(view)
+
+    def _label_width(self) -> str:
+        """Room for the longest label: stages have names."""
+        longest = max((len(_short_label(view.step)) for view in self._steps.values()), default=0)
+        return f"{max(longest, 5) * 0.58 + 0.3:.1f}em"
 
     def _html_output(self, view: StepView) -> str:
         """What a step wrote: open while it runs or where it failed, folded away afterwards."""
@@ -204,4 +247,4 @@ class BuildView:
         if state is StepState.RUNNING or not text:
             return text
         label = f"{plural(max(output.count, len(lines)), 'line')} of output"
-        return f'<details style="padding-left:74px;{FAINT}"><summary>{label}</summary>{text}</details>'
+        return f'<details style="{_FOLDED}"><summary>{label}</summary>{text}</details>'

@@ -69,6 +69,36 @@ def test_a_container_is_watched_and_drawn(notebook: Kernel) -> None:
     notebook.run("%container_rm -f burn")
 
 
+def test_a_build_is_drawn(notebook: Kernel) -> None:
+    notebook.run("%%dockerfile -t drawn\nFROM busybox\nRUN echo hi; sleep 0.1\n")
+    drawn = notebook.run("%build_stats drawn")
+    [picture] = drawn.data("image/png")
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+    assert "RUN echo hi" in drawn.text
+    assigned = notebook.run("s = %build_stats\nprint(s.build.tags, s.plot())")
+    assert assigned.data("image/png") == []
+    assert assigned.stream("stdout").startswith("('drawn:latest',) Figure(")
+    nothing = notebook.run("%build_stats nonsuch")
+    assert "no such build: nonsuch" in nothing.error[0]
+
+
+def test_a_build_in_the_classic_view(notebook: Kernel) -> None:
+    text = "FROM busybox AS one\nRUN echo hi\nFROM busybox\nCOPY --from=one /etc/passwd /p\n"
+    output = notebook.run(f"%%dockerfile -t classic --progress=classic\n{text}").stream("stdout")
+    assert output.startswith("Step 1/4 : FROM busybox AS one\n ---> ")
+    assert " ---> Running in " in output
+    assert "\nhi\nRemoving intermediate container " in output
+    assert output.endswith("Successfully tagged classic:latest\n")
+    failed = notebook.run("%%dockerfile --progress=classic\nFROM busybox\nRUN exit 3\n")
+    assert "The command '/bin/sh -c exit 3' returned a non-zero code: 3" in failed.error[0]
+    plain = notebook.run(
+        "%%dockerfile --no-cache --progress=plain\nFROM busybox AS a\nRUN echo 1\nFROM a\nRUN echo 2\n"
+    )
+    assert "#2 [a 2/2] RUN echo 1\n" in plain.stream("stdout")
+    assert "#4 [stage-1 2/2] RUN echo 2\n" in plain.stream("stdout")
+    assert plain.data("text/html") == []
+
+
 def test_output_arrives_while_the_container_runs(notebook: Kernel) -> None:
     output = notebook.run("%container_run --rm busybox sh -c 'echo one; sleep 1; echo two >&2'")
     times = {content["text"]: at for at, kind, content in output.messages if kind == "stream"}

@@ -10,9 +10,9 @@ import pytest
 
 from dockmagic import cli
 from dockmagic.dockerfile.lint import LintWarning
-from dockmagic.errors import Failure, NotFound, StartFailed
+from dockmagic.errors import Failure, NotFound, RunFailed, StartFailed
 from dockmagic.events import BuildStep, ContainerOutput, Event, OnEvent, StepState
-from tests.unit.commands.fakes import FakeContainer, FakeContainers, FakeEngine, Line, Result
+from tests.unit.commands.fakes import IMAGE_ID, FakeContainer, FakeContainers, FakeEngine, Line, Result
 
 Main = Callable[..., tuple[int, str, str]]
 
@@ -91,6 +91,31 @@ def test_progress_goes_to_standard_error(main: Main, engine: FakeEngine, tmp_pat
     engine.events = (BuildStep(1, 1, "FROM busybox", StepState.CACHED, 1),)
     (status, out, err) = main("build", "-f", "/dev/null", str(tmp_path))
     assert (status, out, err) == (0, "", "#1 [1/1] FROM busybox\n#1 CACHED\n")
+
+
+def test_a_build_in_the_style_that_was_asked_for(
+    main: Main, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+    engine.events = (BuildStep(1, 1, "FROM busybox", StepState.CACHED, 1, image_id=IMAGE_ID),)
+    classic = f"Step 1/1 : FROM busybox\n ---> {IMAGE_ID[7:19]}\n"
+    assert main("build", "--progress=classic", str(tmp_path)) == (0, classic, "")
+    assert main("build", "--progress", "quiet", str(tmp_path)) == (0, f"{IMAGE_ID}\n", "")
+    assert main("build", "--progress=rawjson", str(tmp_path))[2].startswith('{"vertexes": [{"digest": "sha256:')
+    status, _, err = main("build", "--progress=tty", str(tmp_path))
+    assert (status, err) == (125, "dockmagic: --progress=tty: standard error isn't a terminal; choose plain\n")
+    assert main("build", "--progress=fancy", str(tmp_path))[0] == 125
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    assert main("build", str(tmp_path)) == (0, classic, "")
+    assert [build["parallel"] for build in engine.builds] == [False, True, True, False]
+
+
+def test_a_failing_command_in_the_words_of_the_style(main: Main, engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+    engine.fails = RunFailed("long words", step="RUN false", exit_status=3, output="", command="/bin/sh -c false")
+    told = "dockmagic: The command '/bin/sh -c false' returned a non-zero code: 3\n"
+    assert main("build", "--progress=plain", str(tmp_path)) == (1, "", "dockmagic: long words\n")
+    assert main("build", "--progress=classic", str(tmp_path)) == (1, "", told)
 
 
 def test_logs_keep_their_streams(main: Main, engine: FakeEngine) -> None:

@@ -50,6 +50,23 @@ def test_a_step_begins_and_ends() -> None:
     ]
 
 
+def test_a_step_has_its_place_in_its_stage() -> None:
+    events: list[Event] = []
+    told = progress(events)
+    with told.step(STEP, 1, "one"):
+        pass
+    told.expect_stage(1, 2)
+    told.expect_stage(3, 4)
+    told.expect_stage(3, 5)
+    for number, stage in ((2, "one"), (3, "two"), (5, "two"), (5, "")):
+        with told.step(STEP, number, stage):
+            pass
+    steps = [event for event in events if isinstance(event, BuildStep)]
+    assert [step.place for step in steps] == [(0, 0), (2, 2), (1, 5), (3, 5), (3, 5)]
+    assert [step.label for step in steps] == ["one 1/5", "one 2/2", "two 1/5", "two 3/5", "5/5"]
+    assert steps[0].instruction == "WORKDIR"
+
+
 def test_a_failure_shows_its_lines() -> None:
     events: list[Event] = []
     with pytest.raises(BuildError) as caught:

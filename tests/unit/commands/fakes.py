@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dockmagic.builder.remotes import Remotes
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound
 from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
@@ -284,14 +285,16 @@ class FakeConsole:
         self.streams = {"stdout": b"", "stderr": b""}
         self.events: list[Event] = []
         self.shown: list[object] = []
+        self.style: ProgressStyle | None = None
 
     def write(self, stream: str, data: bytes) -> None:
         """Keep bytes."""
         self.streams[stream] += data
 
     @contextmanager
-    def watching(self) -> Iterator[OnEvent]:
+    def watching(self, style: ProgressStyle | None = None) -> Iterator[OnEvent]:
         """Keep events; output goes to the streams."""
+        self.style = style
 
         def on_event(event: Event) -> None:
             self.events.append(event)

@@ -49,6 +49,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "build_contexts": {"lib": context, "tool": "docker.io/library/busybox:latest"},
             "explain": False,
             "secrets": {"file": b"t\n", "variable": b"yes"},
+            "parallel": True,
         }
     ]
 

@@ -82,3 +82,22 @@ def test_other_events_have_no_line() -> None:
 def test_why_a_step_ran_where_it_was_asked_for() -> None:
     explained = BuildStep(2, 5, "COPY . .", StepState.DONE, 2, 0.31, "short", ("COPY . .:", "  \x1b[1ma changed"))
     assert lines_of(explained)[1:] == ["#2 DONE 0.3s", "#2 why: COPY . .:", "#2 why:   a changed"]
+
+
+def test_stages_side_by_side_keep_their_lines_apart() -> None:
+    def of(number: int, stage: str, place: tuple[int, int], state: StepState) -> BuildStep:
+        return BuildStep(number, 9, "RUN make", state, number, 0.2, stage=stage, place=place)
+
+    lines = lines_of(
+        of(2, "one", (2, 3), StepState.RUNNING),
+        of(5, "two", (2, 6), StepState.RUNNING),
+        of(2, "one", (2, 3), StepState.RUNNING),
+        BuildOutput(2, "stdout", b"a"),
+        BuildOutput(5, "stdout", b"b\n"),
+        BuildOutput(2, "stdout", b"c\n"),
+        of(2, "one", (2, 3), StepState.FAILED),
+        of(5, "two", (2, 6), StepState.CANCELED),
+    )
+    assert lines[:2] == ["#2 [one 2/3] RUN make", "#5 [two 2/6] RUN make"]
+    assert [(line.split(" ")[0], line.split(" ")[2]) for line in lines[2:4]] == [("#5", "b"), ("#2", "ac")]
+    assert lines[4:] == ["#2 ERROR", "#5 CANCELED"]

@@ -10,7 +10,7 @@ from dockmagic.errors import InvalidOption, NotFound, RunFailed
 from dockmagic.events import BuildStep, ContainerOutput, StepState
 from dockmagic.magics.extension import unload
 from dockmagic.magics.interrupt import Interrupted
-from tests.unit.commands.fakes import FakeContainer, FakeContainers, FakeEngine, Result, State
+from tests.unit.commands.fakes import IMAGE_ID, FakeContainer, FakeContainers, FakeEngine, Result, State
 from tests.unit.magics.conftest import RunCell
 
 
@@ -20,8 +20,20 @@ def test_every_command_is_a_magic(shell: Any) -> None:
         assert f"container_{name}" in lines
     for name in "ls pull tag rm inspect history tree bootstrap build".split():
         assert f"image_{name}" in lines
-    assert {"docker", "system_info"} <= set(lines)
+    assert {"docker", "system_info", "build_stats"} <= set(lines)
     assert {"dockerfile", "container_run", "container_exec"} <= set(shell.magics_manager.magics["cell"])
+
+
+def test_a_build_as_text(run: RunCell, engine: FakeEngine) -> None:
+    engine.events = (BuildStep(1, 1, "FROM busybox", StepState.CACHED, 1, image_id=IMAGE_ID),)
+    classic = run("%%dockerfile --progress=classic\nFROM busybox\n").stdout
+    assert classic.removesuffix("Out[1]: ") == f"Step 1/1 : FROM busybox\n ---> {IMAGE_ID[7:19]}\n"
+    plain = run("%%dockerfile --progress=plain\nFROM busybox\n").stdout
+    assert plain.removesuffix("Out[2]: ") == "#1 [1/1] FROM busybox\n#1 CACHED\n"
+    live = run("%%dockerfile --progress=tty\nFROM busybox\n").stdout
+    assert "✓ [1/1] FROM busybox  cached" in live
+    assert live.removesuffix("Out[3]: ").endswith("\x1b[J")
+    assert run("%docker build --progress=quiet -f /dev/null .").value is not None
 
 
 def test_output_is_shown_while_a_success_has_no_more_to_say(run: RunCell, engine: FakeEngine) -> None:

@@ -114,3 +114,32 @@ def test_why_a_step_ran_where_it_was_asked_for() -> None:
     view(BuildStep(1, 1, "COPY . .", StepState.DONE, 1, 0.5, "short", ("COPY . .:", "  <a> changed")))
     assert text_of(view)[:3] == ["✓ [1/1] COPY . .  0.50 s", "    why: COPY . .:", "    why:   <a> changed"]
     assert "COPY . .:\n  &lt;a&gt; changed" in view.bundle()["text/html"]
+
+
+def test_steps_of_several_stages_and_what_was_canceled() -> None:
+    view = BuildView(Clock())
+    view(BuildStep(2, 5, "RUN make", StepState.FAILED, 2, 1.25, "no", stage="one", place=(2, 2)))
+    view(BuildStep(4, 5, "RUN a\nb", StepState.CANCELED, 4, 0.5, stage="two", place=(2, 3)))
+    view.end(RuntimeError())
+    assert text_of(view) == [
+        "✗ [one 2/2] RUN make  1.2 s",
+        "○ [two 2/3] RUN a\\nb  canceled, 0.50 s",
+        "failed at step one 2/2",
+    ]
+    view(BuildStep(5, 5, "FROM x", StepState.CACHED, 5, stage="a-stage-with-a-long-name", place=(1, 1)))
+    assert ">two 2/3</span>" in view.bundle()["text/html"]
+    assert ">a-stage-with-a-… 1/1</span>" in view.bundle()["text/html"]
+
+
+def test_what_a_command_used_and_why_it_ran() -> None:
+    view = BuildView(Clock())
+    used = BuildStep(
+        2, 3, "RUN make", StepState.DONE, 2, 1.25, "not built <before>", cpu_ns=340_000_000, peak_memory_bytes=3 << 20
+    )
+    view(used)
+    view(BuildStep(3, 3, "ENV A=1", StepState.DONE, 3, 0.01, cpu_ns=1000))
+    assert text_of(view)[:2] == ["✓ [2/3] RUN make  1.2 s · CPU 0.34 s · 3 MiB", "✓ [3/3] ENV A=1  0.01 s"]
+    html = view.bundle()["text/html"]
+    assert html.count("<summary>why?</summary>") == 1
+    assert "not built &lt;before&gt;</pre>" in html
+    assert ">CPU 0.34 s · 3 MiB</span>" in html
