@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from dockmagic.commands import archive, build, build_stats, container, image, prune, run, stats, system, usage
+from dockmagic.commands import archive, build, build_stats, container, fsck, image, prune, run, stats, system, usage
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
 
@@ -20,6 +20,7 @@ COMMANDS: tuple[Command, ...] = (
     *system.COMMANDS,
     *usage.COMMANDS,
     *prune.COMMANDS,
+    *fsck.COMMANDS,
 )
 
 _ENVIRONMENT = """environment:

@@ -169,6 +169,9 @@ def test_a_failing_step_shows_its_line_with_a_caret_and_its_output(notebook: Ker
 def test_the_upkeep_in_a_notebook(notebook: Kernel) -> None:
     notebook.run("%%dockerfile -t app\nFROM busybox\nRUN echo 1 > /one")
     notebook.run("%%dockerfile -t app\nFROM busybox\nRUN echo 2 > /two")
+    checked = notebook.run("%system_fsck --full")
+    assert "all is well" in checked.text
+    assert "all is well" in checked.data("text/html")[0]
     used = notebook.run("%system_df")
     assert "RECLAIMABLE" in used.text
     assert "<table" in used.data("text/html")[0]

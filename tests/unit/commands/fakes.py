@@ -17,6 +17,7 @@ from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound
 from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
+from dockmagic.image.fsck import Report
 from dockmagic.image.pruning import Pruned
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
@@ -248,7 +249,13 @@ class FakeUpkeep:
 
     used: DiskUsage = NOTHING
     pruned: Pruned = field(default_factory=Pruned)
+    checked: Report = field(default_factory=lambda: Report(1, 2, 3, (), ()))
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def fsck(self, *, full: bool, dry_run: bool) -> Report:
+        """Note it."""
+        self.calls.append(("fsck", full, dry_run))
+        return self.checked
 
     def usage(self) -> DiskUsage:
         """What the test gave."""
