@@ -22,6 +22,7 @@ from dockmagic.image.pruning import Pruned
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.digest import Digest
+from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
@@ -178,6 +179,7 @@ class FakeImage:
     references: tuple[Reference, ...] = (Reference.parse("hello"),)
     size_bytes: int = 4_268_123
     created: datetime | None = datetime(2024, 1, 1, tzinfo=UTC)
+    config: ImageConfig = field(default_factory=lambda: ImageConfig("amd64", "linux"))
 
 
 def change(path: str, kind: Kind = "A", type: str = "file", size_bytes: int = 0) -> Change:
@@ -210,6 +212,12 @@ class FakeImages:
     def ls(self) -> list[FakeImage]:
         """All."""
         return list(self.all.values())
+
+    def get(self, name: str) -> FakeImage:
+        """By name only."""
+        if name not in self.all:
+            raise NotFound("image", name)
+        return self.all[name]
 
     def pull(self, reference: str, on_event: OnEvent) -> FakeImage:
         """Report the events."""
