@@ -117,7 +117,10 @@ class Upkeep:
 
     def fsck(self, *, full: bool = False, dry_run: bool = False) -> Report:
         """Check the store and repair it (image.fsck). Raises Conflict while somebody builds or pulls."""
-        in_use = [Digest(image_id) for image_id in self._rows.images_in_use() if image_id]
+
+        def in_use() -> list[Digest]:
+            return [Digest(image_id) for image_id in self._rows.images_in_use() if image_id]
+
         return fsck(self._database, self._store, self._snapshots, in_use, full=full, dry_run=dry_run)
 
     def _remove(self, row: Row) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from dockmagic.database import Database
@@ -36,21 +36,20 @@ def fsck(
     database: Database,
     store: ImageStore,
     snapshots: Snapshots,
-    in_use: Collection[Digest] = (),
+    in_use: Callable[[], Collection[Digest]] = tuple,
     *,
     full: bool = False,
     dry_run: bool = False,
 ) -> Report:
     """Check all of a store, and repair what can be repaired unless that is a `dry_run`.
 
-    `in_use` are the IDs of images that running containers use: their layers aren't replaced. Raises Conflict where
+    `in_use` gives the IDs of images that running containers use: their layers aren't replaced. Raises Conflict where
     there is something to repair while somebody builds or pulls.
     """
     checker = Checker(database, store, snapshots, full=full)
     first, faults = _look(checker, database, store)
     inventory, left = first, faults
-    mounted = {chain for image_id in in_use for chain in _chains(database, image_id)}
-    mender = Mender(database, store, snapshots, mounted)
+    mender = Mender(database, store, snapshots, in_use)
     while left and not dry_run:  # an archive that came back may be what a layer needs
         mender.mend(left, inventory)
         before = left
@@ -65,9 +64,3 @@ def _look(checker: Checker, database: Database, store: ImageStore) -> tuple[Inve
     with store.workspaces.hold():
         inventory = Inventory(database, store)
         return inventory, tuple(checker.faults(inventory))
-
-
-def _chains(database: Database, image_id: Digest) -> list[Digest]:
-    """Chain IDs of an image's layers."""
-    rows = database.query("SELECT chain_id FROM image_layers WHERE image_id = ?", (image_id,))
-    return [Digest(row["chain_id"]) for row in rows]

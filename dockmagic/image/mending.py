@@ -7,7 +7,8 @@ one short transaction in which nobody else works with the store's content.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from dockmagic.oci.manifest import Manifest, dump_manifest
 _NOTES: Final = """
     SELECT config FROM build_cache WHERE chain_id IS NULL UNION SELECT config FROM build_history
 """
+_CHAINS: Final = "SELECT chain_id FROM image_layers WHERE image_id IN (SELECT value FROM json_each(?))"
 _FORGET_ABOVE: Final = """
     WITH RECURSIVE above(chain_id) AS (
         VALUES (?) UNION SELECT layers.chain_id FROM layers JOIN above ON layers.parent = above.chain_id
@@ -36,9 +38,11 @@ _FORGET_ABOVE: Final = """
 
 
 class Mender:
-    """Repairs a state root; layers of `in_use` (chain IDs), which running containers have mounted, stay in place."""
+    """Repairs a state root; the layers of the images that `in_use` gives (running containers') stay in place."""
 
-    def __init__(self, database: Database, store: ImageStore, snapshots: Snapshots, in_use: Collection[Digest]) -> None:
+    def __init__(
+        self, database: Database, store: ImageStore, snapshots: Snapshots, in_use: Callable[[], Collection[Digest]]
+    ) -> None:
         self._database = database
         self._store = store
         self._snapshots = snapshots
@@ -48,9 +52,7 @@ class Mender:
         """Do what can be done about these faults. Raises Conflict while somebody builds or pulls."""
         broken = {Digest(fault.name) for fault in faults if fault.kind is Kind.LAYER}
         blobs = [Digest(fault.name) for fault in faults if fault.kind is Kind.BLOB]
-        replaced = [inventory.layers[chain] for chain in broken if self._can_unpack(inventory.layers[chain])]
-        wrong = [fault.name for fault in faults if not fault.problem.startswith(UNREADABLE)]
-        self._take_away([layer.chain_id for layer in replaced], [digest for digest in blobs if digest in wrong], faults)
+        self._take_away([chain for chain in broken if self._can_unpack(inventory.layers[chain])], faults)
         with self._store.workspaces.hold():
             for digest in blobs:
                 self._restore_blob(digest, inventory, broken)
@@ -62,9 +64,7 @@ class Mender:
         self._store.collect()
 
     def _can_unpack(self, wanted: WantedLayer) -> bool:
-        """Whether a layer that is damaged can be taken away: there is an archive for it, and nobody has it mounted."""
-        if wanted.chain_id in self._in_use and self._snapshots.path(wanted.chain_id).is_dir():
-            return False
+        """Whether what is known of a layer, and an archive that is whole, make it."""
         if wanted.diff_id is None or next_chain_id(wanted.parent, wanted.diff_id) != wanted.chain_id:
             return False
         return self._whole_blob(wanted) is not None
@@ -78,23 +78,43 @@ class Mender:
 
     # -- what stands in the way --------------------------------------------------------------------------------
 
-    def _take_away(self, layers: Sequence[Digest], blobs: Sequence[Digest], faults: Sequence[Fault]) -> None:
+    def _take_away(self, layers: Sequence[Digest], faults: Sequence[Fault]) -> None:
         """Move damaged files aside, and forget the rows that point to nothing."""
         workspaces = self._store.workspaces
         with workspaces.new("trash-", hold=False) as trash:
-            with self._database.transaction() as transaction, workspaces.alone() as alone:
+            with self._database.transaction(), workspaces.alone() as alone:
                 if not alone:
                     raise Conflict("store", str(self._store.root), "somebody builds or pulls; try again after that")
-                paths = [*map(self._snapshots.path, layers), *map(self._store.blob_path, blobs)]
+                mounted = self._mounted()  # from here on nobody can start a container
+                paths = [self._snapshots.path(chain) for chain in layers if chain not in mounted]
                 with store_errors("repair the store"):
-                    for number, path in enumerate(paths):
+                    for number, path in enumerate([*paths, *self._wrong_blobs(faults)]):
                         with suppress(FileNotFoundError):
                             path.rename(trash / str(number))
-                for fault in faults:
-                    if fault.kind is Kind.NAME:
-                        transaction.execute("DELETE FROM tags WHERE reference = ?", (fault.name,))
-                    if fault.kind is Kind.CACHE:
-                        transaction.execute("DELETE FROM build_cache WHERE key = ?", (fault.name,))
+                self._forget_rows(faults)
+
+    def _mounted(self) -> set[Digest]:
+        """Chain IDs of the layers that running containers have mounted."""
+        rows = self._database.query(_CHAINS, (json.dumps(list(self._in_use())),))
+        return {Digest(row["chain_id"]) for row in rows}
+
+    def _wrong_blobs(self, faults: Sequence[Fault]) -> Iterator[Path]:
+        """Where blobs lie that still aren't what they should be; not those that the disk doesn't give."""
+        for fault in faults:
+            if fault.kind is Kind.BLOB:
+                path = self._store.blob_path(Digest(fault.name))
+                problem = blob_problem(path, Digest(fault.name))
+                if problem and not problem.startswith(UNREADABLE):
+                    yield path
+
+    def _forget_rows(self, faults: Sequence[Fault]) -> None:
+        """Delete names and rows of the build cache that mean nothing."""
+        with self._database.transaction() as transaction:
+            for fault in faults:
+                if fault.kind is Kind.NAME:
+                    transaction.execute("DELETE FROM tags WHERE reference = ?", (fault.name,))
+                if fault.kind is Kind.CACHE:
+                    transaction.execute("DELETE FROM build_cache WHERE key = ?", (fault.name,))
 
     # -- blobs -------------------------------------------------------------------------------------------------
 
@@ -149,8 +169,9 @@ class Mender:
 
     def _restore_layer(self, wanted: WantedLayer, inventory: Inventory) -> None:
         """Unpack a layer again; one that can't be, and that no image needs, the build cache forgets."""
-        blob = self._whole_blob(wanted)
-        if blob is not None and wanted.diff_id is not None and self._can_unpack(wanted):
+        blob = self._whole_blob(wanted) if self._can_unpack(wanted) else None
+        in_place = self._snapshots.path(wanted.chain_id).exists()  # a container has it mounted
+        if blob is not None and wanted.diff_id is not None and not in_place:
             with suppress(DockmagicError):
                 self._snapshots.unpack(wanted.parent, blob, wanted.diff_id)
                 if wanted.images:

@@ -73,7 +73,7 @@ def test_layers_in_use_stay(
     layer = make_layer(a="1")
     image = make_image("app", layers=(layer,))
     (snapshots.path(layer.chain_id) / "a").write_text("more")
-    assert fsck(database, store, snapshots, [image.id]).left
+    assert fsck(database, store, snapshots, lambda: [image.id]).left
     with store.workspaces.hold(), pytest.raises(Conflict):
         fsck(database, store, snapshots)
     assert fsck(database, store, snapshots).left == ()
