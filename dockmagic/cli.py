@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from dockmagic.commands.catalogue import find, overview
 from dockmagic.commands.command import Command, HelpRequested
 from dockmagic.commands.doors import open_engine
+from dockmagic.commands.fsck import Verified
 from dockmagic.commands.progress_style import ProgressStyle, in_lines
 from dockmagic.commands.results import Checked, Finished
 from dockmagic.commands.table import Rolling
@@ -118,7 +119,7 @@ def _run(command: Command, args: Namespace, console: TerminalConsole) -> int:
         command.show(result, console)
     finally:
         engine.close()
-    return result.exit_status if isinstance(result, Finished | Checked) else 0
+    return result.exit_status if isinstance(result, Finished | Checked | Verified) else 0
 
 
 def _error_status(command: Command | None, error: DockmagicError) -> int:

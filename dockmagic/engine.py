@@ -158,7 +158,7 @@ class Engine:
         """What takes space, and the ways to get some of it back."""
         from dockmagic.upkeep import Upkeep
 
-        return Upkeep(self.root, self.database, self.store, self.containers.rows, self.client)
+        return Upkeep(self.root, self.database, self.store, self.snapshots, self.containers.rows, self.client)
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""

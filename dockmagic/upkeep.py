@@ -12,8 +12,11 @@ from dockmagic.builder.records import CacheRecord
 from dockmagic.builder.upkeep import NO_LIMIT, CacheUpkeep, Space, default_limit
 from dockmagic.database import Database
 from dockmagic.image import pruning, upper, usage
+from dockmagic.image.fsck import Report, fsck
 from dockmagic.image.pruning import Pruned
+from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
+from dockmagic.oci.digest import Digest
 from dockmagic.oci.selection import Selection
 from dockmagic.runtime import leftovers
 from dockmagic.runtime.client import Client
@@ -56,10 +59,13 @@ class DiskUsage:
 class Upkeep:
     """The upkeep of a state root."""
 
-    def __init__(self, root: Path, database: Database, store: ImageStore, rows: Rows, client: Client) -> None:
+    def __init__(
+        self, root: Path, database: Database, store: ImageStore, snapshots: Snapshots, rows: Rows, client: Client
+    ) -> None:
         self._root = root
         self._database = database
         self._store = store
+        self._snapshots = snapshots
         self._rows = rows
         self._client = client
         self._cache = CacheUpkeep(root, database, store)
@@ -108,6 +114,14 @@ class Upkeep:
         chosen = [row for row in self._rows.rows() if selection.takes(row.created_ns, row.labels)]
         sizes = {row.id: size for row in chosen if (size := self._remove(row)) is not None}
         return Pruned(tuple(sizes), sum(sizes.values()))
+
+    def fsck(self, *, full: bool = False, dry_run: bool = False) -> Report:
+        """Check the store and repair it (image.fsck). Raises Conflict while somebody builds or pulls."""
+
+        def in_use() -> list[Digest]:
+            return [Digest(image_id) for image_id in self._rows.images_in_use() if image_id]
+
+        return fsck(self._database, self._store, self._snapshots, in_use, full=full, dry_run=dry_run)
 
     def _remove(self, row: Row) -> int | None:
         """Bytes of the container, which is gone now; None where it runs or somebody is about to start it."""

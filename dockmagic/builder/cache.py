@@ -1,7 +1,7 @@
 """The build cache: which layer an action has made before. Kept in the state root, shared by all who build there.
 
 A key stands for everything that the action reads, so a layer found by it is the one that the action would make. It is
-only trusted while the layer is there. Source: Dockerfile reference, "Impact on build caching".
+only trusted while the layer and its blob are there. Source: Dockerfile reference, "Impact on build caching".
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BuildCache:
     def _find(self, key: str) -> Layer | None:
         """The layer last recorded under this key, whatever it lies on."""
         rows = self._database.query("SELECT chain_id, used_ns FROM build_cache WHERE key = ?", (key,))
-        layer = self._snapshots.get(Digest(rows[0]["chain_id"])) if rows else None
+        layer = self._snapshots.get_whole(Digest(rows[0]["chain_id"])) if rows else None
         if layer is not None:
             self._note_use(key, rows[0]["used_ns"])
         return layer

@@ -75,7 +75,7 @@ class Remotes:
         return _opened(path, workspace, "standard input")
 
     def _workspace(self) -> Path:
-        return self._stack.enter_context(self._workspaces.new("context-"))
+        return self._stack.enter_context(self._workspaces.new("context-", hold=False))
 
 
 def fetch(address: str, workspace: Path, *, keep_git_dir: bool = False) -> Fetched:

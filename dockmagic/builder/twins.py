@@ -37,7 +37,7 @@ class Twins:
         """An earlier layer on the same parent, of an action of the same kind, that differs in times at most."""
         values = (layer.parent, description, layer.chain_id, layer.size_bytes, _MOST)
         for row in self._database.query(_CANDIDATES, values):
-            earlier = self._snapshots.get(Digest(row["chain_id"]))
+            earlier = self._snapshots.get_whole(Digest(row["chain_id"]))
             if earlier is not None and _same_tree(self._snapshots.path(earlier.chain_id), self._path(layer)):
                 return earlier
         return None

@@ -1,7 +1,8 @@
-"""Commands on images: ls, pull, tag, rm, inspect, history, tree, bootstrap. Source: Docker's reference."""
+"""Commands on images: pull, tag, rm, inspect, history, tree, bootstrap. Source: Docker's reference."""
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.container import for_each
 from dockmagic.commands.human import ago, decimal_size, short_id
-from dockmagic.commands.refused import IMAGES, INSPECT, PULL, TEMPLATES, Refused, add_refused
+from dockmagic.commands.refused import INSPECT, PULL, TEMPLATES, Refused, add_refused
 from dockmagic.commands.results import Document, Names, Stored
 from dockmagic.commands.table import Pretty, Table
 from dockmagic.events import ignore
@@ -18,11 +19,8 @@ from dockmagic.widgets.tree import tree_html, tree_text
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
-    from dockmagic.image.store import Image
     from dockmagic.image.tree import ImageTree, LayerNode
 
-_COLUMNS = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
-_NONE = "<none>"
 _INSTRUCTION_WIDTH = 45
 
 
@@ -52,37 +50,6 @@ class Layers:
     def _repr_html_(self) -> str:
         """The tree as folds."""
         return tree_html(self.name, self.tree.nodes)
-
-
-def _ls_arguments(parser: CommandParser) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", help="ids only")
-    parser.add_argument("--no-trunc", action="store_true", help="don't shorten ids")
-    add_refused(parser, IMAGES)
-    parser.add_argument("repository", metavar="REPOSITORY[:TAG]", nargs="?", help="only the images of this name")
-
-
-def _ls(engine: Engine, args: Namespace, console: Console) -> Table:
-    """Table of images, a row for each name, newest first."""
-    now = datetime.now(UTC)
-    found = [
-        (image, row)
-        for image in engine.images.ls()
-        for row in _rows(image, now, args.no_trunc)
-        if args.repository in {None, row[0], f"{row[0]}:{row[1]}"}
-    ]
-    rows = [row for _, row in found]
-    if args.quiet:
-        rows = [(identifier,) for identifier in dict.fromkeys(row[2] for row in rows)]
-    return Table(_COLUMNS, tuple(rows), tuple(image for image, _ in found), bare=args.quiet, caption="no images")
-
-
-def _rows(image: Image, now: datetime, no_trunc: bool) -> list[tuple[str, ...]]:
-    """A row for each of the image's names, or one for an image without."""
-    identifier = str(image.id) if no_trunc else short_id(image.id)
-    created = "N/A" if image.created is None else ago((now - image.created).total_seconds())
-    rest = identifier, created, decimal_size(image.size_bytes)
-    names = [(name.familiar_name, name.tag or _NONE) for name in image.references]
-    return [(*name, *rest) for name in names or [(_NONE, _NONE)]]
 
 
 def _pull_arguments(parser: CommandParser) -> None:
@@ -134,7 +101,15 @@ def _inspect(engine: Engine, args: Namespace, console: Console) -> Document:
 
 
 def _history_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--no-trunc", action="store_true", help="don't shorten instructions")
+    parser.add_argument("--no-trunc", action="store_true", help="don't shorten ids and instructions")
+    parser.add_argument("-q", "--quiet", action="store_true", help="ids only")
+    parser.add_argument(
+        "-H",
+        "--human",
+        action=BooleanOptionalAction,
+        default=True,
+        help="sizes and times in words (--human=false: not)",
+    )
     add_refused(parser, TEMPLATES)
     parser.add_argument("image", metavar="IMAGE", help="name or id")
 
@@ -144,16 +119,18 @@ def _history(engine: Engine, args: Namespace, console: Console) -> Table:
     tree = engine.images.tree(args.image)
     now = datetime.now(UTC)
     last = len(tree.nodes) - 1
+    identifier = str(tree.image.id) if args.no_trunc else short_id(tree.image.id)
     rows = [
         (
-            short_id(tree.image.id) if index == last else "<missing>",
-            _age(node.created, now),
+            identifier if index == last else "<missing>",
+            _age(node.created, now) if args.human else node.created or "N/A",
             _instruction(node.instruction, args.no_trunc),
-            decimal_size(node.size_bytes),
+            decimal_size(node.size_bytes) if args.human else str(node.size_bytes),
         )
         for index, node in enumerate(tree.nodes)
     ]
-    return Table(("IMAGE", "CREATED", "CREATED BY", "SIZE"), tuple(reversed(rows)), tuple(reversed(tree.nodes)))
+    columns = ("IMAGE", "CREATED" if args.human else "CREATED AT", "CREATED BY", "SIZE")
+    return Table(columns, tuple(reversed(rows)), tuple(reversed(tree.nodes)), bare=args.quiet)
 
 
 def _age(created: str, now: datetime) -> str:
@@ -201,7 +178,6 @@ def _command(
 
 
 COMMANDS = (
-    _command("ls", ("images", "image list"), "List images.", _ls_arguments, _ls),
     _command("pull", ("pull",), "Fetch an image from a registry.", _pull_arguments, _pull),
     _command("tag", ("tag",), "Give an image one more name.", _tag_arguments, _tag),
     _command("rm", ("rmi", "image remove"), "Remove names of images, and images.", _rm_arguments, _rm),

@@ -111,13 +111,6 @@ LOGS = (
     Refused(("--details",), "log entries carry no details", switch=True),
 )
 
-IMAGES = (
-    Refused(("-f", "--filter"), _FILTERS),
-    Refused(("--format",), _TEMPLATES),
-    Refused(("--digests",), "see inspect for an image's digests", switch=True),
-    Refused(("-a", "--all"), "there are no intermediate images to show", switch=True),
-)
-
 TEMPLATES = (Refused(("--format",), _TEMPLATES),)
 INSPECT = (
     Refused(("-f", "--format"), _TEMPLATES),

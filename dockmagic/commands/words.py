@@ -81,6 +81,8 @@ def _switch(name: str, value: str, flags: Flags, given: list[str]) -> None:
     """Turn a switch on, or off if it was on. Raises InvalidOption for what is neither."""
     if value in TRUE:
         given.append(name)
+    elif value in FALSE and isinstance(flags[name], argparse.BooleanOptionalAction):  # one that is on by itself
+        given.append(next(word for word in flags[name].option_strings if word.startswith("--no-")))
     elif value in FALSE:
         given[:] = [word for word in given if word not in flags[name].option_strings]
     else:

@@ -16,7 +16,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -41,6 +41,7 @@ _ADD: Final = """
         (chain_id, parent, diff_id, digest, media_type, compressed_size, size_bytes, boot_id)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+_SET_BLOB: Final = "UPDATE layers SET digest = ?, media_type = ?, compressed_size = ? WHERE chain_id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,18 @@ class Snapshots:
         """The layer of this chain ID, None where it isn't unpacked."""
         return self._find([chain_id]).get(chain_id)
 
+    def get_whole(self, chain_id: Digest) -> Layer | None:
+        """As `get`, but None where the layer's blob is lost, too: an image can't be made of it then."""
+        found = self.get(chain_id)
+        return found if found is not None and self._store.has_blob(found.descriptor.digest) else None
+
     def lower(self, diff_ids: Sequence[Digest]) -> tuple[Path, ...]:
         """Directories of these layers, topmost first as overlay wants them; raises StoreError without one of them."""
         chains = chain_ids(diff_ids)
         found = self._find(chains)
         for chain_id in chains:
             if chain_id not in found:
-                raise StoreError(f"layer {chain_id.short} is missing from the store; pull or build the image again")
+                raise StoreError(f"layer {chain_id.short} is missing from the store; `system fsck` tries to restore it")
         return tuple(self.path(chain_id) for chain_id in reversed(chains))
 
     def prepare(self, parent: Digest | None, directory: Path) -> None:
@@ -103,15 +109,15 @@ class Snapshots:
     def commit(self, parent: Digest | None, directory: Path) -> Layer:
         """Turn an overlay's upper directory, not mounted any more, into the layer on top of `parent`; idempotent.
 
-        The directory is moved away unless the layer is here already. Raises StoreError where the disk is full; then
-        nothing is left of the layer.
+        The directory is moved away unless the layer is here already, which gets its blob back if that was lost. Raises
+        StoreError where the disk is full; then nothing is left of the layer.
         """
         with self._workspaces.new("commit-") as workspace:
             with store_errors("store a layer"):
                 size_bytes = upper.clean(directory)
                 descriptor, diff_id = _pack(directory, workspace / "blob")
             made = Layer(next_chain_id(parent, diff_id), parent, diff_id, descriptor, size_bytes)
-            present = self.get(made.chain_id)
+            present = self.get_whole(made.chain_id)
             if present is not None:
                 return present
             self._store.adopt(workspace / "blob", descriptor, durable=False)
@@ -120,7 +126,7 @@ class Snapshots:
     def unpack(
         self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None
     ) -> Layer:
-        """Unpack a blob into the layer on top of `parent`; idempotent.
+        """Unpack a blob into the layer on top of `parent`; idempotent. A layer without its blob gets this one.
 
         `source` gives the blob's bytes while they arrive; by its end the blob must be in the store.
         Raises NotFound without the blob or the parent, DigestMismatch unless the blob has this diff ID, InvalidLayer,
@@ -129,7 +135,7 @@ class Snapshots:
         chain_id = next_chain_id(parent, diff_id)
         present = self.get(chain_id)
         if present is not None:
-            return present
+            return self._with_blob(present, descriptor, source)
         lower = self._stack(parent)
         with self._workspaces.new("unpack-") as workspace:
             directory = workspace / "layer"
@@ -189,12 +195,28 @@ class Snapshots:
         if not path.exists():
             raise _missing(descriptor)
 
+    def _with_blob(self, layer: Layer, descriptor: Descriptor, source: Abandonable | None) -> Layer:
+        """The layer, with this blob if its own is lost. Raises NotFound, DigestMismatch or InvalidLayer."""
+        if self._store.has_blob(layer.descriptor.digest):
+            return layer
+        with self._plain(descriptor, layer.diff_id, source) as stream:
+            stream.drain()
+        return self._set_blob(layer, descriptor)
+
+    def _set_blob(self, layer: Layer, descriptor: Descriptor) -> Layer:
+        """The layer, which this blob belongs to from now on."""
+        with self._database.transaction() as transaction:
+            values = (descriptor.digest, descriptor.media_type, descriptor.size, layer.chain_id)
+            transaction.execute(_SET_BLOB, values)
+        return replace(layer, descriptor=descriptor)
+
     def _publish(self, made: Layer, directory: Path, workspace: Path) -> Layer:
         """Give the directory its final name and its row, or find that another process was quicker."""
         with self._database.transaction() as transaction:
             present = self.get(made.chain_id)
             if present is not None:
-                return present
+                whole = self._store.has_blob(present.descriptor.digest)
+                return present if whole else self._set_blob(present, made.descriptor)
             target = self.path(made.chain_id)
             with store_errors("store a layer"):
                 if target.exists():

@@ -30,6 +30,7 @@ from dockmagic.oci.manifest import Manifest, dump_manifest, parse_manifest
 from dockmagic.oci.reference import Reference
 
 _HINT: Final = "`image ls` shows what is here, `image pull` gets one, and `image bootstrap busybox` makes one"
+_NO_BLOB: Final = "an image needs the archives of all its layers; `system fsck` tries to restore those that were lost"
 _IMAGE: Final = """
     SELECT manifest_digest, (
         SELECT coalesce(sum(coalesce(layers.size_bytes, image_layers.size_bytes)), 0)
@@ -189,7 +190,8 @@ class ImageStore(BlobStore):
                 config = parse_image_config(self.read_blob(image_id))
                 manifest = parse_manifest(self.read_blob(manifest_digest))
             except (DigestMismatch, NotFound, InvalidManifest) as error:
-                raise StoreError(f"image {image_id.short} is damaged; remove it and get it again ({error})") from error
+                what = f"image {image_id.short} is damaged; remove it and get it again, or try `system fsck`"
+                raise StoreError(f"{what} ({error})") from error
             assert isinstance(manifest, Manifest)
             found = self._parsed[key] = config, manifest
         return found
@@ -231,7 +233,7 @@ class ImageStore(BlobStore):
             )
         for layer in manifest.layers:
             if not self.has_blob(layer.digest):
-                raise NotFound("blob", layer.digest, "a layer has to be stored before its image")
+                raise NotFound("blob", layer.digest, _NO_BLOB)
 
     def bring_to_disk(self, diff_ids: Sequence[Digest], *, new: bool = True) -> None:
         """Write out the layers that only the page cache has yet, and the names of new blobs unless there are none.

@@ -164,3 +164,25 @@ def test_a_failing_step_shows_its_line_with_a_caret_and_its_output(notebook: Ker
     assert "  2 | RUN echo the last words; exit 2\n    | ^^^" in output.error[0]
     assert "    the last words\nfailed at step 2 of 2" in output.text
     assert "the last words" in output.data("text/html")[0]
+
+
+def test_the_upkeep_in_a_notebook(notebook: Kernel) -> None:
+    notebook.run("%%dockerfile -t app\nFROM busybox\nRUN echo 1 > /one")
+    notebook.run("%%dockerfile -t app\nFROM busybox\nRUN echo 2 > /two")
+    checked = notebook.run("%system_fsck --full")
+    assert "all is well" in checked.text
+    assert "all is well" in checked.data("text/html")[0]
+    used = notebook.run("%system_df")
+    assert "RECLAIMABLE" in used.text
+    assert "<table" in used.data("text/html")[0]
+    assert "Build cache usage:" in notebook.run("%system_df -v").text
+    assert "Total:" in notebook.run("%builder_du").text
+    pruned = notebook.run("r = %system_prune\nr")
+    assert pruned.status == "ok"
+    assert "deleted: sha256:" in pruned.text
+    assert "Total reclaimed space: <b>" in pruned.data("text/html")[0]
+    assert notebook.run("%image_ls").text.count("\n") == 2
+    older = notebook.run("%system_prune -a --filter until=24h\n%image_ls").text
+    assert "untagged: busybox:latest" in older, "its date is that of the epoch"
+    assert "app" in older.partition("REPOSITORY")[2]
+    assert "app" not in notebook.run("%system_prune -a\n%image_ls").text.partition("REPOSITORY")[2]

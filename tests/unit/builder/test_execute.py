@@ -67,6 +67,25 @@ def test_layers_history_and_config(lab: Lab, filled: Path) -> None:
     assert BuildOutput(5, "stdout", b"hello\n") in lab.events
 
 
+def test_a_step_whose_blob_was_lost_is_done_again(lab: Lab, filled: Path) -> None:
+    lab.command = writing("built")
+    first = lab.build(TUTORIAL, filled)
+    for layer in first.manifest.layers[2:]:
+        lab.store.blob_path(layer.digest).unlink()
+    again = lab.build(TUTORIAL, filled, tag="again")
+    assert lab.ended()[:3] == [CACHED, CACHED, DONE]
+    assert len(lab.runs) == 1
+    assert all(lab.store.has_blob(layer.digest) for layer in again.manifest.layers)
+    assert lab.read(again, "built") == "made"
+
+
+def test_a_base_whose_blob_was_lost_is_named(lab: Lab) -> None:
+    base = lab.store.get("base")
+    lab.store.blob_path(base.manifest.layers[0].digest).unlink()
+    with pytest.raises(NotFound, match=r"no such blob: sha256:.*`system fsck`"):
+        lab.build("FROM base\nENV A=1\n")
+
+
 def test_the_same_build_again_runs_nothing_and_is_the_same_image(lab: Lab, filled: Path) -> None:
     first = lab.build(TUTORIAL, filled)
     assert lab.build(TUTORIAL, filled).id == first.id

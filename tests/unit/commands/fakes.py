@@ -10,18 +10,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dockmagic.builder.records import CacheRecord
 from dockmagic.builder.remotes import Remotes
+from dockmagic.builder.upkeep import NO_LIMIT, Space
 from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound
 from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
+from dockmagic.image.fsck import Report
+from dockmagic.image.pruning import Pruned
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.digest import Digest
+from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
+from dockmagic.oci.selection import Selection
+from dockmagic.upkeep import DiskUsage
 
 IMAGE_ID = Digest.of(b"an image")
+NOTHING = DiskUsage((), 0, 0, (), ())
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,7 @@ class FakeImage:
     references: tuple[Reference, ...] = (Reference.parse("hello"),)
     size_bytes: int = 4_268_123
     created: datetime | None = datetime(2024, 1, 1, tzinfo=UTC)
+    config: ImageConfig = field(default_factory=lambda: ImageConfig("amd64", "linux"))
 
 
 def change(path: str, kind: Kind = "A", type: str = "file", size_bytes: int = 0) -> Change:
@@ -203,6 +212,12 @@ class FakeImages:
     def ls(self) -> list[FakeImage]:
         """All."""
         return list(self.all.values())
+
+    def get(self, name: str) -> FakeImage:
+        """By name only."""
+        if name not in self.all:
+            raise NotFound("image", name)
+        return self.all[name]
 
     def pull(self, reference: str, on_event: OnEvent) -> FakeImage:
         """Report the events."""
@@ -237,6 +252,44 @@ class FakeImages:
 
 
 @dataclass
+class FakeUpkeep:
+    """Notes what is to go, and has what the test gave."""
+
+    used: DiskUsage = NOTHING
+    pruned: Pruned = field(default_factory=Pruned)
+    checked: Report = field(default_factory=lambda: Report(1, 2, 3, (), ()))
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def fsck(self, *, full: bool, dry_run: bool) -> Report:
+        """Note it."""
+        self.calls.append(("fsck", full, dry_run))
+        return self.checked
+
+    def usage(self) -> DiskUsage:
+        """What the test gave."""
+        return self.used
+
+    def cache(self) -> list[CacheRecord]:
+        """The records that the test gave."""
+        return list(self.used.cache)
+
+    def prune_images(self, selection: Selection, *, all: bool = False) -> Pruned:
+        """Note it."""
+        self.calls.append(("images", selection, all))
+        return self.pruned
+
+    def prune_containers(self, selection: Selection) -> Pruned:
+        """Note it."""
+        self.calls.append(("containers", selection))
+        return self.pruned
+
+    def prune_cache(self, *, all: bool, takes: Callable[[CacheRecord], bool], space: Space = NO_LIMIT) -> Pruned:
+        """Note it, and which of the records are taken."""
+        self.calls.append(("cache", all, [record.id for record in self.used.cache if takes(record)], space))
+        return self.pruned
+
+
+@dataclass
 class FakeEngine:
     """All of it."""
 
@@ -248,6 +301,7 @@ class FakeEngine:
     events: tuple[Event, ...] = ()
     fails: Exception | None = None
     closed: bool = False
+    upkeep: FakeUpkeep = field(default_factory=FakeUpkeep)
 
     def build(self, dockerfile: str, *, on_event: OnEvent = ignore, **options: Any) -> FakeImage:
         """Report the events, then fail or give an image."""

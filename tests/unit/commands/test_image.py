@@ -9,30 +9,6 @@ from tests.unit.commands.calling import call
 from tests.unit.commands.fakes import IMAGE_ID, FakeConsole, FakeEngine, FakeImage, FakeImages, change, node
 
 BOTH = FakeImage(references=(Reference.parse("hello"), Reference.parse("ghcr.io/me/hello:1")))
-BARE = FakeImage(references=(), created=None)
-
-
-def test_images_have_a_row_for_each_name() -> None:
-    engine = FakeEngine(images=FakeImages({"hello": BOTH, "bare": BARE}))
-    table = call(engine, "images")
-    assert [row[:2] for row in table.rows] == [("hello", "latest"), ("ghcr.io/me/hello", "1"), ("<none>", "<none>")]
-    assert table.rows[0][2] == IMAGE_ID.short
-    assert table.rows[0][4] == "4.27MB"
-    assert table.rows[2][3] == "N/A"
-    assert table[2] is BARE
-
-
-def test_images_of_one_name() -> None:
-    engine = FakeEngine(images=FakeImages({"hello": BOTH}))
-    assert [row[0] for row in call(engine, "image", "ls", "hello").rows] == ["hello"]
-    assert [row[0] for row in call(engine, "image", "ls", "hello:latest").rows] == ["hello"]
-    assert len(call(engine, "image", "ls", "other")) == 0
-
-
-def test_ids_only_and_each_once() -> None:
-    engine = FakeEngine(images=FakeImages({"hello": BOTH}))
-    assert str(call(engine, "images", "-q")) == IMAGE_ID.short
-    assert str(call(engine, "images", "-q", "--no-trunc")) == IMAGE_ID
 
 
 def test_pull_shows_progress_unless_quiet() -> None:
@@ -79,6 +55,18 @@ def test_history_has_the_last_instruction_first() -> None:
     assert table.rows[1][3] == "4MB"
     whole = call(FakeEngine(images=FakeImages(nodes=NODES)), "history", "--no-trunc", "hello")
     assert whole.rows[0][2].endswith('x"]')
+
+
+def test_history_in_other_forms() -> None:
+    engine = FakeEngine(images=FakeImages(nodes=NODES))
+    assert str(call(engine, "history", "-q", "hello")) == f"{IMAGE_ID.short}\n<missing>"
+    assert str(call(engine, "history", "-q", "--no-trunc", "hello")) == f"{IMAGE_ID}\n<missing>"
+    for words in (("-H=false",), ("--human=false",), ("-H", "--human=false")):
+        exact = call(engine, "history", *words, "hello")
+        assert exact.columns[1] == "CREATED AT"
+        assert exact.rows[1][1::2] == ("2024-01-01T00:00:00Z", "4000000")
+    assert call(engine, "history", "--human=true", "hello").rows[1][3] == "4MB"
+    assert call(engine, "history", "-H", "hello").rows[1][3] == "4MB"
 
 
 def test_the_tree_is_a_value_with_both_forms() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -172,6 +173,39 @@ def test_row_without_a_directory_counts_as_absent(snapshots: Snapshots, store: I
     assert snapshots.get(layer.chain_id) is None
     assert snapshots.unpack(None, layer.descriptor, layer.diff_id) == layer
     assert snapshots.get(top.chain_id) == top
+
+
+def test_a_lost_blob_comes_back_with_the_same_content(
+    snapshots: Snapshots, store: ImageStore, make_layer: MakeLayer, make_image: MakeImage
+) -> None:
+    layer = make_layer(a="1")
+    inode = snapshots.path(layer.chain_id).stat().st_ino
+    store.blob_path(layer.descriptor.digest).unlink()
+    assert snapshots.get(layer.chain_id) == layer
+    assert snapshots.get_whole(layer.chain_id) is None
+    with store.workspaces.new() as workspace:
+        shutil.copytree(snapshots.path(layer.chain_id), workspace / "upper")
+        again = snapshots.commit(None, workspace / "upper")
+    assert (again.diff_id, again) == (layer.diff_id, snapshots.get_whole(layer.chain_id))
+    assert snapshots.path(layer.chain_id).stat().st_ino == inode, "containers may use the directory"
+    assert make_image("app", layers=(again,)).id
+
+
+def test_another_blob_of_the_layer_takes_the_place_of_a_lost_one(
+    snapshots: Snapshots, store: ImageStore, database: Database, make_image: MakeImage
+) -> None:
+    descriptor, diff_id = layer_blob(store, a="1")
+    layer = snapshots.unpack(None, descriptor, diff_id)
+    make_image("app", layers=(layer,))
+    packed = store.put_blob(gzip.compress(store.read_blob(descriptor.digest), mtime=0), OCI_LAYER_GZIP)
+    assert snapshots.unpack(None, packed, diff_id) == layer
+    store.blob_path(descriptor.digest).unlink()
+    assert snapshots.unpack(None, packed, diff_id) == replace(layer, descriptor=packed)
+    (row,) = database.query("SELECT * FROM layers")
+    assert (row["digest"], row["compressed_size"], row["boot_id"]) == (packed.digest, packed.size, "")
+    store.blob_path(packed.digest).unlink()
+    with pytest.raises(DigestMismatch):
+        snapshots.unpack(None, layer_blob(store, a="2")[0], diff_id)
 
 
 def test_layer_of_an_earlier_boot_counts_only_if_an_image_brought_it_to_the_disk(
