@@ -5,7 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from dockmagic.commands import archive, build, build_stats, container, image, prune, run, stats, system, usage
+from dockmagic.commands import (
+    archive,
+    build,
+    build_stats,
+    container,
+    difference,
+    history,
+    image,
+    prune,
+    run,
+    stats,
+    system,
+    usage,
+)
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
 
@@ -15,7 +28,9 @@ COMMANDS: tuple[Command, ...] = (
     *stats.COMMANDS,
     *build.COMMANDS,
     *build_stats.COMMANDS,
+    *history.COMMANDS,
     *image.COMMANDS,
+    *difference.COMMANDS,
     *archive.COMMANDS,
     *system.COMMANDS,
     *usage.COMMANDS,

@@ -24,7 +24,7 @@ from dockmagic.magics.interrupt import Interrupted
 from dockmagic.magics.session import Session
 from dockmagic.magics.statements import ShowAlone
 
-_TAKING_A_BODY = ("container run", "container exec")  # their cell is the process' standard input
+_TAKING_A_BODY = ("container run", "container exec", "build-shell")  # their cell is the process' standard input
 Locals = Mapping[str, Any] | None
 
 
