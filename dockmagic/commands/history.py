@@ -13,7 +13,7 @@ from dockmagic.commands.environment import variables
 from dockmagic.commands.human import ago, binary_size, short_id
 from dockmagic.commands.refused import TERMINAL, add_refused
 from dockmagic.commands.results import Finished
-from dockmagic.commands.run import Kept
+from dockmagic.commands.run import Kept, show_id
 from dockmagic.commands.table import Table
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
@@ -140,5 +140,5 @@ def _options(args: Namespace, state: State, stdin: int | None) -> RunOptions:
 
 COMMANDS = (
     Command("build", "history", (), "List builds, or the steps of one.", _history_arguments, _history),
-    Command("build", "shell", (), "Look at the files after any step of a build.", _shell_arguments, _shell),
+    Command("build", "shell", (), "Look at the files after any step of a build.", _shell_arguments, _shell, show_id),
 )

@@ -114,7 +114,7 @@ def _aspects(former: Found, later: Found) -> Iterator[str]:
         yield "type"
     elif not _same_content(former, later):
         yield "content"
-    if one.mode != other.mode:
+    if one.type == other.type and one.mode != other.mode:
         yield "mode"
     if (one.uid, one.gid) != (other.uid, other.gid):
         yield "owner"
