@@ -46,14 +46,13 @@ class Past:
         if state.stored is not None:
             yield state.stored
             return
-        with self._store.workspaces.hold():
-            present = self._store.find(Digest.of(dump_image_config(state.image)))
-            image = present or self._store.add_image(state.image, [layer.descriptor for layer in self._layers(state)])
+        image_id = Digest.of(dump_image_config(state.image))
+        present = self._store.find(image_id)
         try:
-            yield image
+            yield present or self._add(state)
         finally:
             if present is None:
-                self._forget(image)
+                self._forget(image_id)
 
     def diff(self, before: str, after: str) -> Difference:
         """What has to be done to the files of one state to get those of the other. Raises NotFound, StoreError."""
@@ -70,8 +69,13 @@ class Past:
             raise StoreError(f"the files of {state.name} aren't kept any more; build again to look at them")
         return layers
 
-    def _forget(self, image: Image) -> None:
-        """Take the image away unless somebody has named it or uses it."""
+    def _add(self, state: State) -> Image:
+        """The state, stored as an image."""
+        with self._store.workspaces.hold():
+            return self._store.add_image(state.image, [layer.descriptor for layer in self._layers(state)])
+
+    def _forget(self, image_id: Digest) -> None:
+        """Take the image away, if it is there, unless somebody has named it or uses it."""
         with suppress(NotFound, Conflict):
-            if not self._store.get(image.id).references:
-                self._store.remove(image.id)
+            if not self._store.get(image_id).references:
+                self._store.remove(image_id)

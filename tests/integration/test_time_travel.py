@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_without_the_cache_only_what_images_have_is_left(engine: Engine) -> None
         with pytest.raises(StoreError, match="build again"):
             engine.past.diff("busybox", name)
     assert shell(engine, ":6", "cat", "/e/new").stdout == "5\n"
-    assert engine.build(STAGES, tags=["hello"])
+    engine.build(STAGES, tags=["hello"])
     assert shell(engine, ":2", "cat", "/d/a").stdout == "1\n"
 
 
@@ -149,13 +150,27 @@ def test_the_terminals_doors() -> None:
     assert (missing.returncode, missing.stderr.startswith("dockmagic: no such step: 9; build ")) == (1, True)
 
 
+def test_an_interrupted_shell_leaves_nothing(engine: Engine) -> None:
+    engine.build(STAGES, tags=["hello"])
+    there = engine.images.ls()
+    command = [sys.executable, "-m", "dockmagic", "build-shell", ":2", "sh", "-c", "echo here; sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        assert len(engine.images.ls()) == len(there) + 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert engine.images.ls() == there
+    assert engine.containers.ls(all=True) == []
+
+
 def test_a_directory_called_shell_can_be_built(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shell").mkdir()
     (tmp_path / "shell/Dockerfile").write_text("FROM busybox\nRUN true\n")
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     monkeypatch.chdir(tmp_path)
     assert dockmagic("build", "-t", "shelled", "shell").returncode == 0
-    assert engine.images.get("shelled")
+    assert engine.images.get("shelled").references
 
 
 def test_a_step_of_nothing(engine: Engine) -> None:
