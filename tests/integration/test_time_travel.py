@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -130,6 +131,53 @@ def test_differences_between_steps_and_images(engine: Engine) -> None:
     assert changes(engine, "busybox", "hello") == ["A /e", "A /e/new"]
     assert changes(engine, "hello", ":4") == ["A /d", "A /d/new", "D /e", "D /e/new"]
     assert changes(engine, "busybox", ":1") == []
+
+
+def random_commands(random: Random, count: int) -> str:
+    """RUN steps that make, change and remove files and directories below /t."""
+    paths = [f"/t/{a}/{b}" for a in "abc" for b in "xyz"] + ["/t/a", "/t/b/x/deep", "/t/c"]
+    commands = (
+        "mkdir -p {0}",
+        "rm -rf {0}",
+        "rm -rf {0}; mkdir -p {0} && echo new > {0}/{1}",
+        "mkdir -p $(dirname {0}) && echo {1} > {0}",
+        "chmod {2} {0}",
+        "chown {1} {0}",
+        "rm -rf {0}; mkdir -p $(dirname {0}) && ln -s {1} {0}",
+    )
+    steps = []
+    for _ in range(count):
+        chosen = (random.choice(commands) for _ in range(6))
+        lines = [
+            line.format(random.choice(paths), random.randrange(3), random.choice(["700", "755"])) for line in chosen
+        ]
+        steps.append("RUN { " + "; ".join(lines) + "; } 2>/dev/null || true\n")
+    return "".join(steps)
+
+
+def listing(engine: Engine, name: str) -> dict[str, str]:
+    """What a container sees below /t: type, mode, owner, and content of each path."""
+    text = 'find /t | while read p; do if [ -L "$p" ]; then w=$(readlink "$p"); elif [ -f "$p" ]; then w=$(cat "$p"); '
+    text += 'else w=-; fi; echo "$p $(stat -c "%f %u:%g" "$p") $w"; done'
+    lines = shell(engine, name, "sh", "-c", text).stdout.splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_differences_are_those_that_containers_see(engine: Engine, seed: int) -> None:
+    random = Random(seed)
+    trunk = f"FROM busybox AS trunk\nRUN mkdir /t\n{random_commands(random, 2)}"
+    one, other = (f"FROM trunk\n{random_commands(random, 2)}" for _ in range(2))
+    engine.build(f"{trunk}{one.replace('trunk', 'trunk AS one', 1)}{other}COPY --from=one /bin/sh /x\n", tags=["r"])
+    kinds = set[str]()
+    for before, after in ((":7", ":10"), (":10", ":7"), (":3", ":4"), (":4", ":7"), (":10", ":2")):
+        old, new = listing(engine, before), listing(engine, after)
+        expected = dict.fromkeys(old.keys() - new.keys(), "D") | dict.fromkeys(new.keys() - old.keys(), "A")
+        expected |= {path: "C" for path in old.keys() & new.keys() if old[path] != new[path]}
+        found = {change.path: change.kind for change in engine.past.diff(before, after).changes}
+        assert found == expected, (before, after)
+        kinds |= set(found.values())
+    assert kinds == {"A", "C", "D"}
 
 
 def test_the_terminals_doors() -> None:
