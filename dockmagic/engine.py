@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.remotes import Remotes
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
     from dockmagic.dockerfile.lint import LintWarning
+    from dockmagic.past import Past
     from dockmagic.upkeep import Upkeep
 
 BUILD_HOSTNAME: Final = "buildkitsandbox"  # what a RUN step sees with BuildKit
@@ -152,6 +153,13 @@ class Engine:
 
         args = build_options(flags, host_platform()).args
         return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
+
+    @property
+    def past(self) -> Past:
+        """The builds that are remembered, and the files as they were after any of their steps."""
+        from dockmagic.past import Past
+
+        return Past(self.database, self.store, self.snapshots)
 
     @property
     def upkeep(self) -> Upkeep:

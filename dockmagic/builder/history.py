@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dockmagic.database import Database
-from dockmagic.errors import NotFound
+from dockmagic.errors import InvalidReference, NotFound
 from dockmagic.events import StepState
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.image_json import dump_image_config, parse_image_config
+from dockmagic.oci.reference import Reference
 
 MOST_BUILDS: Final = 200
 _STEP: Final = """
@@ -32,10 +33,17 @@ _PRUNE: Final = """
     DELETE FROM builds WHERE started_ns <= (SELECT started_ns FROM builds ORDER BY started_ns DESC LIMIT 1 OFFSET ?)
 """
 _FIND: Final = """
-    SELECT * FROM builds
-    WHERE id LIKE ?1 || '%' OR image_id = ?1 OR image_id LIKE 'sha256:' || ?1 || '%'
-        OR EXISTS (SELECT 1 FROM json_each(builds.tags) WHERE value = ?1)
-    ORDER BY started_ns DESC LIMIT 1
+    SELECT *, EXISTS (SELECT 1 FROM json_each(builds.tags) WHERE value IN (?1, ?2)) AS is_tagged FROM builds
+    WHERE is_tagged OR substr(id, 1, length(?1)) = ?1 OR image_id = ?1 OR substr(image_id, 8, length(?1)) = ?1
+    ORDER BY is_tagged DESC, started_ns DESC LIMIT 1
+"""
+_FIND_STEP: Final = """
+    SELECT build_history.* FROM build_history JOIN builds ON builds.id = build_id
+    WHERE build_history.image_id = ?1 OR substr(build_history.image_id, 8, length(?1)) = ?1
+    ORDER BY builds.started_ns DESC, number LIMIT 1
+"""
+_COUNT: Final = """
+    SELECT build_id, count(*) AS steps, sum(state = ?) AS cached FROM build_history GROUP BY build_id
 """
 
 
@@ -111,21 +119,46 @@ class BuildHistory:
         """The builds that are remembered, newest first, without their steps."""
         return [_build(row, ()) for row in self._database.query("SELECT * FROM builds ORDER BY started_ns DESC")]
 
-    def get(self, name: str = "") -> BuildRecord:
-        """The newest build with this name: the beginning of its ID, or its image's ID or tag; "" for the newest of all.
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """How many steps each build had, and how many of these came from the cache, by the build's ID."""
+        rows = self._database.query(_COUNT, (StepState.CACHED.value,))
+        return {row["build_id"]: (row["steps"], row["cached"]) for row in rows}
 
-        Raises NotFound.
+    def find(self, name: str = "") -> BuildRecord | None:
+        """The newest build with this name: a tag, the beginning of its ID or of its image's; "" for the newest of all.
+
+        A tag goes before an ID. None where there is no such build.
         """
-        rows = self._database.query(_FIND, (name,))
+        rows = self._database.query(_FIND, (name, _familiar(name)))
         if not rows:
-            raise NotFound("build", name, "`build-history` shows those that are remembered")
+            return None
         found = self._database.query("SELECT * FROM build_history WHERE build_id = ? ORDER BY number", (rows[0]["id"],))
         return _build(rows[0], [_step(row) for row in found])
+
+    def get(self, name: str = "") -> BuildRecord:
+        """As `find`; raises NotFound."""
+        build = self.find(name)
+        if build is None:
+            raise NotFound("build", name, "`build-history` shows those that are remembered")
+        return build
+
+    def step_of(self, image_id: str) -> StepRecord | None:
+        """The newest step that an image of this ID, or with this beginning of one, came of; None without one."""
+        rows = self._database.query(_FIND_STEP, (image_id,))
+        return _step(rows[0]) if rows else None
 
     def known(self, image: ImageConfig) -> ImageConfig | None:
         """The image after an earlier step that differs from this one at most in its times; None where there is none."""
         rows = self._database.query("SELECT config FROM build_history WHERE state_key = ? LIMIT 1", (state_key(image),))
         return parse_image_config(rows[0]["config"].encode()) if rows else None
+
+
+def _familiar(name: str) -> str:
+    """A tag as builds have it: "hello:latest" for "hello"; "" for what can't be one."""
+    try:
+        return Reference.parse(name).familiar
+    except InvalidReference:
+        return ""
 
 
 def state_key(image: ImageConfig) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from dockmagic.builder.explain import Explanation
 from dockmagic.builder.history import StepRecord
@@ -17,6 +18,8 @@ from dockmagic.dockerfile import instructions as df
 from dockmagic.errors import BuildError, DockerfileError, DockmagicError, excerpt
 from dockmagic.events import BuildOutput, BuildStep, BuildWarning, OnEvent, StepState
 from dockmagic.oci.image import ImageConfig
+
+_LOOK: Final = "look at what it left: `dockmagic build-shell :{0}` (in a notebook: %build_shell :{0})"
 
 
 class Progress:
@@ -55,6 +58,8 @@ class Progress:
         except BaseException as error:
             report.failed(error)
             self._locate(error, instruction)
+            if report.left is not None:
+                error.args = (f"{error}\n{_LOOK.format(number)}",)
             raise
 
     def expect(self, more: int) -> None:

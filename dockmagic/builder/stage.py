@@ -212,7 +212,7 @@ class StageBuild:
         kind = type(task.action).__name__
         if made.failure is not None:
             self._parts.cache.record(f"failed {report.container_id}", made.layer, kind)
-            report.left = replace(shop.image, diff_ids=(*shop.image.diff_ids, made.layer.diff_id))
+            report.left = _left(shop.image, task.action, made.layer)
             raise made.failure
         if not made.certain:
             doubt = "; a file changed while it was copied, so it won't be cached"
@@ -258,6 +258,13 @@ class StageBuild:
         if is_new or self._why_fresh or self._options.epoch_s is not None:
             return None
         return self._parts.history.known(image)
+
+
+def _left(image: ImageConfig, action: Action, layer: Layer) -> ImageConfig:
+    """The state in which a command failed; its build arguments are in the environment, as they were for the command."""
+    env = action.env if isinstance(action, RunAction) else ()
+    config = replace(image.config, env=(*image.config.env, *env))
+    return replace(image, config=config, diff_ids=(*image.diff_ids, layer.diff_id))
 
 
 def _run_of(task: _Task, step_key: str, parent: Digest | None, spot: Spot) -> StepRun:

@@ -34,8 +34,10 @@ class Refused:
     switch: bool = False
 
 
+TERMINAL = (Refused(("-t", "--tty"), _NO_TERMINAL, switch=True),)
+
 RUN = (
-    Refused(("-t", "--tty"), _NO_TERMINAL, switch=True),
+    *TERMINAL,
     Refused(("-a", "--attach"), "standard output and standard error are always both attached"),
     Refused(("--sig-proxy",), "an interrupt always stops a container in the foreground"),
     Refused(("--detach-keys",), _NO_TERMINAL),

@@ -14,11 +14,11 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
 from dockmagic.image import overlay
+from dockmagic.image.merged import is_opaque, look_up, names
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.oci.digest import Digest
@@ -26,7 +26,7 @@ from dockmagic.oci.image import History
 
 Kind = Literal["A", "C", "D"]
 
-_TYPES: Final = {
+TYPES: Final = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
     stat.S_IFLNK: "symlink",
@@ -98,16 +98,16 @@ def changes(layer_dir: Path, lower: Sequence[Path]) -> Iterator[Change]:
     A file with several names has its size at the first of them, and 0 at the others.
     """
     linked: set[int] = set()
-    pending = [("", os.fspath(layer_dir), [os.fspath(path) for path in lower], False)]
+    pending = [("", os.fspath(layer_dir), tuple(os.fspath(path) for path in lower), False)]
     while pending:
         path, directory, below, opaque = pending.pop()
         entries = {entry.name: entry.stat(follow_symlinks=False) for entry in os.scandir(directory)}
         for name, status in sorted(entries.items()):
-            former, former_directories = _look_up(below, name)
+            former = look_up(below, name)
             child = f"{path}/{name}"
             if overlay.is_whiteout(status):
                 if former is not None:
-                    yield _change(child, "D", former)
+                    yield _change(child, "D", former.status)
                 continue
             change = _change(child, "A" if former is None else "C", status)
             yield replace(change, size_bytes=0) if status.st_ino in linked else change
@@ -115,10 +115,11 @@ def changes(layer_dir: Path, lower: Sequence[Path]) -> Iterator[Change]:
                 linked.add(status.st_ino)
             if stat.S_ISDIR(status.st_mode):
                 inner = f"{directory}/{name}"
-                pending.append((child, inner, former_directories, opaque or _is_opaque(inner)))
+                directories = () if former is None else former.directories
+                pending.append((child, inner, directories, opaque or is_opaque(inner)))
         if opaque:
-            hidden = ((name, _look_up(below, name)[0]) for name in _names(below) if name not in entries)
-            yield from (_change(f"{path}/{name}", "D", former) for name, former in hidden if former is not None)
+            hidden = ((name, look_up(below, name)) for name in names(below) if name not in entries)
+            yield from (_change(f"{path}/{name}", "D", found.status) for name, found in hidden if found is not None)
 
 
 def instruction_text(created_by: str) -> str:
@@ -163,40 +164,7 @@ def _node(image: Image, snapshots: Snapshots, entry: History, position: int | No
     )
 
 
-def _look_up(below: Sequence[str], name: str) -> tuple[os.stat_result | None, list[str]]:
-    """What `name` is in the merged view of these directories, and the directories that make it up if it is one."""
-    status: os.stat_result | None = None
-    directories: list[str] = []
-    for directory in below:
-        path = f"{directory}/{name}"
-        try:
-            found = os.lstat(path)
-        except FileNotFoundError:
-            continue
-        if overlay.is_whiteout(found):
-            break
-        status = status or found
-        if not stat.S_ISDIR(found.st_mode):
-            break
-        directories.append(path)
-        if _is_opaque(path):
-            break
-    return status, directories
-
-
-def _names(below: Sequence[str]) -> list[str]:
-    """Names in these directories, each once, sorted; whiteouts too."""
-    return sorted(set(chain.from_iterable(map(os.listdir, below))))
-
-
-def _is_opaque(directory: str) -> bool:
-    """Whether a directory hides those below it."""
-    names = os.listxattr(directory, follow_symlinks=False)
-    own = {name: os.getxattr(directory, name) for name in names if overlay.is_own_attribute(name)}
-    return overlay.is_opaque(own)
-
-
 def _change(path: str, kind: Kind, status: os.stat_result) -> Change:
     """The change of a path, described by the file that it is or was."""
     size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else 0
-    return Change(path, kind, _TYPES[stat.S_IFMT(status.st_mode)], size_bytes, stat.S_IMODE(status.st_mode))
+    return Change(path, kind, TYPES[stat.S_IFMT(status.st_mode)], size_bytes, stat.S_IMODE(status.st_mode))

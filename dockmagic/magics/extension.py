@@ -24,7 +24,7 @@ from dockmagic.magics.interrupt import Interrupted
 from dockmagic.magics.session import Session
 from dockmagic.magics.statements import ShowAlone
 
-_TAKING_A_BODY = ("container run", "container exec")  # their cell is the process' standard input
+_TAKING_A_BODY = ("container run", "container exec", "build-shell")  # their cell is the process' standard input
 Locals = Mapping[str, Any] | None
 
 
@@ -38,8 +38,8 @@ class Extension:
             if command.magic:
                 self.magics["line"][command.magic] = self._line_magic(command, f"%{command.magic}")
         for name in _TAKING_A_BODY:
-            magic = name.replace(" ", "_")
-            self.magics["cell"][magic] = self._cell_magic(by_name()[name], f"%%{magic}")
+            command = by_name()[name]
+            self.magics["cell"][command.magic] = self._cell_magic(command, f"%%{command.magic}")
         self.magics["line"]["docker"] = self._magic(self._docker, lambda: overview("%docker"))
         self.magics["cell"]["dockerfile"] = self._magic(self._dockerfile, lambda: _help(dockerfile_parser()))
         self.transformer = ShowAlone({*self.magics["line"], *self.magics["cell"]})

@@ -186,3 +186,24 @@ def test_the_upkeep_in_a_notebook(notebook: Kernel) -> None:
     assert "untagged: busybox:latest" in older, "its date is that of the epoch"
     assert "app" in older.partition("REPOSITORY")[2]
     assert "app" not in notebook.run("%system_prune -a\n%image_ls").text.partition("REPOSITORY")[2]
+
+
+def test_a_look_at_the_past(notebook: Kernel) -> None:
+    failed = notebook.run("%%dockerfile -t hello\nFROM busybox\nWORKDIR /w\nRUN echo half > done; exit 3\n")
+    assert failed.status == "error"
+    assert "%build_shell :3" in "\n".join(failed.error)
+    said = notebook.run("%%build_shell :3\npwd\ncat done\nexit 4\n")
+    assert said.stream("stdout") == "/w\nhalf\n"
+    assert "exited with 4" in said.text
+    assert notebook.run("%build_shell : cat done").stream("stdout") == "half\n"
+    assert notebook.run("%build_shell --before :3 ls").stream("stdout") == ""
+    assert "give a COMMAND, or use a %% cell" in "\n".join(notebook.run("%build_shell :3").error)
+    changed = notebook.run("%image_diff :2 :3")
+    assert "/w/done" in changed.text
+    assert "<table" in changed.data("text/html")[0]
+    assert "[FileChange(path='/w/done', kind='A'" in notebook.run("d = %image_diff :2 :3\nlist(d)").text
+    history = notebook.run("%build_history")
+    assert "failed" in history.text
+    assert "RUN echo half > done; exit 3" in notebook.run("%build_history hello").text
+    assert len(notebook.run("%image_ls").text.splitlines()) == 2
+    assert len(notebook.run("%container_ps -a").text.splitlines()) == 1

@@ -151,7 +151,8 @@ def test_a_failed_command_keeps_what_came_before(lab: Lab, filled: Path) -> None
         lab.build(TUTORIAL, filled)
     assert caught.value.exit_status == 3
     assert str(caught.value).startswith('Dockerfile:5: process "/bin/sh -c echo built" did not complete')
-    assert str(caught.value).endswith("  5 | RUN echo built\n    | ^^^")
+    look = "look at what it left: `dockmagic build-shell :5` (in a notebook: %build_shell :5)"
+    assert str(caught.value).endswith(f"  5 | RUN echo built\n    | ^^^\n{look}")
     assert lab.ended()[-1] is FAILED
     lab.command = lambda step, output: 0
     lab.build(TUTORIAL, filled)

@@ -26,7 +26,9 @@ def test_a_build_comes_back_as_it_was(lab: Lab) -> None:
     assert kept.builds() == [replace(BUILD, steps=())]
 
 
-@pytest.mark.parametrize("name", ["", "abc", "abc123", "hello:latest", "sha256:feed", "fee"])
+@pytest.mark.parametrize(
+    "name", ["", "abc", "abc123", "hello", "hello:latest", "docker.io/library/hello", "sha256:feed", "fee"]
+)
 def test_the_names_of_a_build(lab: Lab, name: str) -> None:
     kept = BuildHistory(lab.database)
     kept.record(replace(BUILD, id="older", started_ns=1))
@@ -58,3 +60,26 @@ def test_an_image_is_known_whatever_its_times(lab: Lab) -> None:
 
 def test_ids_differ() -> None:
     assert len({new_build_id() for _ in range(10)}) == 10
+
+
+def test_a_tag_goes_before_the_beginning_of_an_id(lab: Lab) -> None:
+    kept = BuildHistory(lab.database)
+    kept.record(replace(BUILD, id="feed00", tags=("abc:latest",), started_ns=1))
+    kept.record(BUILD)
+    assert kept.get("abc").id == "feed00"
+    assert kept.get("abc1").id == "abc123"
+    assert kept.find("a_c") is None
+
+
+def test_how_many_steps_there_were(lab: Lab) -> None:
+    kept = BuildHistory(lab.database)
+    kept.record(BUILD)
+    kept.record(replace(BUILD, id="empty", steps=()))
+    assert kept.counts() == {"abc123": (2, 1)}
+
+
+def test_the_step_that_an_image_came_of(lab: Lab) -> None:
+    kept = BuildHistory(lab.database)
+    kept.record(BUILD)
+    assert kept.step_of(STEPS[0].image_id) == kept.step_of(STEPS[0].image_id[7:19]) == STEPS[0]
+    assert kept.step_of("c0ffee00") is None

@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dockmagic.builder import states
+from dockmagic.builder.history import BuildRecord
 from dockmagic.builder.records import CacheRecord
 from dockmagic.builder.remotes import Remotes
 from dockmagic.builder.upkeep import NO_LIMIT, Space
 from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound
-from dockmagic.events import ContainerOutput, Event, OnEvent, ignore
+from dockmagic.events import ContainerOutput, Event, OnEvent, StepState, ignore
+from dockmagic.image.difference import Difference
 from dockmagic.image.fsck import Report
 from dockmagic.image.pruning import Pruned
 from dockmagic.image.tree import Change, Kind, LayerNode
@@ -290,11 +293,64 @@ class FakeUpkeep:
 
 
 @dataclass
+class FakeHistory:
+    """Counts the steps of the builds that the test gave."""
+
+    builds: list[BuildRecord]
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """All steps, and those from the cache."""
+        return {
+            build.id: (len(build.steps), sum(step.state is StepState.CACHED for step in build.steps))
+            for build in self.builds
+        }
+
+
+@dataclass
+class FakePast:
+    """The builds and the state that the test gave, and what was asked for."""
+
+    all: list[BuildRecord] = field(default_factory=list)
+    image_config: ImageConfig = field(default_factory=lambda: ImageConfig("amd64", "linux"))
+    difference: Difference = field(default_factory=lambda: Difference(()))
+    asked: list[tuple[str, str | bool]] = field(default_factory=list)
+
+    @property
+    def history(self) -> FakeHistory:
+        """Of the same builds."""
+        return FakeHistory(self.all)
+
+    def builds(self) -> list[BuildRecord]:
+        """All."""
+        return self.all
+
+    def build(self, name: str = "") -> BuildRecord:
+        """The first."""
+        return self.all[0]
+
+    def state(self, name: str = "", *, before: bool = False) -> states.State:
+        """A state of this image."""
+        self.asked.append((name, before))
+        return states.State(name, self.image_config)
+
+    @contextmanager
+    def image(self, state: states.State) -> Iterator[FakeImage]:
+        """An image."""
+        yield FakeImage()
+
+    def diff(self, before: str, after: str) -> Difference:
+        """The difference that the test gave."""
+        self.asked.append((before, after))
+        return self.difference
+
+
+@dataclass
 class FakeEngine:
     """All of it."""
 
     containers: FakeContainers = field(default_factory=FakeContainers)
     images: FakeImages = field(default_factory=FakeImages)
+    past: FakePast = field(default_factory=FakePast)
     builds: list[dict[str, Any]] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
     warnings: tuple[LintWarning, ...] = ()
