@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = "SOURCE_DATE_EPOCH"
 
+
 @dataclass(frozen=True)
 class Built:
     """The image that a build made; the build itself was shown while it ran, unless it was `quiet`."""
