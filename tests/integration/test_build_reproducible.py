@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dockmagic.engine import Engine
+from dockmagic.oci.digest import Digest
 from tests.integration.build_words import build, dockerfile
 
 pytestmark = pytest.mark.root
@@ -30,6 +33,7 @@ FROM busybox
 ARG SOURCE_DATE_EPOCH
 ENV A=1
 RUN mkdir -p /etc/gone /opt/big && touch /etc/gone/file && echo $SOURCE_DATE_EPOCH > /epoch
+RUN truncate -s 300k /sparse && echo end >> /sparse
 RUN rm -rf /opt/big /etc/gone/file && mkdir /opt/big && touch /opt/big/new && mv /home /house || mv /root /house
 COPY --from=tools /made /made
 COPY --from=tools --chown=3:4 /here /old /mixed/
@@ -69,22 +73,79 @@ def context(directory: Path, names: list[str], mtime_s: int) -> Path:
     return directory
 
 
-def export(engine: Engine, directory: Path, *words: str) -> tuple[str, bytes]:
-    """The manifest's digest, and the bytes of the archive, of a build with everything made anew."""
+def export(engine: Engine, directory: Path, *words: str, epoch: bool = True) -> tuple[str, bytes]:
+    """The manifest's digest, and the bytes of the archives, of a build that is to be reproduced."""
     engine.images.bootstrap("busybox")
-    dest = directory.with_suffix(".tar")
-    epoch = ("--build-arg", f"SOURCE_DATE_EPOCH={EPOCH_S}")
-    image, _ = build(engine, *epoch, "--no-cache", "-o", f"type=oci,dest={dest},rewrite-timestamp=true", *words,
-                     str(directory))  # fmt: skip
-    return image.manifest_digest, dest.read_bytes()
+    dests = {kind: directory.with_suffix(f".{kind}") for kind in ("oci", "docker", "tar")}
+    outputs = [word for kind, dest in dests.items() for word in ("-o", f"type={kind},dest={dest}")]
+    times = ["--build-arg", f"SOURCE_DATE_EPOCH={EPOCH_S}", "--rewrite-timestamp"] if epoch else []
+    image, _ = build(engine, *times, *outputs, *words, str(directory))
+    return image.manifest_digest, b"".join(dest.read_bytes() for dest in dests.values())
 
 
-def test_two_state_roots_give_the_same_bytes(engine: Engine, tmp_path: Path) -> None:
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A directory on a file system that lists its files in another order than the usual ones."""
+    with tempfile.TemporaryDirectory(prefix="dockmagic-test-", dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def narrow_mask() -> Iterator[Callable[[], None]]:
+    """What makes new files private until the end of the test."""
+    before = os.umask(0o022)
+    yield lambda: (os.umask(0o077), None)[1]
+    os.umask(before)
+
+
+def test_two_state_roots_give_the_same_bytes(
+    engine: Engine, tmp_path: Path, in_memory: Path, narrow_mask: Callable[[], None]
+) -> None:
     names = ["b", "a", "d", "c"]
     first = export(engine, context(tmp_path / "first", names, EPOCH_S + 5000))
+    later = context(tmp_path / "second/in/a/deeper/place", names[::-1], EPOCH_S + 9000)
     time.sleep(1.1)
-    with Engine(tmp_path / "elsewhere") as other:
-        later = context(tmp_path / "second/in/a/deeper/place", names[::-1], EPOCH_S + 9000)
-        second = export(other, later)
+    narrow_mask()
+    with Engine(in_memory / "elsewhere") as other:
+        second = export(other, later, "--no-cache")
     assert second[0] == first[0]
     assert second[1] == first[1]
+    assert export(engine, tmp_path / "first") == first
+    assert export(engine, tmp_path / "first", "--no-cache") == first
+    with tarfile.open(tmp_path / "first.tar") as archive:
+        assert {member.mtime for member in archive} == {EPOCH_S}
+
+
+def test_new_layers_hold_nothing_younger(engine: Engine, tmp_path: Path) -> None:
+    export(engine, context(tmp_path / "c", ["a", "b"], EPOCH_S + 5000), "-t", "made")
+    image = engine.images.get("made")
+    base = len(engine.images.get("busybox").config.diff_ids)
+    times = {member.mtime for layer in image.manifest.layers[base:] for member in members(engine, layer.digest)}
+    assert max(times) == EPOCH_S
+    assert 86400 in times
+    assert image.config.created == "2023-11-14T22:13:20Z"
+    assert {line.created for line in image.config.history[1:]} == {image.config.created}
+
+
+def members(engine: Engine, digest: Digest) -> list[tarfile.TarInfo]:
+    """What a layer's blob holds."""
+    with tarfile.open(engine.store.blob_path(digest)) as archive:
+        return archive.getmembers()
+
+
+def test_a_step_on_nothing_leaves_only_what_it_made(engine: Engine, tmp_path: Path) -> None:
+    text = "FROM scratch\nCOPY --from=busybox /bin /bin\nWORKDIR /w\nRUN echo x > x\n"
+    first = export(engine, dockerfile(tmp_path / "c", text), "-t", "made")
+    assert [member.name for member in members(engine, engine.images.get("made").manifest.layers[-1].digest)] == [
+        "w", "w/x",
+    ]  # fmt: skip
+    time.sleep(1.1)
+    assert export(engine, tmp_path / "c", "--no-cache", "-t", "made") == first
+
+
+def test_without_a_time_only_times_differ(engine: Engine, tmp_path: Path) -> None:
+    directory = dockerfile(tmp_path / "c", "FROM busybox\nRUN echo x > /x\n")
+    first = export(engine, directory, epoch=False)
+    time.sleep(1.1)
+    assert export(engine, directory, epoch=False) == first
+    assert export(engine, directory, "--no-cache", epoch=False) != first
