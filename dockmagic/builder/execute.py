@@ -140,7 +140,7 @@ class _Build:
         """Build a stage."""
         standing, triggers = opened()
         options, plan = self.options, self._plan
-        scope = Scope(options.args, plan.global_args, stage_plan.origins, options.network, plan.escape)
+        scope = Scope(options.args, plan.global_args, stage_plan.origins, options.network, plan.escape, options.epoch_s)
         build = StageBuild(self, stage_plan, scope, number + 1, self._name(stage_plan))
         return build.run(standing, (*triggers, *stage_plan.stage.instructions))
 
