@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from dockmagic.errors import InvalidOption
+from dockmagic.image.streams import output_errors
 
 
 @contextmanager
@@ -17,12 +18,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write; it takes its place, and that of an older one, at the end of the block.
 
     What isn't a regular file, such as a FIFO or /dev/null, is written as it is. Raises InvalidOption where that can't
-    be, and for a terminal.
+    be, and for a terminal; StoreError where the last of it can't be written.
     """
     if path.is_dir():
         raise InvalidOption(f"{path} is a directory; name the file to write")
     if path.exists() and not path.is_file():
-        with _opened(path, path, "wb") as file:
+        with _written(_opened(path, path, "wb"), path) as file:
             if file.isatty():
                 raise InvalidOption(f"{path} is a terminal; name a file")
             yield file
@@ -31,9 +32,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     temporary = _beside(path)
     file = _opened(temporary, path, "xb")
     try:
-        with file:
+        with _written(file, path):
             yield file
-        temporary.rename(path)
+        with output_errors(f"write {path}"):
+            temporary.rename(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -43,7 +45,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 def whole_directory(path: Path) -> Iterator[Path]:
     """A directory to fill: the one that is there, or a new one that takes its place at the end of the block.
 
-    Directories above are made. Raises InvalidOption where something else is there, or nothing can be made.
+    Directories above are made. Raises InvalidOption where something else is there, or nothing can be made, StoreError
+    where it can't take its place.
     """
     if path.is_dir():
         yield path
@@ -57,9 +60,23 @@ def whole_directory(path: Path) -> Iterator[Path]:
         raise InvalidOption(f"can't make {path}: {error.strerror}") from error
     try:
         yield temporary
-        temporary.rename(path)
+        with output_errors(f"make {path}"):
+            temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _written(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """Close the file at the end of the block, and say so where its last bytes can't be written."""
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    with output_errors(f"write {path}"):
+        file.close()
 
 
 def _opened(path: Path, meant: Path, mode: str) -> BinaryIO:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.errors import InvalidOption
+from dockmagic.errors import InvalidOption, StoreError
 from dockmagic.image.whole import whole_directory, whole_file
 
 
@@ -66,3 +66,17 @@ def test_places_where_nothing_can_be(tmp_path: Path) -> None:
         pass
     with pytest.raises(InvalidOption, match=r"can't write .*none/x: No such file"), whole_file(tmp_path / "none/x"):
         pass
+
+
+def test_what_comes_between(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(StoreError, match=r"cannot make .*dangling"), whole_directory(tmp_path / "dangling"):
+        pass
+    with pytest.raises(StoreError, match=r"cannot write .*late"), whole_file(tmp_path / "late"):
+        (tmp_path / "late").mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "late"]
+
+
+def test_a_full_device() -> None:
+    with pytest.raises(StoreError, match="No space left on device"), whole_file(Path("/dev/full")) as file:
+        file.write(b"x")
