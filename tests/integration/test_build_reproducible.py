@@ -149,3 +149,12 @@ def test_without_a_time_only_times_differ(engine: Engine, tmp_path: Path) -> Non
     time.sleep(1.1)
     assert export(engine, directory, epoch=False) == first
     assert export(engine, directory, "--no-cache", epoch=False) != first
+
+
+def test_what_was_built_without_a_time_has_no_part_in_it(engine: Engine, tmp_path: Path) -> None:
+    directory = dockerfile(tmp_path / "c", "FROM busybox\nRUN echo x > /x\n")
+    export(engine, directory, epoch=False)
+    time.sleep(1.1)
+    second = export(engine, directory)
+    with Engine(tmp_path / "elsewhere") as other:
+        assert export(other, directory) == second
