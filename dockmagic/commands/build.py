@@ -112,7 +112,7 @@ def build_text(
     quiet = style is ProgressStyle.QUIET
     flags = _options(args, style)
     with ExitStack() as stack:
-        flags["outputs"] = stack.enter_context(outputs(args, console, quiet=quiet))
+        flags["outputs"] = stack.enter_context(outputs(args, console, speaks=quiet or style is ProgressStyle.CLASSIC))
         forget(args)
         stack.enter_context(_errors_in(style))
         on_event = ignore if quiet else stack.enter_context(console.watching(style))

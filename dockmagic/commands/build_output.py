@@ -155,14 +155,19 @@ def rewrites(args: Namespace) -> bool:
 
 
 @contextmanager
-def outputs(args: Namespace, console: Console, *, quiet: bool) -> Iterator[tuple[Output, ...]]:
-    """The outputs, with standard output opened for the one that goes there. Raises InvalidOption."""
+def outputs(args: Namespace, console: Console, *, speaks: bool) -> Iterator[tuple[Output, ...]]:
+    """The outputs, with standard output opened for the one that goes there.
+
+    `speaks`: the build itself writes to standard output. Raises InvalidOption.
+    """
     flags: Sequence[OutputFlag] = args.output
     streamed = [flag for flag in flags if flag.dest == _STDOUT]
     if len(streamed) > 1:
         raise InvalidOption(f"-o {streamed[1].text}: standard output takes one archive; name a file with dest=FILE")
-    if streamed and quiet:
-        raise InvalidOption("-q writes the image's id to standard output, where the archive goes; use --iidfile")
+    if streamed and speaks:
+        raise InvalidOption(
+            "-q and --progress=classic write to standard output, where the archive goes; leave them out"
+        )
     with ExitStack() as stack:
         yield tuple(_output(flag, stack, console) for flag in flags)
 

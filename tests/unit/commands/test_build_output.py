@@ -109,5 +109,5 @@ def test_an_archive_is_never_shown(context: Path) -> None:
 def test_standard_output_takes_one_thing(context: Path) -> None:
     with pytest.raises(InvalidOption, match="-o type=oci: standard output takes one archive"):
         call(FakeEngine(), "build", "-o", "-", "-o", "type=oci", str(context))
-    with pytest.raises(InvalidOption, match="-q writes the image's id to standard output"):
+    with pytest.raises(InvalidOption, match="-q and --progress=classic write to standard output"):
         call(FakeEngine(), "build", "-q", "-o", "-", str(context))
