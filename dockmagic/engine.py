@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from dockmagic.builder.remotes import Remotes
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
     from dockmagic.dockerfile.lint import LintWarning
+    from dockmagic.dockerfile.outline import Outline
+    from dockmagic.dockerfile.targets import Target
     from dockmagic.past import Past
     from dockmagic.upkeep import Upkeep
 
@@ -153,6 +155,19 @@ class Engine:
 
         args = build_options(flags, host_platform()).args
         return check_dockerfile(dockerfile, context, args, self.store, filename=filename, dockerfile=dockerfile_path)
+
+    def targets(self, dockerfile: str, *, filename: str = "Dockerfile") -> tuple[Target, ...]:
+        """The stages that this Dockerfile can be built to, in their order. Raises DockerfileError."""
+        from dockmagic.builder.describe import describe_targets
+
+        return describe_targets(dockerfile, filename)
+
+    def outline(self, dockerfile: str, *, filename: str = "Dockerfile", **flags: Unpack[BuildFlags]) -> Outline:
+        """What a build of this Dockerfile to its target can be given. Raises DockerfileError, NotFound."""
+        from dockmagic.builder.describe import describe_outline
+        from dockmagic.builder.flags import build_options
+
+        return describe_outline(dockerfile, build_options(flags, host_platform()).args, filename)
 
     @property
     def past(self) -> Past:

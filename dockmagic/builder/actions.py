@@ -167,7 +167,7 @@ def make_directory(action: MakeDirectory, shop: Workshop) -> Made:
     with shop.upper() as directory:
         upper = Upper(directory, shop.lower)
         user = owner.owner_of(action.user, upper.tree) if action.user else Owner()
-        upper.make_directories(upper.tree.resolve(action.path).path, user)
+        upper.make_directories(upper.tree.resolve(action.path).path, user, action.mtime_s)
         return Made(shop.commit(directory))
 
 

@@ -13,6 +13,7 @@ from dockmagic.builder.bases import Bases
 from dockmagic.builder.context import Context
 from dockmagic.builder.crew import Crew, Task
 from dockmagic.builder.explain import Explanation
+from dockmagic.builder.outputs import Exporter
 from dockmagic.builder.parts import BuildOptions, Parts
 from dockmagic.builder.plan import NamedDirectory, Plan, StagePlan
 from dockmagic.builder.plan import Origin as OriginName
@@ -34,13 +35,16 @@ _Opened = tuple[Standing, tuple[df.Instruction, ...]]  # where a stage starts, a
 
 
 def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> Image:
-    """The image of the plan's last stage, stored under the tags.
+    """The image of the plan's last stage, stored under the tags and written to the outputs.
 
+    One that isn't to be stored has its blobs only as long as the caller holds the store's content.
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
     build = _Build(plan, context, options, parts, progress)
     with parts.workspaces.hold():
-        return build.store(build.run())
+        image = build.store(build.run())
+        Exporter(parts.store, parts.snapshots, options.tags, options.epoch_s).write(image, options.outputs)
+        return image
 
 
 class _Build:
@@ -65,11 +69,13 @@ class _Build:
         return self._stages[self._plan.stages[-1].stage.index].result()
 
     def store(self, standing: Standing) -> Image:
-        """Store the image, with the labels from outside."""
+        """Store the image, with the labels from outside, if it is to be stored."""
         image, options = standing.state.image, self.options
         if options.labels:
             config = replace(image.config, labels={**image.config.labels, **options.labels})
             image = self._as_before(replace(image, config=config, created=options.now()))
+        if not options.is_stored:
+            return self.parts.store.passing_image(image, standing.layers)
         return self.parts.store.add_image(image, standing.layers, references=options.tags)
 
     def wait_for(self, index: int) -> Standing:
@@ -134,7 +140,7 @@ class _Build:
         """Build a stage."""
         standing, triggers = opened()
         options, plan = self.options, self._plan
-        scope = Scope(options.args, plan.global_args, stage_plan.origins, options.network, plan.escape)
+        scope = Scope(options.args, plan.global_args, stage_plan.origins, options.network, plan.escape, options.epoch_s)
         build = StageBuild(self, stage_plan, scope, number + 1, self._name(stage_plan))
         return build.run(standing, (*triggers, *stage_plan.stage.instructions))
 

@@ -28,6 +28,7 @@ _WORDS: Final = {
     "workdir": "working directory",
     "heredocs": "here-documents",
     "settings": "flags for RUN",
+    "mtime_s": "SOURCE_DATE_EPOCH",
 }
 _PLAIN: Final = frozenset({"user", "workdir", "network", "destination", "chown", "chmod", "path"})
 _UNTOLD: Final = frozenset({"env", "script_name"})  # compared otherwise, or said by another

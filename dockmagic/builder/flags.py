@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 from dockmagic.builder.addresses import is_address
+from dockmagic.builder.outputs import Output
 from dockmagic.builder.parts import BuildOptions
-from dockmagic.builder.plan import BuildArgs, NamedDirectory
+from dockmagic.builder.plan import EPOCH_ARG, BuildArgs, NamedDirectory
 from dockmagic.builder.settings import HOST_NETWORK, RunSettings
 from dockmagic.builder.times import source_date_epoch
+from dockmagic.errors import InvalidOption
 from dockmagic.image.platform import platform_option
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
@@ -27,6 +29,8 @@ class BuildFlags(TypedDict, total=False):
     that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `run` is
     how RUN steps run. Stages that don't need each other are built side by side unless `parallel` is False. The build
     argument SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
+    `outputs` are what is written. Where there are some, none of which is the store, and no `tags`, the image isn't
+    stored.
     """
 
     tags: Sequence[str]
@@ -43,6 +47,7 @@ class BuildFlags(TypedDict, total=False):
     secrets: Mapping[str, bytes]
     parallel: bool
     rewrite_timestamp: bool
+    outputs: Sequence[Output]
 
 
 def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOptions:
@@ -51,9 +56,12 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
     Raises InvalidOption and InvalidReference.
     """
     no_cache, args = flags.get("no_cache", False), _build_args(flags, host)
+    outputs, epoch_s = tuple(flags.get("outputs", ())), source_date_epoch(args.given)
+    if flags.get("rewrite_timestamp") and epoch_s is None:
+        raise InvalidOption(f"rewriting times needs a time: --build-arg {EPOCH_ARG}=SECONDS, since 1970")
     return BuildOptions(
         args=args,
-        tags=tuple(Reference.parse(tag) for tag in flags.get("tags", ())),
+        tags=tuple(dict.fromkeys(_tags(flags.get("tags", ()), outputs))),
         labels=flags.get("labels", {}),
         no_cache=no_cache is True,
         no_cache_stages=frozenset() if isinstance(no_cache, bool) else frozenset(map(str.lower, no_cache)),
@@ -63,9 +71,18 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         name=name,
         secrets=flags.get("secrets", {}),
         parallel=flags.get("parallel", True),
-        epoch_s=source_date_epoch(args.given),
+        epoch_s=epoch_s,
         rewrite_timestamp=flags.get("rewrite_timestamp", False),
+        outputs=outputs,
     )
+
+
+def _tags(given: Sequence[str], outputs: Sequence[Output]) -> Iterator[Reference]:
+    """The names of the image in the store."""
+    yield from map(Reference.parse, given)
+    for output in outputs:
+        if output.is_stored:
+            yield from output.names
 
 
 def _build_args(flags: BuildFlags, host: Platform) -> BuildArgs:

@@ -12,6 +12,7 @@ from dockmagic.builder.caches import Caches
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.crew import KeyLocks
 from dockmagic.builder.history import BuildHistory
+from dockmagic.builder.outputs import Output
 from dockmagic.builder.plan import BuildArgs
 from dockmagic.builder.runs import StepRuns
 from dockmagic.builder.seam import StepRunner
@@ -54,7 +55,7 @@ class BuildOptions:
     that don't need each other are built side by side where `parallel` is set, else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
-    file of a new layer is younger.
+    file of a new layer is younger. Without `outputs` the image is put into the store.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -70,11 +71,17 @@ class BuildOptions:
     parallel: bool = True
     epoch_s: int | None = None
     rewrite_timestamp: bool = False
+    outputs: tuple[Output, ...] = ()
 
     def why_fresh(self, stage: str) -> str:
         """The flag that makes the steps of this stage run although their layers may be known, "" for none."""
         filtered = "--no-cache-filter" if stage.lower() in self.no_cache_stages else ""
         return "--no-cache" if self.no_cache else filtered
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the image is to be in the store at the end."""
+        return bool(self.tags) or not self.outputs or any(output.is_stored for output in self.outputs)
 
     @property
     def latest_s(self) -> int | None:

@@ -224,8 +224,11 @@ class StageBuild:
         return _Outcome(layer, StepState.DONE, why)
 
     def _settled(self, layer: Layer, action: Action, why: Explanation) -> tuple[Layer, Explanation]:
-        """The layer that a command is taken to have made: the one of an earlier run, if all but times is the same."""
-        if not isinstance(action, RunAction) or self._options.no_cache:
+        """The layer that a command is taken to have made: the one of an earlier run, if all but times is the same.
+
+        Where times are limited, those of the earlier run may be later, so that it doesn't do.
+        """
+        if not isinstance(action, RunAction) or self._options.no_cache or self._options.latest_s is not None:
             return layer, why
         twin = self._parts.twins.find(layer, type(action).__name__)
         if twin is None:

@@ -72,10 +72,14 @@ class CopyAction:
 
 @dataclass(frozen=True, slots=True)
 class MakeDirectory:
-    """Make a directory unless it is there, and its parents, owned by `user`."""
+    """Make a directory unless it is there, and its parents, owned by `user`.
+
+    What is new has the time `mtime_s` (s since 1970), if that is given, else the present one.
+    """
 
     path: str
     user: str
+    mtime_s: int | None = None
 
 
 Action = RunAction | CopyAction | MakeDirectory
@@ -107,13 +111,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is the same for every step of a stage."""
+    """What is the same for every step of a stage. `epoch_s` is what the build takes for the present, if not that."""
 
     args: BuildArgs
     global_args: Mapping[str, str]
     origins: Mapping[str, Origin]
     network: str = "none"
     escape: str = "\\"
+    epoch_s: int | None = None
 
 
 def begin(image: ImageConfig, inherited: Mapping[str, str | None]) -> StageState:
@@ -138,7 +143,7 @@ def next_step(state: StageState, instruction: df.Instruction, scope: Scope) -> S
         case df.Copy() | df.Add():
             return Step(expanded, _copy_action(state, expanded, scope), f"{_copy_words(expanded)} # buildkit", after)
         case df.Workdir() if image.config.working_dir != "/":
-            make = MakeDirectory(image.config.working_dir, state.image.config.user)
+            make = MakeDirectory(image.config.working_dir, state.image.config.user, scope.epoch_s)
             return Step(expanded, make, metadata.created_by(expanded, image.config), after)
     return Step(expanded, None, metadata.created_by(expanded, image.config), after)
 

@@ -39,8 +39,8 @@ class Upper:
         self._below = Tree(lower)
         self._ready = {""}  # directories that are known to be in the upper directory
 
-    def make_directories(self, path: str, owner: Owner) -> None:
-        """The directory `path` exists; those that are new have mode 0755 and this owner.
+    def make_directories(self, path: str, owner: Owner, mtime_s: int | None = None) -> None:
+        """The directory `path` exists; those that are new have mode 0755, this owner and this time (now).
 
         Raises BuildError where something else than a directory is in the way.
         """
@@ -53,7 +53,7 @@ class Upper:
         if not found.is_dir:
             raise BuildError(f"/{path} isn't a directory, so nothing can be put into it; choose another destination")
         for new in reversed(missing):
-            apply(self.make_directory(new), _new_directory(owner))
+            apply(self.make_directory(new), _new_directory(owner, mtime_s))
 
     def make_directory(self, path: str) -> Path:
         """The directory `path` is in the upper directory, empty if it is new; where that is on the host.
@@ -166,8 +166,9 @@ class Upper:
             self._ready.add(path)
 
 
-def _new_directory(owner: Owner) -> Attributes:
-    return Attributes(_NEW_DIRECTORY_MODE, owner, time.time_ns())
+def _new_directory(owner: Owner, mtime_s: int | None = None) -> Attributes:
+    mtime_ns = time.time_ns() if mtime_s is None else mtime_s * 1_000_000_000
+    return Attributes(_NEW_DIRECTORY_MODE, owner, mtime_ns)
 
 
 def _lstat(place: Path) -> os.stat_result | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,6 +12,7 @@ from dockmagic.commands.command import Command, CommandParser, Console, Namespac
 from dockmagic.commands.results import Names
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ignore
+from dockmagic.image.whole import whole_file
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
@@ -47,19 +47,8 @@ def output(path: str | None, console: Console) -> Iterator[BinaryIO]:
         with os.fdopen(console.stdout, "wb", buffering=0, closefd=False) as out:
             yield _Whole(out)  # type: ignore[misc]  # it has all that is used of a file
         return
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        file = temporary.open("xb")
-    except OSError as error:
-        raise InvalidOption(f"-o {path}: {error.strerror}") from error
-    try:
-        with file:
-            yield file
-        temporary.rename(target)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+    with whole_file(Path(path)) as file:
+        yield file
 
 
 class _Whole:

@@ -6,16 +6,19 @@ import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands import values
+from dockmagic.commands.build_call import BUILD, CHECK, Described, add_call_flags, described
 from dockmagic.commands.build_context import build_contexts, located
 from dockmagic.commands.build_files import add_file_flags, forget, write
+from dockmagic.commands.build_output import add_output_flags, outputs, rewrites
 from dockmagic.commands.build_steps import add_step_flags, run_settings
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.environment import build_arguments, pairs
 from dockmagic.commands.progress_style import ProgressStyle, chosen_style, style_named
-from dockmagic.commands.refused import BUILD, add_refused
+from dockmagic.commands.refused import BUILD as NOT_YET
+from dockmagic.commands.refused import add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
 from dockmagic.errors import RunFailed
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from dockmagic.builder.flags import BuildFlags
     from dockmagic.engine import Engine
     from dockmagic.image.store import Image
+
+_EPOCH: Final = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,11 @@ def add_build_flags(parser: CommandParser) -> None:
     )  # fmt: skip
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
     parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
-    parser.add_argument("--check", action="store_true", help="look for mistakes and build nothing; status 1 if any")
+    add_call_flags(parser)
+    add_output_flags(parser)
     add_file_flags(parser)
     add_step_flags(parser)
-    add_refused(parser, BUILD)
+    add_refused(parser, NOT_YET)
 
 
 def build_text(
@@ -93,18 +99,21 @@ def build_text(
     context: Path | str | None,
     filename: str = "Dockerfile",
     path: Path | None = None,
-) -> Built | Checked:
-    """Build an image from the text of a Dockerfile, or check it.
+) -> Built | Checked | Described:
+    """Build an image from the text of a Dockerfile, or do what `--call` says.
 
     `filename` is what messages call it, `path` where it is on disk.
     """
-    if args.check:
+    if args.call == CHECK:
         return _check(engine, args, dockerfile, context, filename, path)
+    if args.call != BUILD:
+        return described(engine, args, dockerfile, filename)
     style = chosen_style(args.progress, args.quiet, os.environ)
-    flags = _options(args, style)
-    forget(args)
     quiet = style is ProgressStyle.QUIET
+    flags = _options(args, style)
     with ExitStack() as stack:
+        flags["outputs"] = stack.enter_context(outputs(args, console, speaks=quiet or style is ProgressStyle.CLASSIC))
+        forget(args)
         stack.enter_context(_errors_in(style))
         on_event = ignore if quiet else stack.enter_context(console.watching(style))
         image = engine.build(
@@ -119,7 +128,7 @@ def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
     stages = [name for names in args.no_cache_filter for name in names]
     return {
         "tags": tuple(args.tag),
-        "build_args": build_arguments(args.build_arg, os.environ),
+        "build_args": _build_args(args),
         "target": args.target,
         "no_cache": args.no_cache or stages or False,
         "platform": args.platform,
@@ -131,7 +140,15 @@ def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
         "explain": args.explain,
         "secrets": secrets(args.secret, os.environ),
         "parallel": style is not ProgressStyle.CLASSIC,
+        "rewrite_timestamp": rewrites(args),
     }
+
+
+def _build_args(args: Namespace) -> dict[str, str]:
+    """Build arguments; as with buildx, SOURCE_DATE_EPOCH is taken from the environment where it isn't given."""
+    given = build_arguments(args.build_arg, os.environ)
+    epoch = os.environ.get(_EPOCH, "")
+    return {_EPOCH: epoch, **given} if epoch else given
 
 
 @contextmanager
@@ -174,7 +191,7 @@ def _arguments(parser: CommandParser) -> None:
     )
 
 
-def _build(engine: Engine, args: Namespace, console: Console) -> Built | Checked:
+def _build(engine: Engine, args: Namespace, console: Console) -> Built | Checked | Described:
     """Build an image from a Dockerfile in a directory, on standard input or elsewhere."""
     with ExitStack() as stack:
         place = located(engine, args, stack)
@@ -183,9 +200,9 @@ def _build(engine: Engine, args: Namespace, console: Console) -> Built | Checked
         )
 
 
-def _show(result: Built | Checked, console: Console) -> None:
-    """Write what a check found, or the id of a quiet build."""
-    if isinstance(result, Checked) or result.quiet:
+def _show(result: Built | Checked | Described, console: Console) -> None:
+    """Write what a check found, what the Dockerfile says of itself, or the id of a quiet build."""
+    if not isinstance(result, Built) or result.quiet:
         console.write("stdout", f"{result}\n".encode())
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockmagic.commands.build_output import image_names
 from dockmagic.commands.command import CommandParser, Namespace
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.reference import Reference
@@ -36,7 +37,7 @@ def write(args: Namespace, image: Image) -> None:
     if args.iidfile:
         _write("--iidfile", args.iidfile, str(image.id))
     if args.metadata_file:
-        text = json.dumps(metadata(image, tuple(args.tag)), indent=2)
+        text = json.dumps(metadata(image, image_names(args)), indent=2)
         _write("--metadata-file", args.metadata_file, f"{text}\n")
 
 

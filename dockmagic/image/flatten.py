@@ -17,7 +17,7 @@ from typing import Final
 from dockmagic.image import attributes, overlay
 from dockmagic.image.attributes import Owner, read_xattrs
 from dockmagic.image.streams import Sink, output_errors
-from dockmagic.image.tar_header import Entry
+from dockmagic.image.tar_header import NS, Entry
 from dockmagic.image.tar_writer import TarWriter
 from dockmagic.image.tree_reader import NO_CONTENT, Links, entry_of, read_file
 from dockmagic.image.tree_writer import TreeWriter
@@ -30,24 +30,28 @@ _CHUNK: Final = 1 << 30
 Opened = list[tuple[int, int]]  # which layer, and its open directory; topmost first
 
 
-def flatten_tar(layers: Sequence[Path], out: Sink) -> None:
+def flatten_tar(layers: Sequence[Path], out: Sink, *, mtime_s: int | None = None) -> None:
     """Write the merged tree as a plain tar stream; `out` stays open.
 
-    As in Docker, the root has no entry, and sockets are left out. The same layers give the same bytes. Raises
-    StoreError where a file can't be read; a reader that went away is a BrokenPipeError.
+    As in Docker, the root has no entry, and sockets are left out. The same layers give the same bytes. All files have
+    the time `mtime_s` (s since 1970), if that is given. Raises StoreError where a file can't be read; a reader that
+    went away is a BrokenPipeError.
     """
     writer = TarWriter(out)
     with output_errors("write the archive"), closing(read_merged(layers)) as files:
         for entry, fd in files:
             if entry.name:
-                writer.add(entry, fd)
+                writer.add(_timed(entry, mtime_s), fd)
         writer.finish()
 
 
-def flatten_into(layers: Sequence[Path], directory: Path, owner: Owner | None = None) -> None:
+def flatten_into(
+    layers: Sequence[Path], directory: Path, owner: Owner | None = None, *, mtime_s: int | None = None
+) -> None:
     """Make the merged tree in a directory, itself made where missing; what it holds already is replaced or stays.
 
-    All files get `owner` where it is given, else they keep their own, which takes root. Symlinks in the directory are
+    All files get `owner` where it is given, else they keep their own, which takes root; and likewise the time
+    `mtime_s` (s since 1970). Symlinks in the directory are
     never followed out of it. Raises StoreError where the kernel refuses something.
     """
     with output_errors(f"write files to {directory}"):
@@ -57,7 +61,7 @@ def flatten_into(layers: Sequence[Path], directory: Path, owner: Owner | None = 
                 if owner is not None:
                     entry.uid, entry.gid = owner
                 if entry.name:
-                    tree.create(entry, entry.name.split(b"/"), partial(_copy, fd))
+                    tree.create(_timed(entry, mtime_s), entry.name.split(b"/"), partial(_copy, fd))
             tree.finish()
 
 
@@ -140,6 +144,13 @@ def _carried(entry: Entry) -> Entry:
     """The entry with those attributes only that mean the same elsewhere."""
     if entry.xattrs:
         entry.xattrs = attributes.carried(entry.xattrs)
+    return entry
+
+
+def _timed(entry: Entry, mtime_s: int | None) -> Entry:
+    """The entry with this time, if there is one."""
+    if mtime_s is not None:
+        entry.mtime_ns = mtime_s * NS
     return entry
 
 

@@ -50,7 +50,10 @@ _MARK_WRITTEN: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A stored image. `size_bytes` is that of its unpacked layers; `created` is None where the config doesn't say."""
+    """A stored image. `size_bytes` is that of its unpacked layers; `created` is None where the config doesn't say.
+
+    One that a build didn't store has no size.
+    """
 
     id: Digest
     config: ImageConfig
@@ -101,6 +104,19 @@ class ImageStore(BlobStore):
                 for reference in references:
                     self._name(reference, descriptor.digest)
                 return self.get(descriptor.digest)
+
+    def passing_image(self, config: ImageConfig, layers: Sequence[Descriptor]) -> Image:
+        """An image that isn't stored, but whose blobs are here as long as the caller holds the store's content.
+
+        One that is stored already is the one that is given.
+        """
+        descriptor = self.put_blob(dump_image_config(config), OCI_CONFIG)
+        if self._is_known(descriptor.digest):
+            return self.get(descriptor.digest)
+        manifest = _manifest(descriptor, layers, None)
+        self._check_layers(config, manifest)
+        digest = self.put_blob(dump_manifest(manifest), manifest.media_type).digest
+        return Image(descriptor.digest, config, manifest, digest, (), 0, parse_time(config.created))
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

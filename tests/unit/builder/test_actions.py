@@ -197,6 +197,9 @@ def test_directories(shop: actions.Workshop, lab: Lab) -> None:
         actions.is_directory("/bin/sh", shop)
     made = actions.make_directory(MakeDirectory("/app/new", ""), shop)
     assert (shop.snapshots.path(made.layer.chain_id) / "srv/app/new").is_dir()
+    old = actions.make_directory(MakeDirectory("/app/older/newer", "", mtime_s=5), shop)
+    at = shop.snapshots.path(old.layer.chain_id) / "srv/app/older"
+    assert (at / "newer").stat().st_mtime == 5
 
 
 def test_nothing_below_the_first_layer(lab: Lab) -> None:

@@ -153,6 +153,8 @@ def test_where_copies_come_from_and_what_is_unpacked() -> None:
 
 def test_workdir_makes_a_directory_owned_by_the_user() -> None:
     assert actions("USER bob\nWORKDIR /w\nWORKDIR /\n") == [MakeDirectory("/w", "bob")]
+    scope = Scope(BuildArgs(), {}, {}, epoch_s=5)
+    assert actions("WORKDIR /w\n", scope) == [MakeDirectory("/w", "", 5)]
 
 
 def test_what_changes_only_the_config_changes_no_key_of_a_copy() -> None:

@@ -50,6 +50,8 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "explain": False,
             "secrets": {"file": b"t\n", "variable": b"yes"},
             "parallel": True,
+            "rewrite_timestamp": False,
+            "outputs": (),
         }
     ]
 
