@@ -5,10 +5,12 @@ An interrupt at any point leaves nothing behind but the layers of the steps that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+from dockmagic.builder.agents import served
 from dockmagic.builder.bases import Bases
 from dockmagic.builder.context import Context
 from dockmagic.builder.crew import Crew, Task
@@ -38,16 +40,25 @@ def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, p
 
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
-    build = _Build(plan, context, options, parts, progress)
-    with parts.workspaces.hold():
+    with parts.workspaces.hold(), served(options.ssh) as agents:
+        build = _Build(plan, context, options, parts, progress, agents)
         return build.store(build.run())
 
 
 class _Build:
     """One build: its stages, and what they were made with."""
 
-    def __init__(self, plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        context: Context,
+        options: BuildOptions,
+        parts: Parts,
+        progress: Progress,
+        agents: Mapping[str, Path],
+    ) -> None:
         self.parts = parts
+        self.agents = agents
         self.options = options
         self.progress = progress
         self._plan = plan

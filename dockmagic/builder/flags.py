@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from dockmagic.builder.addresses import is_address
+from dockmagic.builder.agents import AgentPaths
 from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
 from dockmagic.builder.settings import HOST_NETWORK, RunSettings
@@ -24,9 +25,10 @@ class BuildFlags(TypedDict, total=False):
     that FROM and COPY --from know them by.
     `no_cache` runs all steps again, or those of the stages that it names. `pull` asks the registry for every base
     image. `platform` is such as "linux/arm64"; this machine's without it. `explain` reports with every step all
-    that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `run` is
-    how RUN steps run. Stages that don't need each other are built side by side unless `parallel` is False. The build
-    argument SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
+    that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `ssh`
+    has an agent's socket, or files with keys, by id, for RUN --mount=type=ssh. `run` is how RUN steps run. Stages
+    that don't need each other are built side by side unless `parallel` is False. The build argument
+    SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
     """
 
     tags: Sequence[str]
@@ -41,6 +43,7 @@ class BuildFlags(TypedDict, total=False):
     build_contexts: Mapping[str, Path | str]
     explain: bool
     secrets: Mapping[str, bytes]
+    ssh: Mapping[str, AgentPaths]
     parallel: bool
     rewrite_timestamp: bool
 
@@ -62,6 +65,7 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         explain=flags.get("explain", False),
         name=name,
         secrets=flags.get("secrets", {}),
+        ssh=flags.get("ssh", {}),
         parallel=flags.get("parallel", True),
         epoch_s=source_date_epoch(args.given),
         rewrite_timestamp=flags.get("rewrite_timestamp", False),

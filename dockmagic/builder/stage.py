@@ -48,6 +48,7 @@ class Surroundings(Protocol):
     parts: Parts
     options: BuildOptions
     progress: Progress
+    agents: Mapping[str, Path]
 
     def wait_for(self, index: int) -> Standing:
         """What an earlier stage came to, once it is done."""
@@ -148,7 +149,7 @@ class StageBuild:
     def _run(self, action: RunAction, step: Step, shop: actions.Workshop, report: StepReport) -> _Task:
         instruction, parts = step.instruction, self._parts
         assert isinstance(instruction, df.Run)
-        supplies = Supplies(parts.caches, parts.hashes, self._options.secrets)
+        supplies = Supplies(parts.caches, parts.hashes, self._options.secrets, self._around.agents)
         origin = partial(self._around.origin, instruction=instruction, image=shop.image)
         mounting = Mounting(instruction, action.mounts, supplies, origin)
         make = partial(actions.run, action, mounting, shop, parts.run_step, report)

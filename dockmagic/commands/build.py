@@ -18,6 +18,7 @@ from dockmagic.commands.progress_style import ProgressStyle, chosen_style, style
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
+from dockmagic.commands.ssh import agents
 from dockmagic.errors import RunFailed
 from dockmagic.events import ignore
 
@@ -71,6 +72,10 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument(
         "--secret", action="append", default=[], metavar="id=ID,src=FILE", help="show RUN a secret; or id=ID,env=NAME"
     )
+    parser.add_argument(
+        "--ssh", action="append", default=[], metavar="default|ID[=SOCKET|KEY[,KEY]]",
+        help="let RUN use an SSH agent, or the keys in these files",
+    )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
     parser.add_argument(
         "--progress", type=typed(style_named), metavar="STYLE",
@@ -131,6 +136,7 @@ def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
         "explain": args.explain,
         "secrets": secrets(args.secret, os.environ),
         "parallel": style is not ProgressStyle.CLASSIC,
+        "ssh": agents(args.ssh, os.environ),
     }
 
 

@@ -92,7 +92,6 @@ START = (
 BUILD = (
     Refused(("--cache-from", "--cache-to"), "only the local cache is used"),
     Refused(("-o", "--output", "--attest", "--provenance", "--sbom"), "the image is stored, and nothing else"),
-    Refused(("--ssh",), "no agent is forwarded; give the key as a secret: --secret id=key,src=FILE"),
     Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
     Refused(("--push", "--load", "--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),

@@ -90,6 +90,7 @@ class Lab:
         no_cache_stages: frozenset[str] = frozenset(),
         epoch_s: int | None = None,
         rewrite: bool = False,
+        ssh: Mapping[str, tuple[Path, ...]] | None = None,
     ) -> Image:
         """Build the text."""
         self.events.clear()
@@ -106,6 +107,7 @@ class Lab:
             pull=pull,
             explain=explain,
             secrets=secrets or {},
+            ssh=ssh or {},
             parallel=parallel,
             no_cache_stages=no_cache_stages,
             epoch_s=epoch_s,
