@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from dockmagic.builder.forwarding import connect
 from dockmagic.errors import BuildError, InvalidOption
 
 AgentPaths = tuple[Path, ...]  # the socket of an agent, or files with keys
@@ -78,12 +79,22 @@ def _started() -> Iterator[Path]:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ):
-            deadline = time.monotonic() + _PATIENCE_S
-            while not agent.exists():
-                if time.monotonic() > deadline:
-                    raise BuildError("ssh-agent doesn't start; start one yourself and name its socket")
-                time.sleep(_POLL_S)
+            _await(agent)
             yield agent
+
+
+def _await(agent: Path) -> None:
+    """Return once the agent answers; raises BuildError where it takes too long."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connect(agent).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise BuildError("ssh-agent doesn't start; start one yourself and name its socket") from error
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def _add(name: str, path: Path, key: bytes, agent: Path) -> None:

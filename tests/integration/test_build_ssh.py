@@ -12,6 +12,7 @@ from tempfile import gettempdir
 
 import pytest
 
+from dockmagic.builder.forwarding import connect
 from dockmagic.engine import Engine
 from dockmagic.errors import BuildError, DockerfileError, InvalidOption
 from tests.integration.build_words import build, dockerfile, said
@@ -43,12 +44,20 @@ def key(path: Path, *flags: str) -> str:
     return listed.stdout.split()[1]
 
 
+def _answers(path: Path) -> bool:
+    try:
+        connect(path).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The socket of an agent that runs on its own."""
     path = tmp_path_factory.mktemp("a") / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:
-        while not path.exists():
+        while not _answers(path):
             pass
         yield path
         process.terminate()
@@ -106,7 +115,7 @@ def test_what_is_no_agent(engine: Engine, tmp_path: Path, agent: Path, monkeypat
     for value, message in {
         f"{tmp_path}/none": "can't use .*/none: No such file",
         f"{tmp_path}/text": "ssh-add doesn't take .*/text: it isn't a private key",
-        f"{tmp_path}/locked": "or has a passphrase; add it to an agent",
+        f"{tmp_path}/locked": ".* or has a passphrase; add it to an agent",
         f"{tmp_path}/good,{agent}": "name one socket, or files with keys, not both",
     }.items():
         with pytest.raises(InvalidOption, match=f"--ssh default: {message}"):

@@ -29,6 +29,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
     engine = FakeEngine()
     flags = "-t hello -t hello:2 --build-arg A=1 --build-arg FROM_HERE --target base --no-cache --pull --label l=1"
     flags += f" --secret id=file,src={context}/token --secret id=variable,env=FROM_HERE --secret id=unset,env=NOT_THERE"
+    flags += " --ssh k=/agent"
     call(engine, "build", *flags.split(), "--network", "host", "--build-context", f"lib={context}",
          "--build-context", "tool=docker-image://busybox", str(context))  # fmt: skip
     assert engine.builds == [
@@ -50,6 +51,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "explain": False,
             "secrets": {"file": b"t\n", "variable": b"yes"},
             "parallel": True,
+            "ssh": {"k": (Path("/agent"),)},
         }
     ]
 
