@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from dockmagic.builder.addresses import LAYOUT
 from dockmagic.builder.agents import served
 from dockmagic.builder.bases import Bases
 from dockmagic.builder.context import Context
@@ -63,7 +64,9 @@ class _Build:
         self.progress = progress
         self._plan = plan
         self._context = context
-        self._bases = Bases(parts.store, parts.pull_base, newest=options.pull)
+        contexts = options.args.contexts.values()
+        layouts = [each for each in contexts if isinstance(each, str) and each.startswith(LAYOUT)]
+        self._bases = Bases(parts, layouts, newest=options.pull)
         self._crew = Crew(parallel=options.parallel and len(plan.stages) > 1)
         self._stages: dict[int, Task[Standing]] = {}
         self._made: dict[str, tuple[Layer, int]] = {}

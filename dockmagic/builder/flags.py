@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from dockmagic.builder.addresses import is_address
+from dockmagic.builder.addresses import LAYOUT, is_address
 from dockmagic.builder.agents import AgentPaths
 from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
@@ -21,8 +21,8 @@ from dockmagic.oci.reference import Reference
 class BuildFlags(TypedDict, total=False):
     """Keywords of `Engine.build`.
 
-    `build_contexts` are directories, addresses of repositories and archives, and references of images, by the names
-    that FROM and COPY --from know them by.
+    `build_contexts` are directories, addresses of repositories and archives, references of images, and images of OCI
+    layouts (oci-layout://PATH:TAG), by the names that FROM and COPY --from know them by.
     `no_cache` runs all steps again, or those of the stages that it names. `pull` asks the registry for every base
     image. `platform` is such as "linux/arm64"; this machine's without it. `explain` reports with every step all
     that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `ssh`
@@ -93,5 +93,5 @@ def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str
 
 
 def _known(name: str, value: Path | str) -> NamedDirectory | str:
-    image = isinstance(value, str) and not is_address(value)
+    image = isinstance(value, str) and (value.startswith(LAYOUT) or not is_address(value))
     return str(value) if image else NamedDirectory(name, str(value))

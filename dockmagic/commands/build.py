@@ -55,7 +55,7 @@ def add_build_flags(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--build-context", action="append", default=[], metavar="NAME=SOURCE",
-        help="what NAME is for FROM and COPY --from: a directory, a URL, or docker-image://REFERENCE",
+        help="what NAME is for FROM and COPY --from: a directory, a URL, docker-image://REFERENCE or oci-layout://PATH:TAG",
     )  # fmt: skip
     parser.add_argument("--target", metavar="STAGE", help="stage to build (the last one)")
     parser.add_argument("--no-cache", action="store_true", help="run every step again")

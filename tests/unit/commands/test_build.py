@@ -114,12 +114,26 @@ def test_what_cannot_be_built(words: str, message: str) -> None:
         ("=/", "write NAME=DIRECTORY"),
         ("lib=/nowhere", "--build-context lib= '/nowhere' isn't a directory"),
         ("lib=ftp://example.com/a", "--build-context lib= .*: ftp:// can't be fetched"),
-        ("lib=oci-layout://x", "oci-layout:// isn't available yet"),
+        ("lib=oci-layout:///nowhere:1", "--build-context lib= '/nowhere' isn't a directory"),
+        ("lib=oci-layout:///x@sha256:1", "write oci-layout://PATH:TAG or oci-layout://PATH@sha256:DIGEST"),
     ],
 )
 def test_what_cannot_be_a_named_context(context: Path, given: str, message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         call(FakeEngine(), "build", "--build-context", given, str(context))
+
+
+def test_images_of_layouts(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, digest = FakeEngine(), f"sha256:{'0' * 64}"
+    monkeypatch.chdir(context)
+    values = {"a": "oci-layout://.", "b": f"oci-layout://{context}:2.0", "c": f"oci-layout://{context}@{digest}"}
+    flags = [word for name, value in values.items() for word in ("--build-context", f"{name}={value}")]
+    call(engine, "build", *flags, str(context))
+    assert engine.builds[0]["build_contexts"] == {
+        "a": f"oci-layout://{context}:latest",
+        "b": f"oci-layout://{context}:2.0",
+        "c": f"oci-layout://{context}:latest@{digest}",
+    }
 
 
 def test_a_directory_without_a_dockerfile(tmp_path: Path) -> None:
