@@ -13,6 +13,7 @@ from pathlib import Path
 from dockmagic.builder.addresses import LAYOUT
 from dockmagic.builder.agents import served
 from dockmagic.builder.bases import Bases
+from dockmagic.builder.cache_transfer import CacheImports, CacheRecord, export_cache
 from dockmagic.builder.context import Context
 from dockmagic.builder.crew import Crew, Task
 from dockmagic.builder.explain import Explanation
@@ -41,9 +42,13 @@ def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, p
 
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
-    with parts.workspaces.hold(), served(options.ssh) as agents:
-        build = _Build(plan, context, options, parts, progress, agents)
-        return build.store(build.run())
+    imported = CacheImports(options.cache_from, parts.store, parts.snapshots, progress.warn)
+    with parts.workspaces.hold(), served(options.ssh) as agents, imported as imports:
+        build = _Build(plan, context, options, parts, progress, agents, imports)
+        image = build.store(build.run())
+        for target in options.cache_to:
+            export_cache(target, build.records, image.config.diff_ids, parts.store)
+        return image
 
 
 class _Build:
@@ -57,9 +62,11 @@ class _Build:
         parts: Parts,
         progress: Progress,
         agents: Mapping[str, Path],
+        imports: CacheImports,
     ) -> None:
         self.parts = parts
         self.agents = agents
+        self.imports = imports
         self.options = options
         self.progress = progress
         self._plan = plan
@@ -70,6 +77,7 @@ class _Build:
         self._crew = Crew(parallel=options.parallel and len(plan.stages) > 1)
         self._stages: dict[int, Task[Standing]] = {}
         self._made: dict[str, tuple[Layer, int]] = {}
+        self._kept: dict[str, CacheRecord] = {}
 
     def run(self) -> Standing:
         """Where the last stage ends."""
@@ -111,6 +119,15 @@ class _Build:
     def note(self, step_key: str, layer: Layer, number: int) -> None:
         """A layer was made in this build."""
         self._made[step_key] = (layer, number)
+
+    def keep(self, record: CacheRecord) -> None:
+        """A step has this layer, which other builds may use."""
+        self._kept[record.key] = record
+
+    @property
+    def records(self) -> list[CacheRecord]:
+        """The steps that may be used elsewhere, in an order that doesn't depend on chance."""
+        return [self._kept[key] for key in sorted(self._kept)]
 
     def _begin_all(self) -> None:
         """Begin the stages in the order of the file, so that the numbers of their steps don't depend on chance.

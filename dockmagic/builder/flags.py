@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from dockmagic.builder.addresses import LAYOUT, is_address
 from dockmagic.builder.agents import AgentPaths
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import BuildArgs, NamedDirectory
 from dockmagic.builder.settings import HOST_NETWORK, RunSettings
@@ -29,6 +30,7 @@ class BuildFlags(TypedDict, total=False):
     has an agent's socket, or files with keys, by id, for RUN --mount=type=ssh. `run` is how RUN steps run. Stages
     that don't need each other are built side by side unless `parallel` is False. The build argument
     SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
+    `cache_from` are directories of caches to be used besides the own one, `cache_to` says where the build's goes.
     """
 
     tags: Sequence[str]
@@ -46,6 +48,8 @@ class BuildFlags(TypedDict, total=False):
     ssh: Mapping[str, AgentPaths]
     parallel: bool
     rewrite_timestamp: bool
+    cache_to: Sequence[CacheTarget]
+    cache_from: Sequence[Path]
 
 
 def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOptions:
@@ -69,6 +73,8 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         parallel=flags.get("parallel", True),
         epoch_s=source_date_epoch(args.given),
         rewrite_timestamp=flags.get("rewrite_timestamp", False),
+        cache_to=tuple(flags.get("cache_to", ())),
+        cache_from=tuple(flags.get("cache_from", ())),
     )
 
 

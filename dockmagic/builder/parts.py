@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dockmagic.builder.agents import AgentPaths
 from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.caches import Caches
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.crew import KeyLocks
@@ -56,7 +58,7 @@ class BuildOptions:
     else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
-    file of a new layer is younger.
+    file of a new layer is younger. `cache_from` are directories of caches to be used, `cache_to` those to be written.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -73,6 +75,8 @@ class BuildOptions:
     parallel: bool = True
     epoch_s: int | None = None
     rewrite_timestamp: bool = False
+    cache_to: tuple[CacheTarget, ...] = ()
+    cache_from: tuple[Path, ...] = ()
 
     def why_fresh(self, stage: str) -> str:
         """The flag that makes the steps of this stage run although their layers may be known, "" for none."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockmagic.commands import values
+from dockmagic.commands.build_cache import add_cache_flags, cache_sources, cache_targets
 from dockmagic.commands.build_context import build_contexts, located
 from dockmagic.commands.build_files import add_file_flags, forget, write
 from dockmagic.commands.build_steps import add_step_flags, run_settings
@@ -84,6 +85,7 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument("--rm", "--force-rm", action="store_true", help="always so: no step leaves a container behind")
     parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
     parser.add_argument("--check", action="store_true", help="look for mistakes and build nothing; status 1 if any")
+    add_cache_flags(parser)
     add_file_flags(parser)
     add_step_flags(parser)
     add_refused(parser, BUILD)
@@ -137,6 +139,8 @@ def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
         "secrets": secrets(args.secret, os.environ),
         "parallel": style is not ProgressStyle.CLASSIC,
         "ssh": agents(args.ssh, os.environ),
+        "cache_to": cache_targets(args.cache_to),
+        "cache_from": cache_sources(args.cache_from),
     }
 
 

@@ -90,7 +90,6 @@ START = (
 )
 
 BUILD = (
-    Refused(("--cache-from", "--cache-to"), "only the local cache is used"),
     Refused(("-o", "--output", "--attest", "--provenance", "--sbom"), "the image is stored, and nothing else"),
     Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
     Refused(("--push", "--load", "--squash", "--compress"), "it isn't available yet", switch=True),

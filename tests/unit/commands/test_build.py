@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.settings import ExtraHost, Limits, RunSettings
 from dockmagic.commands.catalogue import by_name
 from dockmagic.dockerfile.lint import LintWarning
@@ -29,7 +30,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
     engine = FakeEngine()
     flags = "-t hello -t hello:2 --build-arg A=1 --build-arg FROM_HERE --target base --no-cache --pull --label l=1"
     flags += f" --secret id=file,src={context}/token --secret id=variable,env=FROM_HERE --secret id=unset,env=NOT_THERE"
-    flags += " --ssh k=/agent"
+    flags += " --ssh k=/agent --cache-to type=local,dest=/to,mode=max --cache-from type=local,src=/from"
     call(engine, "build", *flags.split(), "--network", "host", "--build-context", f"lib={context}",
          "--build-context", "tool=docker-image://busybox", str(context))  # fmt: skip
     assert engine.builds == [
@@ -52,6 +53,8 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "secrets": {"file": b"t\n", "variable": b"yes"},
             "parallel": True,
             "ssh": {"k": (Path("/agent"),)},
+            "cache_to": (CacheTarget(Path("/to"), all_stages=True),),
+            "cache_from": (Path("/from"),),
         }
     ]
 
