@@ -12,6 +12,7 @@ import pytest
 
 from dockmagic.builder.cache_transfer import CACHE_CONFIG, CacheTarget
 from dockmagic.builder.seam import OnOutput, RunStep
+from dockmagic.errors import StoreError
 from dockmagic.events import BuildWarning, StepState
 from tests.unit.builder.lab import Lab, fill
 
@@ -90,6 +91,12 @@ def test_no_cache_reads_none(labs: Callable[[str], Lab], context: Path, tmp_path
     one.build(TEXT, context, cache_to=(CacheTarget(tmp_path / "cache"),))
     two.build(TEXT, context, cache_from=(tmp_path / "cache",), no_cache=True)
     assert len(two.runs) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(labs: Callable[[str], Lab], context: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file/cache: Not a directory"):
+        labs("one").build(TEXT, context, cache_to=(CacheTarget(tmp_path / "file/cache"),))
 
 
 def _missing(cache: Path) -> None:
