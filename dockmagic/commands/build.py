@@ -19,7 +19,7 @@ from dockmagic.commands.progress_style import ProgressStyle, chosen_style, style
 from dockmagic.commands.refused import BUILD, add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
-from dockmagic.commands.ssh import agents
+from dockmagic.commands.ssh import add_ssh_flag, agents
 from dockmagic.errors import RunFailed
 from dockmagic.events import ignore
 
@@ -73,10 +73,7 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument(
         "--secret", action="append", default=[], metavar="id=ID,src=FILE", help="show RUN a secret; or id=ID,env=NAME"
     )
-    parser.add_argument(
-        "--ssh", action="append", default=[], metavar="default|ID[=SOCKET|KEY[,KEY]]",
-        help="let RUN use an SSH agent, or the keys in these files",
-    )  # fmt: skip
+    add_ssh_flag(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
     parser.add_argument(
         "--progress", type=typed(style_named), metavar="STYLE",

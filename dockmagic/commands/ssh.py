@@ -9,9 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from dockmagic.commands.command import CommandParser
 from dockmagic.errors import InvalidOption
 
 _VARIABLE: Final = "SSH_AUTH_SOCK"
+
+
+def add_ssh_flag(parser: CommandParser) -> None:
+    """Add the flag."""
+    parser.add_argument(
+        "--ssh", action="append", default=[], metavar="default|ID[=SOCKET|KEY[,KEY]]",
+        help="let RUN use an SSH agent, or the keys in these files",
+    )  # fmt: skip
 
 
 def agents(given: Sequence[str], environ: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
