@@ -117,7 +117,7 @@ def run(action: RunAction, mounting: Mounting, shop: Workshop, run_step: StepRun
         work.mkdir()
         nothing.mkdir()  # an overlay needs something below, which scratch hasn't
         with mounting.placed(upper.parent, on_wait) as placed:
-            options = _run_options(action, upper.with_name("script"), placed)
+            options = _run_options(action, upper.with_name("script"), placed, shop.image)
             watcher.container_id = secrets.token_hex(32)
             watcher.running()
             step = RunStep(shop.image, options, shop.lower or (nothing,), upper, work, watcher.container_id)
@@ -179,17 +179,19 @@ def is_directory(path: str, shop: Workshop) -> bool:
     return found is not None
 
 
-def _run_options(action: RunAction, script: Path, placed: Placed) -> RunOptions:
+def _run_options(action: RunAction, script: Path, placed: Placed, image: ImageConfig) -> RunOptions:
     command, mounts = action.argv, placed.mounts
     if action.script is not None:
         script.write_text(action.script, encoding="utf-8", errors="surrogateescape")
         script.chmod(0o755)
         place = f"{_SCRIPTS}/{action.script_name}"
         command, mounts = (place,), (*mounts, Mount(place, "bind", str(script), ("bind", "ro")))
+    known = {*image.config.env_map(), *(text.partition("=")[0] for text in action.env)}
+    defaults = [f"{name}={value}" for name, value in placed.defaults.items() if name not in known]
     options = RunOptions(
         command=command,
         entrypoint=(),
-        env=(*action.hidden_env, *action.env, *placed.env),
+        env=(*defaults, *action.hidden_env, *action.env, *placed.env),
         user=action.user,
         workdir=action.workdir,
         network=action.network,

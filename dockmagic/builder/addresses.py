@@ -25,6 +25,8 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{1,64}")
 _SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _REF: Final = re.compile(r"(?!-)[^\x00-\x20\x7f:?*\[\\^~]+")
 _GITHUB: Final = "github.com/"  # a repository without its scheme
+LAYOUT: Final = "oci-layout://"
+_LAYOUT: Final = re.compile(r"(.+?)(?::(\w[\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?")
 _TRUE: Final = ("", "1", "t", "true")
 _FALSE: Final = ("0", "f", "false")
 _NO_NAMES: Final = ("", ".", "..", "/")
@@ -72,6 +74,27 @@ def address_of(source: str) -> Url | Repository | None:
         return _repository(parts)
     name = posixpath.basename(unquote(parts.path).rstrip("/"))
     return Url(source, "" if name in _NO_NAMES or "\0" in name else name)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutImage:
+    """The image of an OCI layout in the directory `path`: the one of this digest, or without one of this tag."""
+
+    path: str
+    tag: str = "latest"
+    digest: str = ""
+
+    def __str__(self) -> str:
+        """The address, as --build-context takes it."""
+        return f"{LAYOUT}{self.path}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+def layout_image(address: str) -> LayoutImage:
+    """What `oci-layout://PATH[:TAG][@DIGEST]` names; raises ValueError for what isn't so."""
+    match = _LAYOUT.fullmatch(address.removeprefix(LAYOUT))
+    if match is None or "@" in match[1]:
+        raise ValueError(f"it isn't an image of a layout; write {LAYOUT}PATH:TAG or {LAYOUT}PATH@sha256:DIGEST")
+    return LayoutImage(match[1], match[2] or "latest", match[3] or "")
 
 
 def is_address(text: str) -> bool:

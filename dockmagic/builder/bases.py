@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
+from dockmagic.builder.addresses import layout_image
 from dockmagic.builder.crew import KeyLocks
+from dockmagic.builder.parts import Parts
 from dockmagic.dockerfile import instructions as df
-from dockmagic.errors import DockerfileError, InvalidReference
+from dockmagic.errors import DockerfileError, InvalidManifest, InvalidReference
 from dockmagic.events import StepState
+from dockmagic.image.load import load_one
 from dockmagic.image.platform import platform_of, suits
-from dockmagic.image.store import Image, ImageStore
+from dockmagic.image.store import Image
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 
@@ -20,10 +24,10 @@ _Wanted = tuple[str, Platform]
 class Bases:
     """Images by platform and by the names that the Dockerfile has for them; any thread may ask."""
 
-    def __init__(self, store: ImageStore, pull_base: Callable[[Reference, Platform], Image], *, newest: bool) -> None:
-        """`newest` asks the registry for images that are here, too."""
-        self._store = store
-        self._pull_base = pull_base
+    def __init__(self, parts: Parts, layouts: Collection[str] = (), *, newest: bool) -> None:
+        """`newest` asks the registry for images that are here, too; `layouts` are names that stand for a directory."""
+        self._parts = parts
+        self._layouts = layouts
         self._newest = newest
         self._known: dict[_Wanted, tuple[Image, StepState]] = {}
         self._failed: dict[_Wanted, Exception] = {}
@@ -51,7 +55,24 @@ class Bases:
             self.get(name, platform, instruction)
 
     def _found(self, name: str, platform: Platform) -> tuple[Image, StepState]:
-        here = None if self._newest else self._store.find(name)
+        if name in self._layouts:
+            return self._loaded(name, platform), StepState.DONE
+        here = None if self._newest else self._parts.store.find(name)
         if here is not None and suits(platform_of(here.config), platform):
             return here, StepState.CACHED
-        return self._pull_base(Reference.parse(name), platform), StepState.DONE
+        return self._parts.pull_base(Reference.parse(name), platform), StepState.DONE
+
+    def _loaded(self, address: str, platform: Platform) -> Image:
+        """The image of an OCI layout."""
+        wanted, parts = layout_image(address), self._parts
+        try:
+            return load_one(
+                Path(wanted.path),
+                wanted.digest or wanted.tag,
+                store=parts.store,
+                snapshots=parts.snapshots,
+                platform=platform,
+            )
+        except InvalidManifest as error:
+            error.args = (f"{address}: {error}",)
+            raise

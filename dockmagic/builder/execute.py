@@ -5,11 +5,15 @@ An interrupt at any point leaves nothing behind but the layers of the steps that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+from dockmagic.builder.addresses import LAYOUT
+from dockmagic.builder.agents import served
 from dockmagic.builder.bases import Bases
+from dockmagic.builder.cache_transfer import CacheImports, CacheRecord, export_cache
 from dockmagic.builder.context import Context
 from dockmagic.builder.crew import Crew, Task
 from dockmagic.builder.explain import Explanation
@@ -40,26 +44,43 @@ def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, p
     One that isn't to be stored has its blobs only as long as the caller holds the store's content.
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
-    build = _Build(plan, context, options, parts, progress)
-    with parts.workspaces.hold():
+    imported = CacheImports(options.cache_from, parts.store, parts.snapshots, progress.warn)
+    with parts.workspaces.hold(), served(options.ssh) as agents, imported as imports:
+        build = _Build(plan, context, options, parts, progress, agents, imports)
         image = build.store(build.run())
         Exporter(parts.store, parts.snapshots, options.tags, options.epoch_s).write(image, options.outputs)
+        for target in options.cache_to:
+            export_cache(target, build.records, image.config.diff_ids, parts.store)
         return image
 
 
 class _Build:
     """One build: its stages, and what they were made with."""
 
-    def __init__(self, plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        context: Context,
+        options: BuildOptions,
+        parts: Parts,
+        progress: Progress,
+        agents: Mapping[str, Path],
+        imports: CacheImports,
+    ) -> None:
         self.parts = parts
+        self.agents = agents
+        self.imports = imports
         self.options = options
         self.progress = progress
         self._plan = plan
         self._context = context
-        self._bases = Bases(parts.store, parts.pull_base, newest=options.pull)
+        contexts = options.args.contexts.values()
+        layouts = [each for each in contexts if isinstance(each, str) and each.startswith(LAYOUT)]
+        self._bases = Bases(parts, layouts, newest=options.pull)
         self._crew = Crew(parallel=options.parallel and len(plan.stages) > 1)
         self._stages: dict[int, Task[Standing]] = {}
         self._made: dict[str, tuple[Layer, int]] = {}
+        self._kept: dict[str, CacheRecord] = {}
 
     def run(self) -> Standing:
         """Where the last stage ends."""
@@ -103,6 +124,15 @@ class _Build:
     def note(self, step_key: str, layer: Layer, number: int) -> None:
         """A layer was made in this build."""
         self._made[step_key] = (layer, number)
+
+    def keep(self, record: CacheRecord) -> None:
+        """A step has this layer, which other builds may use."""
+        self._kept[record.key] = record
+
+    @property
+    def records(self) -> list[CacheRecord]:
+        """The steps that may be used elsewhere, in an order that doesn't depend on chance."""
+        return [self._kept[key] for key in sorted(self._kept)]
 
     def _begin_all(self) -> None:
         """Begin the stages in the order of the file, so that the numbers of their steps don't depend on chance.

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from dockmagic.builder.addresses import is_address
+from dockmagic.builder.addresses import LAYOUT, is_address
+from dockmagic.builder.agents import AgentPaths
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.outputs import Output
 from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import EPOCH_ARG, BuildArgs, NamedDirectory
@@ -22,15 +24,17 @@ from dockmagic.oci.reference import Reference
 class BuildFlags(TypedDict, total=False):
     """Keywords of `Engine.build`.
 
-    `build_contexts` are directories, addresses of repositories and archives, and references of images, by the names
-    that FROM and COPY --from know them by.
+    `build_contexts` are directories, addresses of repositories and archives, references of images, and images of OCI
+    layouts (oci-layout://PATH:TAG), by the names that FROM and COPY --from know them by.
     `no_cache` runs all steps again, or those of the stages that it names. `pull` asks the registry for every base
     image. `platform` is such as "linux/arm64"; this machine's without it. `explain` reports with every step all
-    that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `run` is
-    how RUN steps run. Stages that don't need each other are built side by side unless `parallel` is False. The build
-    argument SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
+    that is known of why it ran. `secrets` are contents by id, for RUN --mount=type=secret; nothing keeps them. `ssh`
+    has an agent's socket, or files with keys, by id, for RUN --mount=type=ssh. `run` is how RUN steps run. Stages
+    that don't need each other are built side by side unless `parallel` is False. The build argument
+    SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
     `outputs` are what is written. Where there are some, none of which is the store, and no `tags`, the image isn't
-    stored.
+    stored. `cache_from` are directories of caches to be used besides the own one, `cache_to` says where the build's
+    goes.
     """
 
     tags: Sequence[str]
@@ -45,9 +49,12 @@ class BuildFlags(TypedDict, total=False):
     build_contexts: Mapping[str, Path | str]
     explain: bool
     secrets: Mapping[str, bytes]
+    ssh: Mapping[str, AgentPaths]
     parallel: bool
     rewrite_timestamp: bool
     outputs: Sequence[Output]
+    cache_to: Sequence[CacheTarget]
+    cache_from: Sequence[Path]
 
 
 def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOptions:
@@ -70,10 +77,13 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         explain=flags.get("explain", False),
         name=name,
         secrets=flags.get("secrets", {}),
+        ssh=flags.get("ssh", {}),
         parallel=flags.get("parallel", True),
         epoch_s=epoch_s,
         rewrite_timestamp=flags.get("rewrite_timestamp", False),
         outputs=outputs,
+        cache_to=tuple(flags.get("cache_to", ())),
+        cache_from=tuple(flags.get("cache_from", ())),
     )
 
 
@@ -106,5 +116,5 @@ def _named(contexts: Mapping[str, Path | str]) -> dict[str, NamedDirectory | str
 
 
 def _known(name: str, value: Path | str) -> NamedDirectory | str:
-    image = isinstance(value, str) and not is_address(value)
+    image = isinstance(value, str) and (value.startswith(LAYOUT) or not is_address(value))
     return str(value) if image else NamedDirectory(name, str(value))

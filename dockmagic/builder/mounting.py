@@ -19,7 +19,8 @@ from dockmagic.builder.attributes import Attributes, Owner, apply, attributes_of
 from dockmagic.builder.caches import Caches, Wanted
 from dockmagic.builder.content import FileHashes, content_digest, file_digests
 from dockmagic.builder.files import CopyRules, copy
-from dockmagic.builder.mounts import AnyMount, BindMount, CacheMount, SecretMount, TmpfsMount
+from dockmagic.builder.forwarding import forwarded
+from dockmagic.builder.mounts import AnyMount, BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
 from dockmagic.builder.plan import Origin as OriginName
 from dockmagic.builder.sources import Origin, find_source, locate
 from dockmagic.builder.tree import Found
@@ -30,24 +31,30 @@ from dockmagic.linux.files import RESOLVE_IN_ROOT, openat2
 from dockmagic.oci.spec import Mount, Overlay
 
 _COPY: Final = "copy"
+_AGENT_VARIABLE: Final = "SSH_AUTH_SOCK"
 OnWait = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What mounts need besides the step itself. `secrets` maps ids to contents."""
+    """What mounts need besides the step itself. `secrets` maps ids to contents, `agents` to sockets."""
 
     caches: Caches
     hashes: FileHashes
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    agents: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Mounts and variables for the command; `certain` unless a file changed while it was copied."""
+    """Mounts and variables for the command; `certain` unless a file changed while it was copied.
+
+    Variables of the image come before those of `defaults`.
+    """
 
     mounts: tuple[Mount, ...] = ()
     env: tuple[str, ...] = field(default=(), repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict)
     certain: bool = True
 
 
@@ -99,7 +106,7 @@ class Mounting:
     @contextmanager
     def placed(self, workspace: Path, on_wait: OnWait) -> Iterator[Placed]:
         """All ready to be mounted, as long as the block lasts; raises DockerfileError, BuildError, StoreError."""
-        env, certain = list[str](), True
+        env, certain, agents = list[str](), True, list[Mount]()
         with ExitStack() as stack:
             mounts = self._place_caches(stack, on_wait)
             for index, mount in enumerate(self._mounts):
@@ -112,9 +119,13 @@ class Mounting:
                     case SecretMount():
                         files, variables = self._secret(index, mount)
                         mounts, env = [*mounts, *files], [*env, *variables]
+                    case SshMount():
+                        agents += self._agent(index, mount, workspace, stack)
                     case TmpfsMount():
                         mounts.append(_tmpfs(mount))
-            yield Placed(tuple(sorted(mounts, key=lambda mount: mount.destination)), tuple(env), certain)
+            ordered = tuple(sorted([*mounts, *agents], key=lambda mount: mount.destination))
+            defaults = {_AGENT_VARIABLE: agents[0].destination} if agents else {}
+            yield Placed(ordered, tuple(env), defaults, certain)
 
     def _view(self, index: int, mount: AnyMount, origin_of: Callable[[OriginName], Origin]) -> _View:
         assert isinstance(mount, BindMount | CacheMount)
@@ -178,6 +189,21 @@ class Mounting:
         file = Mount(mount.target, "tmpfs", "tmpfs", options, content=base64.b64encode(content).decode())
         variable = f"{mount.env}={content.decode('utf-8', 'surrogateescape')}"
         return [file] if mount.target else [], [variable] if mount.env else []
+
+    def _agent(self, index: int, mount: SshMount, workspace: Path, stack: ExitStack) -> list[Mount]:
+        """A socket that leads to the agent until the stack unwinds; none for one that isn't given nor required."""
+        agent = self._supplies.agents.get(mount.id)
+        if agent is None:
+            if mount.required:
+                message = f'no SSH key "{mount.id}" forwarded from the client; build with --ssh {mount.id}'
+                raise self._instruction.mount_fault(index, message)
+            return []
+        place = workspace / f"agent-{index}"
+        try:
+            stack.enter_context(forwarded(agent, place, Owner(mount.uid, mount.gid), mount.mode))
+        except BuildError as error:
+            raise self._instruction.mount_fault(index, str(error)) from error
+        return [Mount(mount.target, "bind", str(place), ("bind", "rw"))]
 
 
 def _access(read_only: bool) -> str:

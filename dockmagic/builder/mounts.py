@@ -1,7 +1,7 @@
 """What the --mount flags of a RUN come to: one value a mount, whose fields are part of the step's cache key. Pure.
 
-What a bind mount shows stands in the key by its digest, what a cache or a secret holds not at all. Source: Dockerfile
-reference, "RUN --mount"; BuildKit for defaults and for targets relative to WORKDIR.
+What a bind mount shows stands in the key by its digest, what a cache, a secret or an agent holds not at all. Source:
+Dockerfile reference, "RUN --mount"; BuildKit for defaults and for targets relative to WORKDIR.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final, TypeAlias
 
 from dockmagic.builder import paths
 from dockmagic.builder.plan import Origin
-from dockmagic.builder.supported import NO_SSH
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.mounts import MountError, RunMount, mount_of
 
 SECRETS: Final = "/run/secrets"
+AGENTS: Final = "/run/buildkit/ssh_agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,19 @@ class SecretMount:
     gid: int = 0
 
 
-AnyMount: TypeAlias = BindMount | CacheMount | TmpfsMount | SecretMount
+@dataclass(frozen=True, slots=True)
+class SshMount:
+    """Show the socket of an SSH agent at `target`."""
+
+    id: str
+    target: str
+    required: bool
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
+AnyMount: TypeAlias = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 
 
 def run_mounts(
@@ -77,20 +89,21 @@ def run_mounts(
 
     `cache_id` gives the id of a cache in this build.
     """
-    mounts = []
+    mounts: list[AnyMount] = []
     for index, options in enumerate(instruction.mounts):
         try:
-            mount = _mount(mount_of(options), workdir, origins)
+            agents = sum(isinstance(each, SshMount) for each in mounts)
+            mount = _mount(mount_of(options), workdir, origins, agents)
             mounts.append(replace(mount, id=cache_id(mount.id)) if isinstance(mount, CacheMount) else mount)
         except MountError as error:
             raise instruction.mount_fault(index, str(error)) from None
     return tuple(mounts)
 
 
-def _mount(mount: RunMount, workdir: str, origins: Mapping[str, Origin]) -> AnyMount:
-    """What the options mean; raises MountError."""
+def _mount(mount: RunMount, workdir: str, origins: Mapping[str, Origin], agents: int) -> AnyMount:
+    """What the options mean, after so many `agents`; raises MountError."""
     if mount.type == "ssh":
-        raise MountError(NO_SSH)
+        return _ssh(mount, workdir, agents)
     if mount.type == "secret":
         return _secret(mount, workdir)
     target = paths.absolute(workdir, mount.target)
@@ -130,6 +143,21 @@ def _secret(mount: RunMount, workdir: str) -> SecretMount:
         env="" if mount.env is None else mount.env or name,
         required=bool(mount.required),
         mode=0o400 if mount.mode is None else mount.mode,
+        uid=mount.uid or 0,
+        gid=mount.gid or 0,
+    )
+
+
+def _ssh(mount: RunMount, workdir: str, number: int) -> SshMount:
+    """A socket of its own for each mount; `number` counts them from 0."""
+    target = paths.absolute(workdir, mount.target) if mount.target else f"{AGENTS}.{number}"
+    if target == "/":
+        raise MountError(f"invalid mount target {mount.target!r}: an agent's socket is a file; name one", "target")
+    return SshMount(
+        id=mount.id or "default",
+        target=target,
+        required=bool(mount.required),
+        mode=0o600 if mount.mode is None else mount.mode,
         uid=mount.uid or 0,
         gid=mount.gid or 0,
     )

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
+from dockmagic.builder.agents import AgentPaths
 from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.caches import Caches
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.crew import KeyLocks
@@ -51,11 +54,13 @@ class BuildOptions:
 
     `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
     each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
-    --mount=type=secret to what is in them. `no_cache_stages` are stages, by name, whose steps always run. Stages
-    that don't need each other are built side by side where `parallel` is set, else in the order of the Dockerfile.
+    --mount=type=secret to what is in them, `ssh` those of --mount=type=ssh to agents. `no_cache_stages` are stages, by
+    name, whose steps always run. Stages that don't need each other are built side by side where `parallel` is set,
+    else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
-    file of a new layer is younger. Without `outputs` the image is put into the store.
+    file of a new layer is younger. Without `outputs` the image is put into the store. `cache_from` are directories of
+    caches to be used, `cache_to` those to be written.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -68,10 +73,13 @@ class BuildOptions:
     explain: bool = False
     name: str = ""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: Mapping[str, AgentPaths] = field(default_factory=dict)
     parallel: bool = True
     epoch_s: int | None = None
     rewrite_timestamp: bool = False
     outputs: tuple[Output, ...] = ()
+    cache_to: tuple[CacheTarget, ...] = ()
+    cache_from: tuple[Path, ...] = ()
 
     def why_fresh(self, stage: str) -> str:
         """The flag that makes the steps of this stage run although their layers may be known, "" for none."""

@@ -48,7 +48,7 @@ EPOCH_ARG = "SOURCE_DATE_EPOCH"  # the present time, as far as the image is conc
 class BuildArgs:
     """What `--build-arg` gave, the platform that the image is for, and what else decides over the plan.
 
-    `contexts` are those of `--build-context`, by name: directories, and images by their references.
+    `contexts` are those of `--build-context`, by name: directories, and images by their references or oci-layout://.
     `build_platform` is this machine's, None the same; `run` is for all RUN steps.
     """
 

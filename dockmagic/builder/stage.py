@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dockmagic.builder import actions
+from dockmagic.builder.cache_transfer import CacheImports, CacheRecord
 from dockmagic.builder.content import file_digests
 from dockmagic.builder.explain import Explanation, Spot, StepRun, hit, label_of, miss, step_run
 from dockmagic.builder.inputs import Fetcher, read_inputs
@@ -48,6 +49,8 @@ class Surroundings(Protocol):
     parts: Parts
     options: BuildOptions
     progress: Progress
+    agents: Mapping[str, Path]
+    imports: CacheImports
 
     def wait_for(self, index: int) -> Standing:
         """What an earlier stage came to, once it is done."""
@@ -60,6 +63,9 @@ class Surroundings(Protocol):
 
     def note(self, step_key: str, layer: Layer, number: int) -> None:
         """A layer was made in this build."""
+
+    def keep(self, record: CacheRecord) -> None:
+        """A step has this layer, which other builds may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ class StageBuild:
     def _run(self, action: RunAction, step: Step, shop: actions.Workshop, report: StepReport) -> _Task:
         instruction, parts = step.instruction, self._parts
         assert isinstance(instruction, df.Run)
-        supplies = Supplies(parts.caches, parts.hashes, self._options.secrets)
+        supplies = Supplies(parts.caches, parts.hashes, self._options.secrets, self._around.agents)
         origin = partial(self._around.origin, instruction=instruction, image=shop.image)
         mounting = Mounting(instruction, action.mounts, supplies, origin)
         make = partial(actions.run, action, mounting, shop, parts.run_step, report)
@@ -193,16 +199,25 @@ class StageBuild:
         found = None if self._why_fresh else self._find(step_key, task.action, parent)
         if found is None:
             return None
+        self._keep(step_key, found, task.action)
         last_key = self._parts.runs.key(spot.place)
         if step_key != last_key:
             self._parts.runs.record(spot.place, _run_of(task, step_key, parent, spot))
         return _Outcome(found, StepState.CACHED, hit(step_key, last_key, found.chain_id.short))
 
     def _find(self, step_key: str, action: Action, parent: Digest | None) -> Layer | None:
-        """The layer from the cache, put on top of `parent` if it is one for that."""
-        if stands_alone(action):
-            return self._parts.cache.find_rebased(step_key, parent, type(action).__name__)
-        return self._parts.cache.find(step_key, parent)
+        """The layer from the cache or an imported one, put on top of `parent` if it is one for that."""
+        cache, kind = self._parts.cache, type(action).__name__
+        here = cache.find_rebased(step_key, parent, kind) if stands_alone(action) else cache.find(step_key, parent)
+        if here is not None:
+            return here
+        imported = self._around.imports.find(step_key, parent)
+        if imported is not None:
+            cache.record(step_key, imported, kind)
+        return imported
+
+    def _keep(self, step_key: str, layer: Layer, action: Action) -> None:
+        self._around.keep(CacheRecord(step_key, type(action).__name__, layer.diff_id, layer.descriptor))
 
     def _made(self, task: _Task, step_key: str, shop: actions.Workshop, spot: Spot, report: StepReport) -> _Outcome:
         """The layer made anew. Raises the failure of a command, after keeping what it left."""
@@ -221,6 +236,7 @@ class StageBuild:
         self._parts.cache.record(step_key, layer, kind)
         self._parts.runs.record(spot.place, run)
         self._around.note(step_key, layer, report.number)
+        self._keep(step_key, layer, task.action)
         return _Outcome(layer, StepState.DONE, why)
 
     def _settled(self, layer: Layer, action: Action, why: Explanation) -> tuple[Layer, Explanation]:

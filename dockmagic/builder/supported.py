@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from dockmagic.builder.addresses import check
 from dockmagic.builder.choice import excluding
@@ -11,18 +10,9 @@ from dockmagic.builder.modes import parse_mode
 from dockmagic.dockerfile import instructions as df
 from dockmagic.errors import BuildError, DockerfileError
 
-NO_SSH: Final = (
-    "RUN --mount=type=ssh isn't supported: no agent is forwarded; give the key as a secret, with "
-    "--mount=type=secret,id=key,target=/root/.ssh/id_ed25519 here and --secret id=key,src=FILE for the build"
-)
-
 
 def refuse_unsupported(instruction: df.Instruction) -> None:
     """Raise DockerfileError if `instruction` asks for what no step does, or for what contradicts itself."""
-    if isinstance(instruction, df.Run):
-        for index, options in enumerate(instruction.mounts):
-            if dict(options).get("type") == "ssh":
-                raise instruction.mount_fault(index, NO_SSH)
     for find in _CHECKS:
         for message in find(instruction):
             raise DockerfileError(message, line=instruction.line, end_line=instruction.end_line)

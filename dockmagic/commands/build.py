@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands import values
+from dockmagic.commands.build_cache import add_cache_flags, cache_sources, cache_targets
 from dockmagic.commands.build_call import BUILD, CHECK, Described, add_call_flags, described
 from dockmagic.commands.build_context import build_contexts, located
 from dockmagic.commands.build_files import add_file_flags, forget, write
@@ -21,6 +22,7 @@ from dockmagic.commands.refused import BUILD as NOT_YET
 from dockmagic.commands.refused import add_refused
 from dockmagic.commands.results import Checked
 from dockmagic.commands.secrets import secrets
+from dockmagic.commands.ssh import add_ssh_flag, agents
 from dockmagic.errors import RunFailed
 from dockmagic.events import ignore
 
@@ -59,7 +61,7 @@ def add_build_flags(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--build-context", action="append", default=[], metavar="NAME=SOURCE",
-        help="what NAME is for FROM and COPY --from: a directory, a URL, or docker-image://REFERENCE",
+        help="what NAME is for FROM and COPY --from: a directory, a URL, docker-image://REFERENCE or oci-layout://PATH:TAG",
     )  # fmt: skip
     parser.add_argument("--target", metavar="STAGE", help="stage to build (the last one)")
     parser.add_argument("--no-cache", action="store_true", help="run every step again")
@@ -76,6 +78,7 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument(
         "--secret", action="append", default=[], metavar="id=ID,src=FILE", help="show RUN a secret; or id=ID,env=NAME"
     )
+    add_ssh_flag(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's id")
     parser.add_argument(
         "--progress", type=typed(style_named), metavar="STYLE",
@@ -85,6 +88,7 @@ def add_build_flags(parser: CommandParser) -> None:
     parser.add_argument("--explain", action="store_true", help="say of every step why it ran, or why it needn't")
     add_call_flags(parser)
     add_output_flags(parser)
+    add_cache_flags(parser)
     add_file_flags(parser)
     add_step_flags(parser)
     add_refused(parser, NOT_YET)
@@ -141,6 +145,9 @@ def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
         "secrets": secrets(args.secret, os.environ),
         "parallel": style is not ProgressStyle.CLASSIC,
         "rewrite_timestamp": rewrites(args),
+        "ssh": agents(args.ssh, os.environ),
+        "cache_to": cache_targets(args.cache_to),
+        "cache_from": cache_sources(args.cache_from),
     }
 
 

@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dockmagic.builder.addresses import context_address, is_address
+from dockmagic.builder.addresses import LAYOUT, context_address, is_address, layout_image
 from dockmagic.builder.settings import GIT_DIR_ARG, truth
 from dockmagic.builder.tree import Tree
 from dockmagic.commands.command import Namespace
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from dockmagic.engine import Engine
 
 IMAGE: Final = "docker-image://"
-_LAYOUT: Final = "oci-layout://"
 _NAME: Final = "Dockerfile"
 
 
@@ -93,12 +92,21 @@ def build_contexts(given: Sequence[str]) -> dict[str, Path | str]:
             raise InvalidOption(f"--build-context {text!r}: write NAME=DIRECTORY, NAME=URL or NAME={IMAGE}REFERENCE")
         if source.startswith(IMAGE):
             contexts[name] = str(Reference.parse(source.removeprefix(IMAGE)))
-        elif source.startswith(_LAYOUT):
-            raise InvalidOption(f"--build-context {text!r}: {_LAYOUT} isn't available yet; load it and use {IMAGE}")
+        elif source.startswith(LAYOUT):
+            contexts[name] = _layout(source, f"--build-context {name}=")
         else:
             found = context_of(source, f"--build-context {name}=")
             contexts[name] = found if isinstance(found, str) else found.absolute()
     return contexts
+
+
+def _layout(text: str, flag: str) -> str:
+    """The image of an OCI layout, whose directory exists, by its absolute path. Raises InvalidOption."""
+    try:
+        found = layout_image(text)
+    except ValueError as error:
+        raise InvalidOption(f"{flag} {text!r}: {error}") from None
+    return str(replace(found, path=str(directory(found.path, flag).absolute())))
 
 
 def _fetched(engine: Engine, args: Namespace, stack: ExitStack) -> Fetched:

@@ -92,9 +92,7 @@ START = (
 )
 
 BUILD = (
-    Refused(("--cache-from", "--cache-to"), "only the local cache is used"),
     Refused(("--attest", "--provenance", "--sbom"), "an image has no attestations"),
-    Refused(("--ssh",), "no agent is forwarded; give the key as a secret: --secret id=key,src=FILE"),
     Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
     Refused(("--push", "--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),

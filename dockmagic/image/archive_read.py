@@ -65,6 +65,11 @@ def read_images(archive: Archive, platform: Platform | None = None, limits: Limi
     return list(found.values())
 
 
+def read_named(archive: Archive, name: str, platform: Platform | None = None) -> Found:
+    """The image of an OCI layout that has this tag or digest; raises as `read_images`."""
+    return _Reader(archive, platform, DEFAULT_LIMITS).of_name(name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """An archive, the platform that was asked for, and the limits."""
@@ -75,15 +80,31 @@ class _Reader:
 
     def of_layout(self) -> Iterator[Found]:
         """The images of the OCI layout; none where there is no layout."""
+        index = self._index()
+        for name, entries in _named(index.manifests).items() if index is not None else ():
+            yield self._of_entries(entries, name if isinstance(name, Reference) else None)
+
+    def of_name(self, name: str) -> Found:
+        """The image of the OCI layout that the index has under this tag or digest, without its names."""
+        index = self._index()
+        if index is None:
+            raise InvalidManifest(f"there is no OCI layout: {INDEX_FILE} is missing")
+        entries = [entry for entry in index.manifests if name in (entry.digest, entry.annotations.get(REF_NAME))]
+        if not entries:
+            tags = dict.fromkeys(entry.annotations.get(REF_NAME) or entry.digest for entry in index.manifests)
+            raise InvalidManifest(f"the OCI layout has no image {name}; it has {', '.join(tags) or 'none'}")
+        return self._of_entries(entries, None)
+
+    def _index(self) -> Index | None:
+        """The index of the OCI layout; None where there is no layout."""
         file = self.archive.find(INDEX_FILE)
         if file is None:
-            return
+            return None
         self._check_version()
         index = parse_manifest(read_document(file, self.limits, INDEX_FILE))
         if not isinstance(index, Index):
             raise InvalidManifest(f"{INDEX_FILE}: expected an index, got a manifest")
-        for name, entries in _named(index.manifests).items():
-            yield self._of_entries(entries, name if isinstance(name, Reference) else None)
+        return index
 
     def of_manifest_file(self) -> Iterator[Found]:
         """The images of manifest.json; none where there is no such file."""

@@ -105,6 +105,18 @@ def write_layout(images: Sequence[Saved], blobs: BlobStore, directory: Path) -> 
         _place(directory / INDEX_FILE, dump_manifest(_merged(before, index_entries(images))))
 
 
+def write_directory(plan: Plan, blobs: BlobStore, directory: Path) -> None:
+    """Write the planned files, in their order, into a directory, made where missing. Raises NotFound, StoreError."""
+    with output_errors(f"write {directory}"):
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, content in plan.items():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Descriptor):
+                _place_blob(directory / path, content, blobs)
+            else:
+                _place(directory / path, content)
+
+
 def _present_index(directory: Path) -> Index:
     """The index of the layout that is there, an empty one where nothing is."""
     directory.mkdir(parents=True, exist_ok=True)

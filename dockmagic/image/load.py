@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dockmagic.events import OnEvent, PullProgress, ignore
 from dockmagic.image.archive_files import Archive, DirectoryArchive, TarArchive
-from dockmagic.image.archive_read import Found, read_images
+from dockmagic.image.archive_read import Found, read_images, read_named
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
@@ -55,6 +55,22 @@ def load(
                 store.bring_to_disk(image.config.diff_ids)
         with store.at_once():
             return [Loaded(_add(image, store), image.references) for image in found]
+
+
+def load_one(
+    directory: Path, name: str, *, store: ImageStore, snapshots: Snapshots, platform: Platform | None = None
+) -> Image:
+    """The image of this tag or digest in an OCI layout, stored and unpacked, without a name.
+
+    Raises InvalidManifest, DigestMismatch, InvalidLayer or StoreError.
+    """
+    with store.workspaces.new("load-") as workspace:
+        found = read_named(DirectoryArchive(directory, workspace, store), name, platform)
+        _unpack(found, store, snapshots, ignore)
+        if found.layers:
+            store.bring_to_disk(found.config.diff_ids)
+        with store.at_once():
+            return _add(found, store)
 
 
 def _unpack(found: Found, store: ImageStore, snapshots: Snapshots, on_event: OnEvent) -> None:

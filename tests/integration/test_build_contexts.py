@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.engine import Engine
-from dockmagic.errors import BuildError, DockmagicError, InvalidOption
+from dockmagic.errors import BuildError, DockerfileError, DockmagicError, InvalidManifest, InvalidOption
 from tests.integration.build_words import build, dockerfile, said, warned
 from tests.integration.git_server import Work, serving_git
 
@@ -145,6 +146,32 @@ def test_named_contexts(engine: Engine, source: Path, served: tuple[Path, str], 
     context = dockerfile(tmp_path / "c", text)
     flags = ["--build-context", "alias=docker-image://busybox", "--build-context", f"lib={url}/c.tar"]
     assert said(build(engine, *flags, str(context))[1]) == "image\nA\n"
+    assert list(engine.workspaces.directory.iterdir()) == []
+
+
+@pytest.mark.needs("skopeo")
+def test_images_of_a_layout(engine: Engine, tmp_path: Path) -> None:
+    engine.build("FROM busybox\nRUN echo layout > /mine\n", tags=["mine"])
+    with (tmp_path / "mine.tar").open("wb") as file:
+        engine.images.save(["mine"], file)
+    engine.images.rm("mine", force=True)
+    layout = tmp_path / "layout"
+    command = ["skopeo", "copy", "--quiet", f"docker-archive:{tmp_path}/mine.tar", f"oci:{layout}:1.0"]
+    subprocess.run(command, check=True)
+    digest = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
+    text = "FROM base\nRUN cat /mine\nCOPY --from=base /mine /copy\nRUN cat /copy\n"
+    context, before = str(dockerfile(tmp_path / "c", text)), engine.images.ls()
+    for address in (f"oci-layout://{layout}:1.0", f"oci-layout://{layout}@{digest}"):
+        _, console = build(engine, "--no-cache", "--pull", "--build-context", f"base={address}", context)
+        assert said(console) == "layout\nlayout\n"
+    named = [image.references for image in engine.images.ls() if image.references]
+    assert named == [image.references for image in before if image.references], "no name came with it"
+    with pytest.raises(InvalidManifest, match=r"oci-layout:///.*: the OCI layout has no image latest; it has 1\.0"):
+        build(engine, "--build-context", f"base=oci-layout://{layout}", context)
+    with pytest.raises(InvalidManifest, match=r"there is no OCI layout: index\.json is missing"):
+        build(engine, "--build-context", f"base=oci-layout://{tmp_path}", context)
+    with pytest.raises(DockerfileError, match="oci-layout"):
+        engine.build(f"FROM oci-layout://{layout}:1.0\n")
     assert list(engine.workspaces.directory.iterdir()) == []
 
 

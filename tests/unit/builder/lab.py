@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dockmagic.builder.build import build_dockerfile
 from dockmagic.builder.cache import BuildCache
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.caches import Caches
 from dockmagic.builder.history import BuildHistory
 from dockmagic.builder.parts import BuildOptions, Parts
@@ -90,6 +91,9 @@ class Lab:
         no_cache_stages: frozenset[str] = frozenset(),
         epoch_s: int | None = None,
         rewrite: bool = False,
+        ssh: Mapping[str, tuple[Path, ...]] | None = None,
+        cache_to: tuple[CacheTarget, ...] = (),
+        cache_from: tuple[Path, ...] = (),
     ) -> Image:
         """Build the text."""
         self.events.clear()
@@ -106,6 +110,9 @@ class Lab:
             pull=pull,
             explain=explain,
             secrets=secrets or {},
+            ssh=ssh or {},
+            cache_to=cache_to,
+            cache_from=cache_from,
             parallel=parallel,
             no_cache_stages=no_cache_stages,
             epoch_s=epoch_s,

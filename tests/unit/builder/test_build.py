@@ -38,8 +38,8 @@ def test_what_the_parser_finds_odd_is_a_warning(lab: Lab) -> None:
         ("RUN x\n", "no FROM"),
         ("FROM base\nNONSENSE x\n", r"File:2: unknown instruction: NONSENSE(.|\n)*2 \| NONSENSE x\n    \| \^\^\^"),
         (
-            "FROM base\nRUN --mount=type=ssh y\n",
-            r"File:2: RUN --mount=type=ssh isn't supported(.|\n)*\n    \|     \^{16}",
+            "FROM base\nRUN --mount=type=ssh,required y\n",
+            r'File:2: no SSH key "default" forwarded from the client(.|\n)*\n    \|     \^{25}',
         ),
         ("FROM base\nENV A=${B:?missing}\n", r"File:2: (.|\n)*2 \| ENV A="),
         ("FROM base\nRUN --device=x a\n", "File:2: RUN --device isn't supported"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.builder.mounts import AnyMount, BindMount, CacheMount, SecretMount, TmpfsMount, run_mounts
+from dockmagic.builder.mounts import AnyMount, BindMount, CacheMount, SecretMount, SshMount, TmpfsMount, run_mounts
 from dockmagic.dockerfile import instructions as df
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
@@ -36,6 +36,8 @@ def mounts(flags: str, workdir: str = "/w") -> tuple[AnyMount, ...]:
         ("type=secret,target=x/y", SecretMount("y", "/w/x/y", "", required=False)),
         ("type=secret,id=a,env=B,required", SecretMount("a", "", "B", required=True)),
         ("type=secret,id=a,env=,target=/t", SecretMount("a", "/t", "a", required=False)),
+        ("type=ssh", SshMount("default", "/run/buildkit/ssh_agent.0", required=False)),
+        ("type=ssh,id=a,target=x,required,mode=666,uid=1,gid=2", SshMount("a", "/w/x", True, 0o666, 1, 2)),
         ("type=secret,id=a,mode=444,uid=1,gid=2", SecretMount("a", "/run/secrets/a", "", False, 0o444, 1, 2)),
     ],
 )
@@ -49,13 +51,18 @@ def test_what_the_options_come_to(flag: str, mount: AnyMount) -> None:
         ("target=/", "invalid mount target '/': nothing can be mounted on /"),
         ("type=tmpfs,target=/a/..", "invalid mount target"),
         ("type=secret,id=a,target=/", "a secret is a file"),
-        ("type=ssh", "RUN --mount=type=ssh isn't supported"),
+        ("type=ssh,target=/", "an agent's socket is a file"),
     ],
 )
 def test_what_they_cannot(flag: str, message: str) -> None:
     with pytest.raises(DockerfileError, match=message) as raised:
         mounts(f"--mount=target=/x \\\n   --mount={flag}")
     assert (raised.value.line, raised.value.column) == (3, 3)
+
+
+def test_each_agent_has_a_place_of_its_own() -> None:
+    targets = [mount.target for mount in mounts("--mount=type=ssh --mount=type=tmpfs,target=/t --mount=type=ssh,id=b")]
+    assert targets == ["/run/buildkit/ssh_agent.0", "/t", "/run/buildkit/ssh_agent.1"]
 
 
 def test_without_a_target_the_working_directory_is_meant() -> None:

@@ -16,7 +16,6 @@ def instruction(line: str) -> Instruction:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("RUN --mount=type=ssh y", "RUN --mount=type=ssh isn't supported: .* --secret id=key,src=FILE"),
         ("RUN --device=nvidia.com/gpu=all x", "RUN --device isn't supported"),
         ("COPY --chmod=rwx a b", "--chmod=rwx is no mode"),
         ("ADD --exclude=[ a b", "--exclude: syntax error in pattern"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dockmagic.builder.cache_transfer import CacheTarget
 from dockmagic.builder.settings import ExtraHost, Limits, RunSettings
 from dockmagic.commands.catalogue import by_name
 from dockmagic.dockerfile.lint import LintWarning
@@ -29,6 +30,7 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
     engine = FakeEngine()
     flags = "-t hello -t hello:2 --build-arg A=1 --build-arg FROM_HERE --target base --no-cache --pull --label l=1"
     flags += f" --secret id=file,src={context}/token --secret id=variable,env=FROM_HERE --secret id=unset,env=NOT_THERE"
+    flags += " --ssh k=/agent --cache-to type=local,dest=/to,mode=max --cache-from type=local,src=/from"
     call(engine, "build", *flags.split(), "--network", "host", "--build-context", f"lib={context}",
          "--build-context", "tool=docker-image://busybox", str(context))  # fmt: skip
     assert engine.builds == [
@@ -52,6 +54,9 @@ def test_the_flags_reach_the_engine(context: Path, monkeypatch: pytest.MonkeyPat
             "parallel": True,
             "rewrite_timestamp": False,
             "outputs": (),
+            "ssh": {"k": (Path("/agent"),)},
+            "cache_to": (CacheTarget(Path("/to"), all_stages=True),),
+            "cache_from": (Path("/from"),),
         }
     ]
 
@@ -95,7 +100,6 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
         ("build git@example.com:a.git", "a build has no key of yours"),
         ("build -f - -", "can't be both the context and the Dockerfile"),
         ("build", "missing: PATH"),
-        ("build --ssh default .", "--ssh isn't available yet: .* --secret id=key,src=FILE"),
         ("build --allow everything .", "--allow: 'everything' isn't an entitlement"),
         ("build --add-host x:nowhere .", "'nowhere' isn't an IP address"),
         ("build --cgroup-parent x .", "--cgroup-parent isn't available yet: each RUN has a cgroup of its own"),
@@ -115,12 +119,26 @@ def test_what_cannot_be_built(words: str, message: str) -> None:
         ("=/", "write NAME=DIRECTORY"),
         ("lib=/nowhere", "--build-context lib= '/nowhere' isn't a directory"),
         ("lib=ftp://example.com/a", "--build-context lib= .*: ftp:// can't be fetched"),
-        ("lib=oci-layout://x", "oci-layout:// isn't available yet"),
+        ("lib=oci-layout:///nowhere:1", "--build-context lib= '/nowhere' isn't a directory"),
+        ("lib=oci-layout:///x@sha256:1", "write oci-layout://PATH:TAG or oci-layout://PATH@sha256:DIGEST"),
     ],
 )
 def test_what_cannot_be_a_named_context(context: Path, given: str, message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         call(FakeEngine(), "build", "--build-context", given, str(context))
+
+
+def test_images_of_layouts(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, digest = FakeEngine(), f"sha256:{'0' * 64}"
+    monkeypatch.chdir(context)
+    values = {"a": "oci-layout://.", "b": f"oci-layout://{context}:2.0", "c": f"oci-layout://{context}@{digest}"}
+    flags = [word for name, value in values.items() for word in ("--build-context", f"{name}={value}")]
+    call(engine, "build", *flags, str(context))
+    assert engine.builds[0]["build_contexts"] == {
+        "a": f"oci-layout://{context}:latest",
+        "b": f"oci-layout://{context}:2.0",
+        "c": f"oci-layout://{context}:latest@{digest}",
+    }
 
 
 def test_a_directory_without_a_dockerfile(tmp_path: Path) -> None:
