@@ -134,11 +134,11 @@ class Engine:
                 dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
             )
 
-    def remotes(self, *, keep_git_dir: bool = False) -> Remotes:
-        """Fetches build contexts from elsewhere, which go with its block."""
+    def remotes(self, *, keep_git_dir: bool = False, secrets: Mapping[str, bytes] | None = None) -> Remotes:
+        """Fetches build contexts from elsewhere, which go with its block; servers may want to see secrets."""
         from dockmagic.builder.remotes import Remotes
 
-        return Remotes(self.workspaces, keep_git_dir=keep_git_dir)
+        return Remotes(self.workspaces, keep_git_dir=keep_git_dir, secrets=secrets)
 
     def check(
         self,

@@ -32,6 +32,15 @@ from dataclasses import dataclass
 class DockmagicError(Exception):
     """Something a user can put right; the message says what was wrong, where, and what to do."""
 
+    placed = False  # whether the message says already where
+
+    def place(self, source: str, filename: str, line: int, end_line: int) -> None:
+        """Put a place before the message, and its lines, if the source is known, behind it: once."""
+        if not self.placed:
+            shown = excerpt(source, line, end_line)
+            self.args = (f"{filename}:{line}: {self}" + (f"\n{shown}" if shown else ""),)
+            self.placed = True
+
     def _render_traceback_(self) -> list[str]:
         """Text that IPython shows instead of a traceback (a hook it looks for on any exception)."""
         return [f"{type(self).__name__}: {self}"]

@@ -53,7 +53,7 @@ def build_dockerfile(
         raise
     progress = Progress(build_plan.total, on_event, text, filename, explain=options.explain)
     _warn_of_unused(build_plan, program, options, progress)
-    with Remotes(parts.workspaces, keep_git_dir=truth(options.args.given, GIT_DIR_ARG)) as remotes:
+    with _remotes(options, parts) as remotes:
         files = Context(context, dockerfile, remotes=remotes)
         checks = checks_of(parsed, options.args)
         find = partial(lint, parsed, program, surroundings(options.args, files, parts.store), checks)
@@ -67,6 +67,12 @@ def build_dockerfile(
                 on_event(BuildWarning(str(warning), warning.line))
     on_event(BuildFinished(made[0].id, tuple(tag.familiar for tag in options.tags)))
     return made[0]
+
+
+def _remotes(options: BuildOptions, parts: Parts) -> Remotes:
+    """What fetches the contexts that are elsewhere."""
+    keep_git_dir = truth(options.args.given, GIT_DIR_ARG)
+    return Remotes(parts.workspaces, keep_git_dir=keep_git_dir, secrets=options.secrets)
 
 
 @contextmanager

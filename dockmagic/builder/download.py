@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from dockmagic.builder.cache import Download
 from dockmagic.errors import BuildError, RegistryError
@@ -21,21 +22,22 @@ _MODE: Final = 0o600
 _SENT_IN_VAIN: Final = (401, 403)
 
 
-def download(url: str, target: Path, known: Download | None = None) -> Download:
+def download(url: str, target: Path, known: Download | None = None, *, authorization: str = "") -> Download:
     """Write what the URL gives to `target`, mode 0600, with the time that the server says it changed last (else 1970).
 
-    Where that is what is `known` already, the result is that and there is no file. Raises BuildError where it can't be
-    had whole.
+    Where that is what is `known` already, the result is that and there is no file. `authorization` is shown to the
+    URL's host and no other. Raises BuildError where it can't be had whole.
     """
     from dockmagic.image.transport import Transport
 
+    headers = _conditions(known) | ({"Authorization": authorization} if authorization else {})
     try:
         with closing(Transport(plain_http=True)) as transport:
-            with transport.request("GET", url, _conditions(known)) as answer:
+            with transport.request("GET", url, headers) as answer:
                 if known is not None and answer.status == HTTPStatus.NOT_MODIFIED:
                     return known
                 if answer.status != HTTPStatus.OK:
-                    raise BuildError(f"{url}: {_refusal(answer.status)}")
+                    raise BuildError(f"{url}: {_refusal(answer.status, answer.url)}")
                 return _save(answer, target)
     except RegistryError as error:
         raise BuildError(f"cannot download it: {error}") from error
@@ -81,12 +83,13 @@ def _seconds(date: str) -> int:
         return 0
 
 
-def _refusal(status: int) -> str:
+def _refusal(status: int, url: str) -> str:
     """What an answer without the content means."""
     name = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
     hint = "check the address"
     if status in _SENT_IN_VAIN:
-        hint = "ADD shows no credentials, so download it in RUN"
+        secret = f"HTTP_AUTH_TOKEN_{urlsplit(url).hostname}"
+        hint = f"it may want a token, or another one: --secret id={secret},env=NAME or --secret id={secret},src=FILE"
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         hint = "the server has trouble of its own; try again later"
     return f"the server answered {status}{name}; {hint}"

@@ -6,7 +6,7 @@ An interrupt at any point leaves nothing behind but the layers of the steps that
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from dockmagic.builder.crew import Crew, Task
 from dockmagic.builder.explain import Explanation
 from dockmagic.builder.outputs import Exporter
 from dockmagic.builder.parts import BuildOptions, Parts
-from dockmagic.builder.plan import NamedDirectory, Plan, StagePlan
+from dockmagic.builder.plan import NamedDirectory, Plan, StagePlan, triggers_of
 from dockmagic.builder.plan import Origin as OriginName
 from dockmagic.builder.progress import Progress
 from dockmagic.builder.sources import Origin
@@ -35,7 +35,14 @@ from dockmagic.image.store import Image
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.image import ContainerConfig, ImageConfig
 
-_Opened = tuple[Standing, tuple[df.Instruction, ...]]  # where a stage starts, and the triggers that come first
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Where a stage starts, the triggers that come first, and the plans of what it needs with them, itself last."""
+
+    standing: Standing
+    triggers: tuple[df.Instruction, ...]
+    plans: tuple[StagePlan, ...]
 
 
 def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, progress: Progress) -> Image:
@@ -78,6 +85,7 @@ class _Build:
         layouts = [each for each in contexts if isinstance(each, str) and each.startswith(LAYOUT)]
         self._bases = Bases(parts, layouts, newest=options.pull)
         self._crew = Crew(parallel=options.parallel and len(plan.stages) > 1)
+        self._plans = {each.stage.index: each for each in plan.stages}
         self._stages: dict[int, Task[Standing]] = {}
         self._made: dict[str, tuple[Layer, int]] = {}
         self._kept: dict[str, CacheRecord] = {}
@@ -110,7 +118,7 @@ class _Build:
         if isinstance(name, NamedDirectory):
             return self._context.named(name.name, name.path).origin
         if isinstance(name, int):
-            stage = self._planned(name).stage
+            stage = self._plans[name].stage
             found, what, identity = self.wait_for(name).state.image, f"the stage {stage.name}", ""
         else:
             found = self._bases.get(name, platform_of(image), instruction)[0].config
@@ -152,27 +160,41 @@ class _Build:
                 self._crew.start(partial(self._bases.fetch, str(plan.base), plan.platform, plan.stage.from_))
 
     def _begin(self, stage_plan: StagePlan, number: int) -> int:
-        """Begin a stage whose FROM has this number; the number of the next stage's."""
-        steps = 1 + len(stage_plan.stage.instructions)
-        self.progress.expect_stage(number, steps)
+        """Begin a stage whose FROM has this number; the number of the next stage's.
+
+        The triggers of an image may need stages that nothing else does; their steps come behind the FROM.
+        """
+        first, steps = number + 1, len(stage_plan.stage.instructions)
+        self.progress.expect_stage(number, 1 + steps)
         if isinstance(stage_plan.base, int):
-            triggers = sum(isinstance(each, df.OnBuild) for each in self._planned(stage_plan.base).stage.instructions)
+            triggers = len(triggers_of(self._plans[stage_plan.base].stage))
             opened: Callable[[], _Opened] = partial(self._open, stage_plan, number)
         else:
             found = self._open(stage_plan, number)
-            triggers, opened = len(found[1]), lambda: found
+            triggers, opened = len(found.triggers), lambda: found
+            for more in found.plans[:-1]:
+                first = self._begin_more(more, first)
         self.progress.expect(triggers)
-        self.progress.expect_stage(number, steps + triggers)
-        self._stages[stage_plan.stage.index] = self._crew.start(partial(self._stage, stage_plan, number, opened))
-        return number + steps + triggers
+        self.progress.expect_stage(number, 1 + steps + triggers)
+        self._stages[stage_plan.stage.index] = self._crew.start(partial(self._stage, first, opened))
+        return first + steps + triggers
 
-    def _stage(self, stage_plan: StagePlan, number: int, opened: Callable[[], _Opened]) -> Standing:
-        """Build a stage."""
-        standing, triggers = opened()
-        options, plan = self.options, self._plan
-        scope = Scope(options.args, plan.global_args, stage_plan.origins, options.network, plan.escape, options.epoch_s)
-        build = StageBuild(self, stage_plan, scope, number + 1, self._name(stage_plan))
-        return build.run(standing, (*triggers, *stage_plan.stage.instructions))
+    def _begin_more(self, stage_plan: StagePlan, number: int) -> int:
+        """Begin a stage that wasn't planned, unless it is one that was."""
+        if stage_plan.stage.index in self._plans:
+            return number
+        self._plans[stage_plan.stage.index] = stage_plan
+        self.progress.expect(1 + len(stage_plan.stage.instructions))
+        return self._begin(stage_plan, number)
+
+    def _stage(self, first: int, opened: Callable[[], _Opened]) -> Standing:
+        """Build a stage whose first step after FROM has this number."""
+        found = opened()
+        options, plan, stage_plan = self.options, self._plan, found.plans[-1]
+        origins, escape = stage_plan.origins, plan.program.escape
+        scope = Scope(options.args, plan.global_args, origins, options.network, escape, options.epoch_s)
+        build = StageBuild(self, stage_plan, scope, first, self._name(stage_plan))
+        return build.run(found.standing, (*found.triggers, *stage_plan.stage.instructions))
 
     def _open(self, stage_plan: StagePlan, number: int) -> _Opened:
         """Carry out FROM: where the stage starts, and the triggers that come first."""
@@ -187,17 +209,15 @@ class _Build:
             else:
                 image, how, layers, below = _nothing(stage_plan.platform), StepState.CACHED, (), ""
             state = begin(image, {} if former is None else former.state.args)
-            triggers = triggered(state, from_, self._plan.escape)
+            triggers = triggered(state, from_, self._plan.program.escape)
+            plans = self._plan.with_triggers(stage_plan, triggers)
             report.ended(how, _said_of_base(base, how), None if base is None else image)
-        return Standing(_without_triggers(state), layers, below), triggers
-
-    def _planned(self, index: int) -> StagePlan:
-        return next(plan for plan in self._plan.stages if plan.stage.index == index)
+        return _Opened(Standing(_without_triggers(state), layers, below), triggers, plans)
 
     def _name(self, stage_plan: StagePlan) -> str:
         """What reports call the stage; "" where it is the only one."""
         stage = stage_plan.stage
-        return "" if len(self._plan.stages) == 1 else stage.from_.name or f"stage-{stage.index}"
+        return "" if len(self._plans) == 1 else stage.from_.name or f"stage-{stage.index}"
 
     def _as_before(self, image: ImageConfig) -> ImageConfig:
         """The image, or the one from before that differs from it in nothing but times."""

@@ -1,8 +1,8 @@
 """ADD of a git repository, by the git program: which commit a name stands for, and that commit's files.
 
-git gets an environment and a home of its own: no configuration, hooks, filters or credentials of whoever builds, no
-question on the terminal, and none but network protocols, for submodules neither. Source: git(1), "Environment
-Variables"; git-config(1); BuildKit, for which names win.
+git gets an environment and a home of its own: no configuration, hooks, filters or credentials of whoever builds but
+those meant for it, no question on the terminal, and none but network protocols, for submodules neither. Source: git(1),
+"Environment Variables"; git-config(1); BuildKit, for which names win.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from dockmagic.builder.addresses import Repository
+from dockmagic.builder.credentials import Secrets, git_authorization, git_scope
 from dockmagic.errors import BuildError
 from dockmagic.trees import remove_tree
 
@@ -32,20 +33,28 @@ _HERE: Final = "localhost,127.0.0.1,::1"
 _EVERYTHING: Final = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 _UMASK: Final = 0o022  # files are 644 or 755 whatever the user's
 _LINES: Final = 3
+_DENIED: Final = ("could not read Username", "could not read Password", "Authentication failed", "error: 403")
+_HINT: Final = "; it may want a token, or another one: --secret id=GIT_AUTH_TOKEN,env=NAME"
 _LOOK_UP_S: Final = 0.2
 
 
 class Git:
-    """Runs git with `home` as its home; raises BuildError where git isn't there, or fails."""
+    """Runs git with `home` as its home; raises BuildError where git isn't there, or fails.
 
-    def __init__(self, home: Path) -> None:
+    What `secrets` has for a repository is sent to it alone: git follows no redirect then.
+    """
+
+    def __init__(self, home: Path, secrets: Secrets | None = None) -> None:
         self._home = home
+        self._secrets = secrets or {}
+        self._shown: dict[str, str] = {}
 
     def commit(self, repository: Repository) -> str:
         """The commit that the reference stands for; a branch wins over a tag of its name."""
         ref = repository.ref or "HEAD"
         if _FULL.fullmatch(ref):
             return ref
+        self._show_who(repository.remote)
         names = [ref] if ref == "HEAD" else _candidates(ref)
         listed = self._run("ls-remote", "--", repository.remote, *names)
         found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
@@ -56,6 +65,7 @@ class Git:
 
     def check_out(self, repository: Repository, commit: str, directory: Path, *, keep_git_dir: bool) -> None:
         """The commit's files in a new directory, those of its submodules included."""
+        self._show_who(repository.remote)
         self._run("init", "-q", "--template=", "--", str(directory))
         self._run("remote", "add", "--", "origin", repository.remote, cwd=directory)
         if not self._succeeds("fetch", "-q", "--depth=1", "--no-tags", "origin", commit, cwd=directory):
@@ -67,6 +77,15 @@ class Git:
             self._run("remote", "set-url", "--", "origin", _without_secret(repository.remote), cwd=directory)
         else:
             _remove_git_dirs(directory)
+
+    def _show_who(self, remote: str) -> None:
+        """Have git show the repository what there is for it; in its environment, which others can't read."""
+        authorization, scope = git_authorization(remote, self._secrets), git_scope(remote)
+        header, redirects = f"http.{scope}.extraHeader", f"http.{scope}.followRedirects"
+        pairs = ((header, f"Authorization: {authorization}"), (redirects, "false")) if authorization else ()
+        self._shown = {"GIT_CONFIG_COUNT": str(len(pairs))}
+        for index, (name, value) in enumerate(pairs):
+            self._shown |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
 
     def _succeeds(self, *words: str, cwd: Path) -> bool:
         """Whether git did it."""
@@ -96,7 +115,8 @@ class Git:
                 raise
         if process.returncode:
             said = "; ".join(errors.strip().splitlines()[-_LINES:])
-            raise BuildError(f"git {words[0]} failed: {said or f'exit code {process.returncode}'}")
+            hint = _HINT if any(words in said for words in _DENIED) else ""
+            raise BuildError(f"git {words[0]} failed: {said or f'exit code {process.returncode}'}{hint}")
         return output
 
     def _environment(self) -> dict[str, str]:
@@ -104,6 +124,7 @@ class Git:
         direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         return {
             **kept,
+            **self._shown,
             "no_proxy": f"{direct},{_HERE}" if direct else _HERE,
             "HOME": str(self._home),
             "LC_ALL": "C",

@@ -17,6 +17,7 @@ from dockmagic.builder.addresses import Repository, Url, address_of, commit_of, 
 from dockmagic.builder.cache import BuildCache, Download
 from dockmagic.builder.choice import excluding
 from dockmagic.builder.content import FileHashes, content_digest
+from dockmagic.builder.credentials import Secrets, url_authorization
 from dockmagic.builder.download import download
 from dockmagic.builder.git import Git
 from dockmagic.builder.sources import Origin, Source, find_sources, source_at
@@ -50,14 +51,23 @@ class Inputs:
 class Fetcher:
     """Gets what is elsewhere into `directory`, a workspace; `say` is told what was fetched.
 
-    `again` fetches what may be known from before, too.
+    `again` fetches what may be known from before, too. `secrets` has what servers want to see.
     """
 
-    def __init__(self, directory: Path, cache: BuildCache, say: Callable[[str], None], *, again: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        cache: BuildCache,
+        say: Callable[[str], None],
+        *,
+        again: bool = False,
+        secrets: Secrets | None = None,
+    ) -> None:
         self._directory = directory
         self._cache = cache
         self._say = say
         self._again = again
+        self._secrets = secrets or {}
         self._number = 0
 
     def url(self, url: Url, action: CopyAction) -> Remote:
@@ -67,7 +77,7 @@ class Fetcher:
             return Remote(expected, partial(self._verified, url, expected, action))
         known = None if self._again else self._cache.find_download(url.url)
         place = self._place()
-        found = download(url.url, place, known)
+        found = self._download(url, place, known)
         if not place.exists():
             return Remote(found.sha256, partial(self._verified, url, found.sha256, action))
         self._keep(url, found, place)
@@ -75,7 +85,7 @@ class Fetcher:
 
     def repository(self, repository: Repository, action: CopyAction) -> Remote:
         """The files of a repository, less what --exclude names."""
-        git = Git(self._directory)
+        git = Git(self._directory, self._secrets)
         commit, wanted = git.commit(repository), commit_of(repository, action.checksum)
         if not commit.startswith(wanted):
             raise BuildError(
@@ -85,10 +95,13 @@ class Fetcher:
         keep = keeps_git_dir(repository, action.keep_git_dir)
         return Remote(f"{commit} {keep}", partial(self._checked_out, git, repository, commit, keep, action))
 
+    def _download(self, url: Url, place: Path, known: Download | None = None) -> Download:
+        return download(url.url, place, known, authorization=url_authorization(url.url, self._secrets))
+
     def _verified(self, url: Url, expected: str, action: CopyAction) -> list[Source]:
         """The file, whose digest has to be this one."""
         place = self._place()
-        found = download(url.url, place)
+        found = self._download(url, place)
         if found.sha256 != expected:
             raise BuildError(
                 f"{url.url}: expected sha256:{expected}, got sha256:{found.sha256}; "

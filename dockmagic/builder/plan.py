@@ -8,7 +8,7 @@ Dockerfile reference, "FROM", "ARG", "COPY --from"; BuildKit for what counts as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -118,12 +118,26 @@ class Plan:
     stages: tuple[StagePlan, ...]
     global_args: Mapping[str, str]
     unused: tuple[str, ...]
-    escape: str = "\\"
+    program: df.Program
+    args: BuildArgs
 
     @property
     def total(self) -> int:
         """How many steps there are: every instruction is one."""
         return sum(1 + len(plan.stage.instructions) for plan in self.stages)
+
+    def with_triggers(self, stage_plan: StagePlan, triggers: Sequence[df.Instruction]) -> tuple[StagePlan, ...]:
+        """The stage that carries out these triggers, too, and before it all that it needs now, in the file's order.
+
+        Raises DockerfileError for what can't be built.
+        """
+        try:
+            found = _origins(self.program, stage_plan.stage, triggers, self.args)
+        except DockerfileError as error:
+            error.message = f"a trigger of the base image: {error.message}"
+            raise
+        whole = replace(stage_plan, origins={**found, **stage_plan.origins})
+        return _needed(self.program, whole, self.global_args, self.args)
 
 
 def plan(program: df.Program, args: BuildArgs) -> Plan:
@@ -134,12 +148,8 @@ def plan(program: df.Program, args: BuildArgs) -> Plan:
     check_reserved(args.given)
     target = _target(program, args.target)
     global_args = _global_args(program, args)
-    needed = _needed(program, target, global_args, args)
-    for stage_plan in needed:
-        for instruction in (stage_plan.stage.from_, *stage_plan.stage.instructions):
-            refuse_unsupported(instruction)
-            args.run.check(instruction)
-    return Plan(needed, global_args, _unused(program, args), program.escape)
+    needed = _needed(program, _stage_plan(program, target, global_args, args), global_args, args)
+    return Plan(needed, global_args, _unused(program, args), program, args)
 
 
 def _target(program: df.Program, name: str) -> df.Stage:
@@ -177,16 +187,20 @@ def declared(
 
 
 def _needed(
-    program: df.Program, target: df.Stage, global_args: Mapping[str, str], args: BuildArgs
+    program: df.Program, last: StagePlan, global_args: Mapping[str, str], args: BuildArgs
 ) -> tuple[StagePlan, ...]:
-    """Plans of the target and all it needs, in the file's order, which puts a stage behind what it needs."""
-    plans: dict[int, StagePlan] = {}
-    waiting = [target.index]
+    """Plans of a stage and all it needs, in the file's order, which puts a stage behind what it needs."""
+    plans = {last.stage.index: last}
+    waiting = sorted(last.needs)
     while waiting:
         index = waiting.pop()
         if index not in plans:
             plans[index] = _stage_plan(program, program.stages[index], global_args, args)
             waiting.extend(plans[index].needs)
+    for index in sorted(plans):
+        for instruction in (plans[index].stage.from_, *plans[index].stage.instructions):
+            refuse_unsupported(instruction)
+            args.run.check(instruction)
     return tuple(plans[index] for index in sorted(plans))
 
 
@@ -194,12 +208,26 @@ def _stage_plan(program: df.Program, stage: df.Stage, global_args: Mapping[str, 
     from_ = expand_instruction(stage.from_, global_args, program.escape)
     if not from_.image.strip():
         raise _error(from_, "the image's name is empty after its variables were expanded; give the ARG a default")
-    origins = {
+    base = _base(program, stage, from_, args)
+    triggers = triggers_of(program.stages[base]) if isinstance(base, int) else ()
+    origins = _origins(program, stage, (*triggers, *stage.instructions), args)
+    return StagePlan(stage, base, origins, _platform(from_, args.platform))
+
+
+def triggers_of(stage: df.Stage) -> tuple[df.Instruction, ...]:
+    """What a stage has ready for those that start from it."""
+    return tuple(each.trigger for each in stage.instructions if isinstance(each, df.OnBuild))
+
+
+def _origins(
+    program: df.Program, stage: df.Stage, instructions: Sequence[df.Instruction], args: BuildArgs
+) -> dict[str, Origin]:
+    """What the names mean that these instructions have for origins, carried out in this stage."""
+    return {
         name: _origin(program, stage, name, args, error)
-        for instruction in stage.instructions
+        for instruction in instructions
         for name, error in names_of_origins(instruction)
     }
-    return StagePlan(stage, _base(program, stage, from_, args), origins, _platform(from_, args.platform))
 
 
 def _base(program: df.Program, stage: df.Stage, from_: df.From, args: BuildArgs) -> int | str | None:

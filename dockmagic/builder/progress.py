@@ -15,7 +15,7 @@ from dockmagic.builder.explain import Explanation
 from dockmagic.builder.history import StepRecord
 from dockmagic.builder.seam import RunEnd
 from dockmagic.dockerfile import instructions as df
-from dockmagic.errors import BuildError, DockerfileError, DockmagicError, excerpt
+from dockmagic.errors import BuildError, DockerfileError, DockmagicError
 from dockmagic.events import BuildOutput, BuildStep, BuildWarning, OnEvent, StepState
 from dockmagic.oci.image import ImageConfig
 
@@ -111,13 +111,14 @@ class Progress:
 
     def _locate(self, error: BaseException, instruction: df.Instruction) -> None:
         """Put the place into the error's message."""
-        if isinstance(error, DockerfileError) and self._source and error.source is None:
-            error.locate(self._source, self._filename)
-        elif isinstance(error, BuildError):
-            error.step = instruction.text
-            message = f"{self._filename}:{instruction.line}: {error}"
-            shown = excerpt(self._source, instruction.line, instruction.end_line) if self._source else ""
-            error.args = (f"{message}\n{shown}" if shown else message,)
+        if isinstance(error, DockerfileError):
+            if self._source and error.source is None:
+                error.locate(self._source, self._filename)
+        elif isinstance(error, DockmagicError):
+            if isinstance(error, BuildError):
+                error.step = instruction.text
+            with self._lock:  # stages that start from the same image fail with the same error
+                error.place(self._source, self._filename, instruction.line, instruction.end_line)
 
 
 class StepReport:

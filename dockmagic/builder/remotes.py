@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dockmagic.builder.addresses import Repository, context_address, keeps_git_dir
+from dockmagic.builder.credentials import Secrets, url_authorization
 from dockmagic.builder.download import download
 from dockmagic.builder.git import Git
 from dockmagic.builder.tree import Tree
@@ -38,8 +39,9 @@ class Fetched:
 class Remotes:
     """Fetches each context once, and takes all away at the end. Threads may share it."""
 
-    def __init__(self, workspaces: Workspaces, *, keep_git_dir: bool = False) -> None:
+    def __init__(self, workspaces: Workspaces, *, keep_git_dir: bool = False, secrets: Secrets | None = None) -> None:
         self._workspaces = workspaces
+        self._secrets = secrets or {}
         self._keep_git_dir = keep_git_dir
         self._stack = ExitStack()
         self._lock = threading.Lock()
@@ -56,7 +58,8 @@ class Remotes:
         """What is at the address; raises BuildError where it can't be had."""
         with self._lock:
             if address not in self._known:
-                self._known[address] = fetch(address, self._workspace(), keep_git_dir=self._keep_git_dir)
+                keep, secrets = self._keep_git_dir, self._secrets
+                self._known[address] = fetch(address, self._workspace(), keep_git_dir=keep, secrets=secrets)
             return self._known[address]
 
     def directory(self, address: str) -> Path:
@@ -78,22 +81,26 @@ class Remotes:
         return self._stack.enter_context(self._workspaces.new("context-", hold=False))
 
 
-def fetch(address: str, workspace: Path, *, keep_git_dir: bool = False) -> Fetched:
-    """What is at the address, put into the workspace; raises BuildError where it can't be had."""
+def fetch(address: str, workspace: Path, *, keep_git_dir: bool = False, secrets: Secrets | None = None) -> Fetched:
+    """What is at the address, put into the workspace; raises BuildError where it can't be had.
+
+    `secrets` has what servers want to see.
+    """
+    shown = secrets or {}
     try:
         found = context_address(address)
     except ValueError as error:
         raise BuildError(f"the build context {address}: {error}") from None
     if isinstance(found, Repository):
-        return Fetched(_checked_out(found, workspace, keep=keeps_git_dir(found, keep_git_dir)))
+        git = Git(workspace, shown)
+        return Fetched(_checked_out(git, found, workspace / "tree", keep=keeps_git_dir(found, keep_git_dir)))
     path = workspace / "download"
-    download(found.url, path)
+    download(found.url, path, authorization=url_authorization(found.url, shown))
     return _opened(path, workspace, address)
 
 
-def _checked_out(repository: Repository, workspace: Path, *, keep: bool) -> Path:
-    """The directory of the repository that is the context."""
-    git, tree = Git(workspace), workspace / "tree"
+def _checked_out(git: Git, repository: Repository, tree: Path, *, keep: bool) -> Path:
+    """The directory of the repository, which is put into `tree`, that is the context."""
     commit = git.commit(repository)
     if not commit.startswith(repository.commit):
         raise BuildError(f"{repository.remote}: {repository.ref} is the commit {commit}, not {repository.commit}")

@@ -180,7 +180,7 @@ class StageBuild:
         def say(message: str) -> None:
             report.output("stderr", f"{message}\n".encode("utf-8", "surrogateescape"))
 
-        return Fetcher(directory, self._parts.cache, say, again=bool(self._why_fresh))
+        return Fetcher(directory, self._parts.cache, say, again=bool(self._why_fresh), secrets=self._options.secrets)
 
     def _cached(self, task: _Task, shop: actions.Workshop, spot: Spot, report: StepReport) -> _Outcome:
         """The action's layer from this build or the cache, else made and, if it is certain, kept for the next time."""

@@ -101,17 +101,19 @@ class Tree:
                 return None if is_whiteout(status) else Found(layer, path, status)
         return None
 
-    def resolve(self, path: str, *, follow_last: bool = True) -> Resolved:
+    def resolve(self, path: str, *, top: str = "", follow_last: bool = True) -> Resolved:
         """Where `path` leads inside the tree; parts that don't exist stay as they are.
 
+        It starts in the directory `top`, whose path has no links, and which is the root for links on the way.
         Raises BuildError for links that go in circles.
         """
         waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-        done, links, escaped = "", 0, False
+        done, links, escaped = top, 0, False
         while waiting:
             part = waiting.pop()
             if part == "..":
-                escaped, done = escaped or (links > 0 and not done), paths.parent(done)
+                escaped = escaped or (links > 0 and done == top)
+                done = top if done == top else paths.parent(done)
                 continue
             here = paths.join(done, part)
             found = self.find(here) if waiting or follow_last else None
@@ -123,7 +125,7 @@ class Tree:
                 raise BuildError(f"too many levels of symbolic links at {path!r}")
             target = found.target
             if target.startswith("/"):
-                done, escaped = "", True
+                done, escaped = top, True
             waiting += [part for part in reversed(target.split("/")) if part not in ("", ".")]
         return Resolved(done, escaped)
 

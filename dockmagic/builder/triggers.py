@@ -33,11 +33,7 @@ def _instruction(text: str, from_: df.From, escape: str) -> df.Instruction:
         raise _error(from_, f"the base image's trigger ONBUILD {text}: {reason}") from error
     if isinstance(instruction, df.From | df.OnBuild):
         raise _error(from_, f"the base image's trigger ONBUILD {text}: {instruction.keyword} can't be one")
-    if isinstance(instruction, df.Copy) and instruction.from_ is not None:
-        raise _error(from_, f"the base image's trigger ONBUILD {text}: --from isn't supported in triggers yet")
     if isinstance(instruction, df.Run):
-        if any(name == "from" for options in instruction.mounts for name, _ in options):
-            raise _error(from_, f"the base image's trigger ONBUILD {text}: from= isn't supported in triggers yet")
         instruction = replace(instruction, mount_places=())
     return replace(instruction, line=from_.line, end_line=from_.end_line)
 

@@ -1,8 +1,8 @@
-"""ADD of a local archive: its entries, unpacked over the image's tree as `tar -x` would in the image's own root.
+"""ADD of a local archive: its entries, unpacked as `tar -x` would in a root that is the destination.
 
-Unlike a layer, an archive knows no whiteouts: a name such as `.wh.x` is a file's. Nothing leaves the root: links on the
-way to an entry are followed inside the image, ".." is refused. Source: Dockerfile reference, "ADD", "Adding local tar
-archives"; BuildKit, which tells an archive by its content.
+Unlike a layer, an archive knows no whiteouts: a name such as `.wh.x` is a file's. Nothing leaves the destination: links
+on the way to an entry are followed inside it, also where the entry is a directory; ".." is refused. Source: Dockerfile
+reference, "ADD", "Adding local tar archives"; BuildKit, which tells an archive by its content.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def _unpack_entry(
     reader: TarReader, entry: Entry, upper: Upper, target: str, owner: Owner | None
 ) -> tuple[Path, Attributes] | None:
     """Make what the entry describes; a directory comes back, to get its attributes when it is full."""
-    path = _inside(entry.name, upper, target)
+    path = _inside(entry.name, upper, target, follow_last=entry.kind == DIRTYPE)
     if path == target:
-        return None  # the archive's own root
+        return None  # the archive's own root, or a link to it
     attributes = Attributes(
         entry.mode & 0o7777, owner or Owner(entry.uid, entry.gid), entry.mtime_ns, carried(entry.xattrs)
     )
@@ -82,13 +82,12 @@ def _unpack_entry(
     return None
 
 
-def _inside(name: bytes, upper: Upper, target: str) -> str:
+def _inside(name: bytes, upper: Upper, target: str, *, follow_last: bool = False) -> str:
     """Path in the image of a name in the archive, links on the way followed; raises BuildError for one that leaves."""
     text = os.fsdecode(name)
     if paths.climbs_out(text):
         raise BuildError(f"the archive has an entry {text!r}, which would leave the destination; it isn't unpacked")
-    path = paths.join(target, paths.relative(text))
-    return path if path == target else upper.tree.resolve(path, follow_last=False).path
+    return upper.tree.resolve(paths.relative(text), top=target, follow_last=follow_last).path
 
 
 @contextmanager

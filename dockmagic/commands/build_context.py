@@ -18,6 +18,7 @@ from dockmagic.builder.settings import GIT_DIR_ARG, truth
 from dockmagic.builder.tree import Tree
 from dockmagic.commands.command import Namespace
 from dockmagic.commands.environment import build_arguments
+from dockmagic.commands.secrets import secrets
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.reference import Reference
 
@@ -112,7 +113,7 @@ def _layout(text: str, flag: str) -> str:
 def _fetched(engine: Engine, args: Namespace, stack: ExitStack) -> Fetched:
     """The context that isn't a directory here. Raises InvalidOption, BuildError."""
     keep = truth(build_arguments(args.build_arg, os.environ), GIT_DIR_ARG)
-    remotes = stack.enter_context(engine.remotes(keep_git_dir=keep))
+    remotes = stack.enter_context(engine.remotes(keep_git_dir=keep, secrets=secrets(args.secret, os.environ)))
     if args.path == "-":
         return remotes.read(sys.stdin.buffer)
     context_of(args.path, "PATH")

@@ -57,10 +57,18 @@ class _Handler(BaseHTTPRequestHandler):
     root: Path
     smart: bool
     seen: list[str]
+    wanted: str
+    moved: str
 
     def do_GET(self) -> None:
         self.seen.append(self.path)
         path = urlsplit(self.path).path
+        if self.moved:
+            self._refuse(302, "Location", self.moved + self.path)
+            return
+        if self.wanted and self.headers.get("Authorization") != self.wanted:
+            self._refuse(401, "WWW-Authenticate", "Basic realm=x")
+            return
         if self.smart:
             self._backend(path)
             return
@@ -70,6 +78,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _refuse(self, status: int, name: str, value: str) -> None:
+        self.send_response(status)
+        self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         self.do_GET()
@@ -99,9 +113,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving_git(root: Path, seen: list[str] | None = None, *, smart: bool = True) -> Iterator[str]:
-    """URL of a server of what is below `root`/served; `seen` gets what it was asked for."""
+def serving_git(
+    root: Path, seen: list[str] | None = None, *, smart: bool = True, wanted: str = "", moved: str = ""
+) -> Iterator[str]:
+    """URL of a server of what is below `root`/served; `seen` gets what it was asked for.
+
+    It wants to see an Authorization, if one is `wanted`, and sends who asks on to another server where it has `moved`.
+    """
     attributes = {"root": root / "served", "smart": smart, "seen": [] if seen is None else seen}
+    attributes |= {"wanted": wanted, "moved": moved}
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), attributes))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -38,6 +38,22 @@ def test_an_empty_store_and_no_registry_name_the_way_out(state_root: Path) -> No
             run(engine, "true")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM 127.0.0.1:9/no/box",
+        "COPY --from=127.0.0.1:9/no/box /a /",
+        "RUN --mount=from=127.0.0.1:9/no/box,target=/m x",
+    ],
+)
+def test_an_image_that_no_registry_has_is_shown_where_it_is_named(engine: Engine, busybox: object, line: str) -> None:
+    with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9 can't be reached") as caught:
+        engine.build(f"FROM busybox\n# the next line is at fault\n{line}\n")
+    assert str(caught.value).startswith("Dockerfile:3: ")
+    assert str(caught.value).endswith(f"\n  3 | {line}\n    | {'^' * len(line.split()[0])}")
+    assert caught.value.url.startswith("http")
+
+
 def test_unknown_images_and_tags(engine: Engine, busybox: object) -> None:
     with pytest.raises(NotFound, match="no such image: nothing"):
         engine.images.get("nothing")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from dockmagic.builder.addresses import Repository
 from dockmagic.builder.git import Git
+from dockmagic.builder.remotes import Remotes
 from dockmagic.errors import BuildError
 from dockmagic.events import StepState
 from tests.integration.git_server import Work, serving_git
@@ -236,3 +238,55 @@ def test_directories_of_hostile_repositories(work: Work, lab: Lab, remote: str) 
     everything = lab.listing(lab.build(f"FROM scratch\nADD {remote}#:up /\n"))
     assert "d/x" in everything
     assert not any(".git" in name for name in everything)
+
+
+TOKEN = {"GIT_AUTH_TOKEN": b"s3cret\n"}
+BASIC = f"Basic {base64.b64encode(b'x-access-token:s3cret').decode()}"
+
+
+def test_a_private_repository(work: Work, lab: Lab, tmp_path: Path) -> None:
+    work.commit({"a": "1"}, "v1")
+    with serving_git(tmp_path, wanted=BASIC) as url:
+        host = url.removeprefix("http://")
+        text = f"FROM scratch\nADD --keep-git-dir {url}/repo.git#v1 /\n"
+        image = lab.build(text, secrets=TOKEN)
+        assert lab.read(image, "a") == "1"
+        assert not any("s3cret" in path.read_text("latin-1") for path in lab.root.rglob("*") if path.is_file())
+        assert not any(BASIC.split()[1] in path.read_text("latin-1") for path in lab.root.rglob("*") if path.is_file())
+        for secrets in (
+            {f"GIT_AUTH_TOKEN.{host}": b"s3cret", "GIT_AUTH_TOKEN": b"x"},
+            {"GIT_AUTH_HEADER": BASIC.encode()},
+        ):
+            assert lab.read(lab.build(text, secrets=secrets, no_cache=True), "a") == "1"
+        for wrong in ({}, {"GIT_AUTH_TOKEN": b"wr0ng"}, {"GIT_AUTH_TOKEN.other": b"s3cret"}):
+            with pytest.raises(BuildError, match=r"Dockerfile:2: .*; it may want a token.*GIT_AUTH_TOKEN") as caught:
+                lab.build(text, secrets=wrong, no_cache=True)
+            assert "wr0ng" not in str(caught.value)
+
+
+def test_a_private_build_context(work: Work, lab: Lab, tmp_path: Path) -> None:
+    work.commit({"a": "1"})
+    with serving_git(tmp_path, wanted=BASIC) as url, Remotes(lab.workspaces, secrets=TOKEN) as remotes:
+        assert names(remotes.directory(f"{url}/repo.git")) == ["a"]
+
+
+def test_a_token_is_not_sent_on_to_another_server(work: Work, lab: Lab, tmp_path: Path) -> None:
+    work.commit({"a": "1"})
+    seen: list[str] = []
+    with serving_git(tmp_path, seen) as other, serving_git(tmp_path, moved=other) as url:
+        text = f"FROM scratch\nADD {url}/repo.git /\n"
+        with pytest.raises(BuildError, match="git ls-remote failed"):
+            lab.build(text, secrets=TOKEN)
+        assert seen == []
+        assert lab.read(lab.build(text), "a") == "1"
+
+
+def test_submodules_elsewhere_do_not_get_the_token(work: Work, lab: Lab, tmp_path: Path) -> None:
+    other = Work(tmp_path, "other")
+    other.commit({"b": "2"})
+    with serving_git(tmp_path, wanted=BASIC) as url:
+        work.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other.bare), "sub")
+        work.git("config", "-f", ".gitmodules", "submodule.sub.url", f"{url}/other.git")
+        work.commit({"a": "1"})
+        with pytest.raises(BuildError, match="git submodule failed"):
+            lab.build(f"FROM scratch\nADD {url}/repo.git /\n", secrets=TOKEN)

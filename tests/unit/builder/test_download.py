@@ -61,7 +61,7 @@ def test_what_is_known_is_not_sent_again(
     ("status", "message"),
     [
         (404, "the server answered 404 Not Found; check the address"),
-        (403, "403 Forbidden; ADD shows no credentials"),
+        (403, "403 Forbidden; it may want a token, or another one: --secret id=HTTP_AUTH_TOKEN_127.0.0.1,env=NAME or"),
         (503, "503 Service Unavailable; the server has trouble"),
         (304, "304 Not Modified; check"),
         (204, "204 No Content"),
@@ -102,3 +102,15 @@ def test_times_that_are_none(server: FakeServer, tmp_path: Path, date: str) -> N
     server.routes = {"/a": Reply(200, b"x", {"Last-Modified": date})}
     download(f"{server.url}/a", tmp_path / "a")
     assert (tmp_path / "a").stat().st_mtime == 0
+
+
+def test_who_asks_is_shown_to_the_host_alone(server: FakeServer, tmp_path: Path) -> None:
+    with serving() as other:
+        server.routes = {
+            "/a": Reply(302, headers={"Location": "/b"}),
+            "/b": Reply(302, headers={"Location": f"{other.url}/c"}),
+        }
+        other.routes = {"/c": Reply(200, b"c")}
+        download(f"{server.url}/a", tmp_path / "a", Download("x", etag='"1"'), authorization="Bearer s3cret")
+        assert [request.headers.get("Authorization") for request in server.requests] == ["Bearer s3cret"] * 2
+        assert [request.headers.get("Authorization") for request in other.requests] == [None]

@@ -137,6 +137,28 @@ def test_a_base_that_cannot_be_had_ends_the_build(lab: Lab) -> None:
     assert lab.left() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("FROM gone", "FROM gone\n    | ^^^^"),
+        ("COPY --from=gone /a /b", "COPY --from=gone /a /b\n    | ^^^^"),
+        ("RUN --mount=from=gone,target=/m true", "RUN --mount=from=gone,target=/m true\n    | ^^^"),
+    ],
+)
+def test_an_image_that_cannot_be_had_has_its_place(lab: Lab, line: str, shown: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        lab.build(f"FROM base\n{line}\n")
+    assert str(caught.value) == f"Dockerfile:2: no such image: gone:latest\n  2 | {shown}"
+    assert (caught.value.kind, caught.value.name) == ("image", "gone:latest")
+
+
+def test_stages_that_lack_the_same_image_name_one_place(lab: Lab) -> None:
+    text = "FROM gone AS one\nFROM gone AS two\nFROM base\nCOPY --from=one / /\nCOPY --from=two / /\n"
+    with pytest.raises(NotFound) as caught:
+        lab.build(text)
+    assert str(caught.value).count("no such image") == str(caught.value).count("Dockerfile:") == 1
+
+
 def test_in_the_order_of_the_file_where_that_is_wanted(lab: Lab) -> None:
     lab.command = write
     lab.build(TWO, parallel=False)

@@ -178,3 +178,21 @@ def test_a_failed_download_leaves_nothing(lab: Lab, server: FakeServer) -> None:
 )
 def test_sizes(size: int, words: str) -> None:
     assert size_words(size) == words
+
+
+def test_a_private_url(lab: Lab, server: FakeServer) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(200, b"x") if request.headers.get("Authorization") == "Bearer s3cret" else Reply(401)
+
+    server.routes = {"/a": answer}
+    text = f"FROM scratch\nADD {server.url}/a /\n"
+    assert lab.read(lab.build(text, secrets={"HTTP_AUTH_TOKEN_127.0.0.1": b"s3cret\n"}), "a") == "x"
+    assert not any("s3cret" in path.read_text("latin-1") for path in lab.root.rglob("*") if path.is_file())
+    lab.build(text, secrets={"HTTP_AUTH_HEADER_127.0.0.1": b"Bearer s3cret"})
+    assert lab.ended()[-1] is StepState.CACHED
+    for wrong in ({}, {"HTTP_AUTH_TOKEN_127.0.0.1": b"wr0ng"}, {"HTTP_AUTH_TOKEN_localhost": b"s3cret"}):
+        with pytest.raises(BuildError, match="401 Unauthorized; it may want a token, or another one") as caught:
+            lab.build(text, secrets=wrong)
+        assert "wr0ng" not in str(caught.value)
+    with pytest.raises(BuildError, match=r"Dockerfile:2: the secret HTTP_AUTH_TOKEN_127\.0\.0\.1 has characters"):
+        lab.build(text, secrets={"HTTP_AUTH_TOKEN_127.0.0.1": b"a\r\nX-Other: b"})

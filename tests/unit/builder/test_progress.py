@@ -100,6 +100,17 @@ def test_an_error_without_gets_the_files() -> None:
             raise DockerfileError("wrong", line=2)
 
 
+def test_any_other_failure_shows_its_lines_once_and_stays_what_it_is() -> None:
+    error, told = NotFound("image", "x"), progress([])
+    for step in (STEP, Workdir("/c", line=1, end_line=1, text="WORKDIR /c")):
+        with pytest.raises(NotFound) as caught:
+            with told.step(step, 1):
+                raise error
+        assert str(caught.value).startswith("File:2: no such image: x\n  2 | WORKDIR /a \\\n    | ^^^^^^^\n")
+        assert str(caught.value).count("File:") == 1
+        assert (caught.value.kind, caught.value.name) == ("image", "x")
+
+
 @pytest.mark.parametrize(
     ("error", "state", "reason"),
     [

@@ -100,6 +100,13 @@ def test_dots_in_what_was_asked_for_are_no_escape(tmp_path: Path) -> None:
     assert not layers(tmp_path, {"f": ""}).resolve("../f").escaped
 
 
+def test_a_directory_as_the_root(tmp_path: Path) -> None:
+    tree = layers(tmp_path, {"top/absolute": "-> /x", "top/up": "-> ../../x", "top/x/f": "", "x/f": ""})
+    for name in ("absolute/f", "up/f", "x/../../x/f"):
+        assert tree.resolve(name, top="top").path == "top/x/f"
+    assert tree.resolve("..", top="top").path == "top"
+
+
 def test_links_in_a_circle(tmp_path: Path) -> None:
     tree = layers(tmp_path, {"a": "-> b", "b": "-> a"})
     with pytest.raises(BuildError, match="too many levels of symbolic links at 'a/x'"):

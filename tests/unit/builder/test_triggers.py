@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from dockmagic.builder.plan import names_of_origins
 from dockmagic.builder.steps import StageState
 from dockmagic.builder.triggers import triggered
 from dockmagic.dockerfile import instructions as df
@@ -22,6 +23,11 @@ def test_triggers_stand_at_the_line_of_the_from() -> None:
     assert (run.line, run.text, copy.line) == (2, "RUN a", 2)
 
 
+def test_triggers_that_take_from_elsewhere() -> None:
+    copy, run = found("COPY --from=x a b", "RUN --mount=from=y,target=/y z")
+    assert [name for each in (copy, run) for name, _ in names_of_origins(each)] == ["x", "y"]
+
+
 def test_without_triggers() -> None:
     assert found() == ()
 
@@ -33,8 +39,6 @@ def test_without_triggers() -> None:
         ("RUN a\nRUN b", "it isn't one instruction"),
         ("", "it isn't one instruction"),
         ("RUN --device=x y", "RUN --device isn't supported"),
-        ("RUN --mount=from=x,target=/x y", "from= isn't supported in triggers yet"),
-        ("COPY --from=x a b", "--from isn't supported in triggers yet"),
         ("FROM y", "FROM can't be one"),
     ],
 )

@@ -124,6 +124,25 @@ def test_links_in_the_image_are_followed_inside_it(bench: Bench) -> None:
     assert bench.read("etc/passwd") == "x"
 
 
+def test_links_in_the_destination_take_it_for_the_root(bench: Bench) -> None:
+    links = {"absolute": "-> /etc", "up": "-> ../etc", "far": "-> /etc/sub/../../..", "near": "-> real", "real/old": ""}
+    fill(bench.low / "srv", {**links, "etc/old": "", "self": "-> /"})
+    names = ("absolute/a", "up/b", "far/c", "near/d", "self/e")
+    bench.unpack(*((name, FILE, name) for name in names), ("self", DIR, ""), target="srv")
+    made = sorted(str(path.relative_to(bench.up)) for path in bench.up.rglob("*") if path.is_file())
+    assert made == ["srv/c", "srv/e", "srv/etc/a", "srv/etc/b", "srv/real/d"]
+
+
+def test_a_directory_may_be_a_link_to_one(bench: Bench) -> None:
+    bench.unpack(("link/", DIR, ""), ("link/new", FILE, "n"), ("l", LINK, "later"), ("l/", DIR, ""))
+    found = bench.upper.tree.find("link")
+    assert found is not None
+    assert found.target == "dir"
+    assert stat.S_IMODE((bench.up / "dir").stat().st_mode) == 0o750
+    assert bench.read("dir/new") == "n"
+    assert (bench.up / "later").is_dir()
+
+
 def test_a_link_of_the_archive_cannot_lead_out(bench: Bench, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

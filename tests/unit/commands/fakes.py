@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -368,9 +368,9 @@ class FakeEngine:
             raise self.fails
         return FakeImage()
 
-    def remotes(self, *, keep_git_dir: bool = False) -> Remotes:
+    def remotes(self, *, keep_git_dir: bool = False, secrets: Mapping[str, bytes] | None = None) -> Remotes:
         """True ones, in the directory for temporary files."""
-        return Remotes(Workspaces(Path(tempfile.gettempdir())), keep_git_dir=keep_git_dir)
+        return Remotes(Workspaces(Path(tempfile.gettempdir())), keep_git_dir=keep_git_dir, secrets=secrets)
 
     def check(self, dockerfile: str, **options: Any) -> tuple[LintWarning, ...]:
         """Give the warnings of the test."""
