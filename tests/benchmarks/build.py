@@ -1,10 +1,11 @@
 """What a build costs, here and with buildah and podman.
 
-    python -m tests.benchmarks.build [--rounds 5] [--json FILE]
+    python -m tests.benchmarks.build [--rounds 4] [--json FILE]
 
 All build the same Dockerfiles with the same contexts in turn, one after the other in each round, in one mount
-namespace. Nothing is removed before the end, because ext4 makes files slowly after a removal. Prints a table of medians
-with their ratios to buildah's and writes all times as JSON; it passes or fails on no time.
+namespace; each round begins with another builder. Nothing is removed here before the end, because ext4 makes files
+slowly for minutes after a removal; but the others remove files of their own, to the cost of whoever comes next. Prints
+a table of medians with their ratios to buildah's and writes all times as JSON; it passes or fails on no time.
 """
 
 from __future__ import annotations
@@ -120,10 +121,11 @@ def measure(directory: Path, rounds: int) -> Times:
         for number in range(rounds + 1):
             for case in wanted:
                 case.prepare(case.context, number)
-                for name, build in found.items():
+                for place in range(len(found)):
+                    name = list(found)[(number + place) % len(found)]
                     os.sync()
                     time.sleep(PAUSE_S)
-                    taken = timed(build, case.context)
+                    taken = timed(found[name], case.context)
                     if number:
                         times[case.name][name].append(taken)
     return times
@@ -146,7 +148,7 @@ def table(times: Times) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--json", type=Path, default=RESULTS)
     args = parser.parse_args()
     if missing := peers.missing(PROGRAMS):
