@@ -23,6 +23,7 @@ STAGES = 4
 WAITING = "".join(f"FROM busybox AS s{n}\nRUN echo {n} > /{n}; sleep 1\n" for n in range(STAGES))
 WAITING += "FROM busybox\n" + "".join(f"COPY --from=s{n} /{n} /\n" for n in range(STAGES))
 INTERRUPTED = """
+import os
 import sys
 from pathlib import Path
 from dockmagic.engine import Engine
@@ -30,7 +31,7 @@ from dockmagic.events import BuildOutput
 
 def say(event):
     if isinstance(event, BuildOutput):
-        print(event.data.decode().strip(), flush=True)
+        os.write(1, event.data)
 
 with Engine(Path(sys.argv[1])) as engine:
     try:
