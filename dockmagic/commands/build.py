@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from dockmagic.commands import values
 from dockmagic.commands.build_cache import add_cache_flags, cache_sources, cache_targets
 from dockmagic.commands.build_call import BUILD, CHECK, Described, add_call_flags, described
-from dockmagic.commands.build_context import build_contexts, located
 from dockmagic.commands.build_files import add_file_flags, forget, write
 from dockmagic.commands.build_output import add_output_flags, outputs, rewrites
 from dockmagic.commands.build_steps import add_step_flags, run_settings
@@ -129,6 +128,8 @@ def build_text(
 
 def _options(args: Namespace, style: ProgressStyle) -> BuildFlags:
     """What the flags ask of the engine's build. Raises InvalidOption."""
+    from dockmagic.commands.build_context import build_contexts
+
     stages = [name for names in args.no_cache_filter for name in names]
     return {
         "tags": tuple(args.tag),
@@ -200,6 +201,8 @@ def _arguments(parser: CommandParser) -> None:
 
 def _build(engine: Engine, args: Namespace, console: Console) -> Built | Checked | Described:
     """Build an image from a Dockerfile in a directory, on standard input or elsewhere."""
+    from dockmagic.commands.build_context import located
+
     with ExitStack() as stack:
         place = located(engine, args, stack)
         return build_text(

@@ -11,12 +11,11 @@ from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import build_arguments
 from dockmagic.commands.results import PRE
 from dockmagic.commands.table import Pretty
-from dockmagic.dockerfile.outline import Outline
-from dockmagic.dockerfile.outline_text import outline_text, targets_text
-from dockmagic.dockerfile.targets import Target
 from dockmagic.errors import InvalidOption, one_of
 
 if TYPE_CHECKING:
+    from dockmagic.dockerfile.outline import Outline
+    from dockmagic.dockerfile.targets import Target
     from dockmagic.engine import Engine
 
 BUILD: Final = "build"
@@ -34,7 +33,9 @@ class Described:
 
     def __str__(self) -> str:
         """Docker's tables."""
-        text = outline_text(self.value) if isinstance(self.value, Outline) else targets_text(self.value)
+        from dockmagic.dockerfile.outline_text import outline_text, targets_text
+
+        text = targets_text(self.value) if isinstance(self.value, tuple) else outline_text(self.value)
         return text.removesuffix("\n")
 
     def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dockmagic.builder.settings import ENTITLEMENTS, ExtraHost, Limits, RunSettings
+from typing import TYPE_CHECKING
+
 from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.errors import InvalidOption, one_of
+
+if TYPE_CHECKING:
+    from dockmagic.builder.settings import ExtraHost, RunSettings
 
 _GATEWAY = "host-gateway"
 _HERE = "127.0.0.1"
@@ -55,6 +59,8 @@ def _add_limits(parser: CommandParser) -> None:
 
 def run_settings(args: Namespace) -> RunSettings:
     """What the flags say. Raises InvalidOption."""
+    from dockmagic.builder.settings import Limits, RunSettings
+
     limits = Limits(
         args.memory,
         args.memory_swap,
@@ -75,6 +81,8 @@ def run_settings(args: Namespace) -> RunSettings:
 
 def entitlement(text: str) -> str:
     """One of ENTITLEMENTS, unchanged."""
+    from dockmagic.builder.settings import ENTITLEMENTS
+
     if text in ENTITLEMENTS:
         return text
     raise InvalidOption(f"{text!r} isn't an entitlement that can be given here; it can be {one_of(ENTITLEMENTS)}")
@@ -82,6 +90,8 @@ def entitlement(text: str) -> str:
 
 def _extra_host(name: str, address: str, network: str) -> ExtraHost:
     """The host, whose address may be that of this machine where RUN sees its network."""
+    from dockmagic.builder.settings import ExtraHost
+
     if address == _GATEWAY and network != "host":
         reason = "RUN has only a loopback, which no gateway leads out of; build with --network host, or name an address"
         raise InvalidOption(f"--add-host {name}:{_GATEWAY} isn't available yet: {reason}")

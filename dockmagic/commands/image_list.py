@@ -13,10 +13,10 @@ from dockmagic.commands.filters import Filter
 from dockmagic.commands.human import ago, decimal_size, short_id
 from dockmagic.commands.results import Names
 from dockmagic.commands.table import Table
-from dockmagic.dockerfile.pattern import PathPattern
 from dockmagic.errors import DockerfileError, InvalidOption
 
 if TYPE_CHECKING:
+    from dockmagic.dockerfile.pattern import PathPattern
     from dockmagic.engine import Engine
     from dockmagic.image.store import Image
     from dockmagic.oci.reference import Reference
@@ -125,6 +125,8 @@ def _created_s(image: Image) -> float:
 
 def _pattern(text: str) -> PathPattern:
     """A pattern for names. Raises InvalidOption."""
+    from dockmagic.dockerfile.pattern import PathPattern
+
     try:
         return PathPattern(text, line=1)
     except DockerfileError as error:

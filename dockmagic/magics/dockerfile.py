@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dockmagic.commands.build import Built, add_build_flags, build_text
 from dockmagic.commands.build_call import Described
-from dockmagic.commands.build_context import context_of
 from dockmagic.commands.command import CommandParser, Console
 from dockmagic.commands.results import Checked
 from dockmagic.magics.session import Session
@@ -29,6 +28,8 @@ def dockerfile_parser() -> CommandParser:
 
 def dockerfile(session: Session, words: list[str], body: str, console: Console) -> Built | Checked | Described:
     """Build the body. The context is read by COPY and ADD only, so that a cell without them never looks at it."""
+    from dockmagic.commands.build_context import context_of
+
     args = dockerfile_parser().parse_words(words)
     context = context_of(args.context, "--context") if args.context != "." else Path.cwd()
     return build_text(session.engine, args, body, console, context=context, filename=FILENAME)
