@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from dockmagic.database import Database
@@ -47,7 +48,7 @@ _COUNT: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepRecord:
     """A step as it was: when it began (ns since the epoch), what it took, and the image after it.
 
@@ -68,10 +69,15 @@ class StepRecord:
     container_id: str = ""
     image: ImageConfig | None = None
 
-    @property
+    @cached_property
+    def config(self) -> bytes:
+        """The config of the image after the step; b"" where there is none."""
+        return b"" if self.image is None else dump_image_config(self.image)
+
+    @cached_property
     def image_id(self) -> str:
         """What the image after the step is called; "" where there is none."""
-        return "" if self.image is None else Digest.of(dump_image_config(self.image))
+        return Digest.of(self.config) if self.config else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,6 @@ def state_key(image: ImageConfig) -> str:
 
 def _values(build_id: str, step: StepRecord) -> tuple[str | int, ...]:
     """A step's row."""
-    config = b"" if step.image is None else dump_image_config(step.image)
     return (
         build_id,
         step.number,
@@ -183,9 +188,9 @@ def _values(build_id: str, step: StepRecord) -> tuple[str | int, ...]:
         step.cpu_ns,
         step.peak_memory_bytes,
         step.container_id,
-        Digest.of(config) if config else "",
+        step.image_id,
         "" if step.image is None else state_key(step.image),
-        config.decode(),
+        step.config.decode(),
     )
 
 
