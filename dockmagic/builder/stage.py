@@ -188,11 +188,16 @@ class StageBuild:
         with self._parts.making.hold(step_key):
             made = self._around.made(step_key)
             if made is not None:
-                return _Outcome(made[0], StepState.CACHED, Explanation(f"the same as step {made[1]}"))
+                layer = self._on_top(shop.parent, made[0])
+                return _Outcome(layer, StepState.CACHED, Explanation(f"the same as step {made[1]}"))
             found = self._found(task, step_key, shop.parent, spot)
             if found is not None:
                 return found
             return self._made(task, step_key, shop, spot, report)
+
+    def _on_top(self, parent: Digest | None, layer: Layer) -> Layer:
+        """The layer on top of `parent`, which one of a step that `stands_alone` needn't have been made on."""
+        return self._parts.snapshots.unpack(parent, layer.descriptor, layer.diff_id)
 
     def _found(self, task: _Task, step_key: str, parent: Digest | None, spot: Spot) -> _Outcome | None:
         """The layer from the cache, if it is there; what it was made of is what the next run is compared with."""

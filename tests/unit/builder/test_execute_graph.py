@@ -109,6 +109,16 @@ def test_a_step_that_stages_share_runs_once(lab: Lab) -> None:
         assert second.reason == f"the same as step {6 - second.number}"
 
 
+@pytest.mark.parametrize("no_cache", [True, False])
+def test_a_linked_copy_that_stages_share_lies_on_the_files_of_each(lab: Lab, context: Path, no_cache: bool) -> None:
+    fill(context, {"a": "a"})
+    lab.base("other", {"only": "here"})
+    text = "FROM base AS one\nCOPY --link a /\nFROM other AS two\nCOPY --link a /\nFROM base\n"
+    text += "COPY --from=one /a /one\nCOPY --from=two /a /only /two/\n"
+    image = lab.build(text, context, no_cache=no_cache)
+    assert {"one", "two/a", "two/only"} <= set(lab.listing(image))
+
+
 def test_a_failure_ends_the_other_stages(lab: Lab) -> None:
     begun = threading.Event()
 
