@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+_LOOK_UP_S: Final = 0.1
 
 T = TypeVar("T")
 
@@ -75,7 +77,7 @@ class Crew:
     def __init__(self, *, parallel: bool = True) -> None:
         self._parallel = parallel
         self._changed = threading.Condition()
-        self._tasks: list[Task[object]] = []
+        self._tasks: list[Task[Any]] = []
         self._failure: BaseException | None = None
         self._stopping = False
 
@@ -94,7 +96,7 @@ class Crew:
         with self._changed:
             if self._stopping:
                 raise KeyboardInterrupt
-            self._tasks.append(task)  # type: ignore[arg-type]  # read only
+            self._tasks.append(task)
         threading.Thread(target=self._run, args=(task,), daemon=True).start()
 
     def __enter__(self) -> Crew:
@@ -103,9 +105,9 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        interrupt = self._wait(stop=error is not None)
-        if error is None and (interrupt or self._failure) is not None:
-            raise interrupt or self._failure  # type: ignore[misc]  # one of them is there
+        ended_by = self._wait(stop=error is not None) or self._failure
+        if error is None and ended_by is not None:
+            raise ended_by
 
     def _wait(self, *, stop: bool) -> KeyboardInterrupt | None:
         """Wait for the end of all tasks, which an interrupt or a failure brings about; the interrupt, if one came."""
@@ -156,8 +158,12 @@ class KeyLocks:
             lock, users = self._locks.setdefault(key, (threading.Lock(), []))
             users.append(threading.get_ident())
         try:
-            with lock:
+            while not lock.acquire(timeout=_LOOK_UP_S):  # no interrupt ends a thread's waiting
+                pass
+            try:
                 yield
+            finally:
+                lock.release()
         finally:
             with self._guard:
                 users.pop()
