@@ -97,24 +97,25 @@ def write_layout(images: Sequence[Saved], blobs: BlobStore, directory: Path) -> 
     it was.
     """
     with output_errors(f"write the image layout {directory}"):
-        before = _present_index(directory)
-        for path, content in plan_layout(images).items():
-            if isinstance(content, Descriptor):
-                _place_blob(directory / path, content, blobs)
-        _place(directory / LAYOUT_FILE, LAYOUT)
-        _place(directory / INDEX_FILE, dump_manifest(_merged(before, index_entries(images))))
+        index = dump_manifest(_merged(_present_index(directory), index_entries(images)))
+        copies = {path: content for path, content in plan_layout(images).items() if isinstance(content, Descriptor)}
+        _place_all({**copies, LAYOUT_FILE: LAYOUT, INDEX_FILE: index}, blobs, directory)
 
 
 def write_directory(plan: Plan, blobs: BlobStore, directory: Path) -> None:
     """Write the planned files, in their order, into a directory, made where missing. Raises NotFound, StoreError."""
     with output_errors(f"write {directory}"):
-        directory.mkdir(parents=True, exist_ok=True)
-        for path, content in plan.items():
-            (directory / path).parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Descriptor):
-                _place_blob(directory / path, content, blobs)
-            else:
-                _place(directory / path, content)
+        _place_all(plan, blobs, directory)
+
+
+def _place_all(plan: Plan, blobs: BlobStore, directory: Path) -> None:
+    """Put each planned file at its place, in their order."""
+    for path, content in plan.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Descriptor):
+            _place_blob(directory / path, content, blobs)
+        else:
+            _place(directory / path, content)
 
 
 def _present_index(directory: Path) -> Index:
@@ -146,7 +147,6 @@ def _place_blob(path: Path, descriptor: Descriptor, blobs: BlobStore) -> None:
     """Copy a blob to its place in a layout, unless it is there."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     with os.fdopen(_open_blob(descriptor, blobs), "rb") as source, temporary.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
