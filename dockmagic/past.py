@@ -22,8 +22,8 @@ class Past:
     def __init__(self, database: Database, store: ImageStore, snapshots: Snapshots) -> None:
         self._store = store
         self._snapshots = snapshots
-        self._states = States(BuildHistory(database), store)
         self.history = BuildHistory(database)
+        self._states = States(self.history, store)
 
     def builds(self) -> list[BuildRecord]:
         """The builds that are remembered, newest first, without their steps."""

@@ -17,6 +17,7 @@ from dockmagic.image.whole import whole_file
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
     from dockmagic.image.load import Loaded
+    from dockmagic.image.streams import Sink
 
 _TO_TERMINAL = "cowardly refusing to save to a terminal. Use the -o flag or redirect"
 _FROM_NOTHING = "requested load from stdin, but stdin is empty; name the file with -i FILE"
@@ -36,7 +37,7 @@ def _save(engine: Engine, args: Namespace, console: Console) -> Names:
 
 
 @contextmanager
-def output(path: str | None, console: Console) -> Iterator[BinaryIO]:
+def output(path: str | None, console: Console) -> Iterator[Sink]:
     """Where an archive goes: standard output, or a file that has its name only once it is whole.
 
     Raises InvalidOption for a terminal, a notebook's cell, and a file that can't be made.
@@ -45,7 +46,7 @@ def output(path: str | None, console: Console) -> Iterator[BinaryIO]:
         if console.stdout is None or os.isatty(console.stdout):
             raise InvalidOption(_TO_TERMINAL)
         with os.fdopen(console.stdout, "wb", buffering=0, closefd=False) as out:
-            yield _Whole(out)  # type: ignore[misc]  # it has all that is used of a file
+            yield _Whole(out)
         return
     with whole_file(Path(path)) as file:
         yield file

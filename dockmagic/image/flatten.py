@@ -51,8 +51,8 @@ def flatten_into(
     """Make the merged tree in a directory, itself made where missing; what it holds already is replaced or stays.
 
     All files get `owner` where it is given, else they keep their own, which takes root; and likewise the time
-    `mtime_s` (s since 1970). Symlinks in the directory are
-    never followed out of it. Raises StoreError where the kernel refuses something.
+    `mtime_s` (s since 1970). Symlinks in the directory are never followed out of it. Raises StoreError where the kernel
+    refuses something.
     """
     with output_errors(f"write files to {directory}"):
         directory.mkdir(parents=True, exist_ok=True)

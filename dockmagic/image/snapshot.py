@@ -184,7 +184,8 @@ class Snapshots:
         path = self._store.blob_path(descriptor.digest)
         with ExitStack() as stack:
             file = stack.enter_context(_opened(path, descriptor)) if source is None else None
-            blob: Source = file or source  # type: ignore[assignment]  # one of them is there
+            blob = file or source
+            assert blob is not None
             plain = stack.enter_context(compression.open_layer(blob))
             size = 0 if file is None else os.fstat(file.fileno()).st_size
             so_far = (lambda: size) if source is None else lambda: source.taken

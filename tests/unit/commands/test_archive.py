@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_a_file_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
         assert not target.exists()
     assert target.read_bytes() == b"whole"
     with pytest.raises(OSError, match="read"), output(str(target), FakeConsole()) as out:
-        out.writelines(_half())
+        deque(map(out.write, _half()), maxlen=0)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"]
 
 
