@@ -108,6 +108,30 @@ class PullFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class PushProgress:
+    """The state of a blob that is pushed; sizes in bytes.
+
+    "preparing", "waiting", "uploading", "retrying" (`detail` says when and why), "pushed", "exists" or "mounted"
+    (`detail` names the repository it came from).
+    """
+
+    digest: str
+    status: str
+    current_bytes: int
+    total_bytes: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PushFinished:
+    """A tag is pushed; the digest and the size in bytes are its manifest's."""
+
+    reference: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class BootstrapOutput:
     """A line of what the making of a base image said."""
 
@@ -155,6 +179,8 @@ Event = (
     | BuildFinished
     | PullProgress
     | PullFinished
+    | PushProgress
+    | PushFinished
     | BootstrapOutput
     | ContainerStarted
     | ContainerWarning

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
     from dockmagic.image.load import Loaded
+    from dockmagic.image.registry import RegistryClient
 
 BASES: Final = ("busybox", "debian")
 """Images that `bootstrap` can make without a registry."""
@@ -62,28 +63,36 @@ class Images:
 
     def pull(self, reference: str, on_event: OnEvent = ignore, platform: Platform | None = None) -> Image:
         """Fetch an image, for this machine or a platform; raises RegistryError and what a bad image raises."""
-        from dockmagic.image.auth import docker_config_path, read_credentials
         from dockmagic.image.pull import pull
-        from dockmagic.image.registry import RegistryClient
 
         parsed = Reference.parse(reference)
+        try:
+            with self._registry_client() as client:
+                return pull(
+                    parsed,
+                    client=client,
+                    store=self._store,
+                    snapshots=self._snapshots,
+                    platform=platform or host_platform(),
+                    on_event=on_event,
+                )
+        except RegistryError as error:
+            if parsed.familiar.partition(":")[0] in BASES and not error.status:
+                error.args = (f"{error}; or make a {parsed.familiar} here: {bootstrap_hint(parsed.familiar)}",)
+            raise
+
+    @contextmanager
+    def _registry_client(self) -> Iterator[RegistryClient]:
+        """A client with the user's settings and credentials as they are now."""
+        from dockmagic.image.auth import docker_config_path, read_credentials
+        from dockmagic.image.registry import RegistryClient
+
         config = docker_config_path(os.environ, Path.home())
         client = RegistryClient(
             credentials_of=lambda registry: read_credentials(config, registry), registries=self._registries()
         )
         try:
-            return pull(
-                parsed,
-                client=client,
-                store=self._store,
-                snapshots=self._snapshots,
-                platform=platform or host_platform(),
-                on_event=on_event,
-            )
-        except RegistryError as error:
-            if parsed.familiar.partition(":")[0] in BASES and not error.status:
-                error.args = (f"{error}; or make a {parsed.familiar} here: {bootstrap_hint(parsed.familiar)}",)
-            raise
+            yield client
         finally:
             client.close()
 

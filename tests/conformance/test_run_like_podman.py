@@ -247,7 +247,7 @@ def podman(layout: Path, environment: dict[str, str]) -> Iterator[Run]:
         *("--pull", "never", "--network", "none", "--cgroup-parent", parent),
         *("--ulimit", "nproc=1024:4096"),  # more isn't allowed on every host
     ]
-    yield _runner([str(word) for word in command], layout, environment, "--ulimit nofile=1024:4096 ")
+    yield _again(_runner([str(word) for word in command], layout, environment, "--ulimit nofile=1024:4096 "))
     if f" {root / 'overlay'} " in Path("/proc/self/mountinfo").read_text():  # is_mount() doesn't see bind mounts
         subprocess.run(["umount", root / "overlay"], check=True)
     for group in [*Path("/sys/fs/cgroup").glob(parent.strip("/")), *Path("/sys/fs/cgroup").glob(f"*{parent}")]:
@@ -271,6 +271,20 @@ def _runner(command: list[str], place: Path, environment: dict[str, str], unless
         )
 
     return run
+
+
+def _again(run: Run) -> Run:
+    """Call podman again where it didn't get to attach to a container before that had ended, which tells nothing."""
+
+    def run_again(line: str) -> Done:
+        done = run(line)
+        for _ in range(3):
+            if "container's attach socket" not in done.stderr:
+                break
+            done = run(line)
+        return done
+
+    return run_again
 
 
 @pytest.fixture(scope="module")
