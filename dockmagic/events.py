@@ -84,6 +84,22 @@ class BuildFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class PullStarted:
+    """A pull of `name`, a tag or a whole reference with a digest, begins; `repository` is its path in the registry."""
+
+    name: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryWarning:
+    """What a registry wants its users to know; reported once. The text is the registry's, and may hold anything."""
+
+    registry: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PullProgress:
     """A layer's state; sizes in bytes.
 
@@ -177,6 +193,8 @@ Event = (
     | BuildOutput
     | BuildWarning
     | BuildFinished
+    | PullStarted
+    | RegistryWarning
     | PullProgress
     | PullFinished
     | PushProgress

@@ -21,6 +21,8 @@ from dockmagic.events import (
     Event,
     PullFinished,
     PullProgress,
+    PullStarted,
+    RegistryWarning,
     StepState,
 )
 from dockmagic.widgets.text import plain_line, printable
@@ -63,8 +65,12 @@ class PlainProgress:
             case BuildFinished(image_id, references):
                 names = "".join(f"\n => named {name}" for name in references)
                 self._write_line(f" => image {image_id}{names}")
+            case PullStarted(name, repository):
+                self._write_line(f"{name}: Pulling from {repository}")
             case PullProgress():
                 self._layer(event)
+            case RegistryWarning(registry, message):
+                self._write_line(f"WARNING: {registry} says: {printable(message)}")
             case ContainerWarning(_, message):
                 self._write_line(f"WARNING: {printable(message)}")
             case BootstrapOutput(line):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from html import escape
 
-from dockmagic.events import Event, PullFinished, PullProgress
+from dockmagic.events import Event, PullFinished, PullProgress, PullStarted
 from dockmagic.widgets.style import BLUE, BOX, FAINT, GREEN, MONO, NO_MATH
 from dockmagic.widgets.text import size_text
 
@@ -16,6 +16,7 @@ class PullView:
     """The state of one pull, maybe for a build's FROM; any thread may call any method."""
 
     def __init__(self) -> None:
+        self._name = ""
         self._layers: dict[str, PullProgress] = {}
         self._finished: PullFinished | None = None
         self._error: BaseException | None = None
@@ -24,7 +25,9 @@ class PullView:
     def __call__(self, event: Event) -> None:
         """Take an event of the pull; others are passed over."""
         with self._lock:
-            if isinstance(event, PullProgress):
+            if isinstance(event, PullStarted):
+                self._name, self._finished = event.name, None
+            elif isinstance(event, PullProgress):
                 self._layers[event.digest] = event
             elif isinstance(event, PullFinished):
                 self._finished = event
@@ -47,7 +50,8 @@ class PullView:
         if self._error is not None:
             return "interrupted" if isinstance(self._error, KeyboardInterrupt) else "failed"
         done = sum(layer.status in _DONE for layer in self._layers.values())
-        return f"{done} of {len(self._layers)} layers" if self._layers else "looking the image up …"
+        name = f"{self._name}: " if self._name else ""
+        return f"{name}{done} of {len(self._layers)} layers" if self._layers else f"{name}looking the image up …"
 
     def _text(self) -> str:
         lines = [f"{_short(layer.digest)}  {layer.status}  {_size(layer)}".rstrip() for layer in self._layers.values()]

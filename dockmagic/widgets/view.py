@@ -13,6 +13,7 @@ from dockmagic.events import (
     Event,
     PullFinished,
     PullProgress,
+    PullStarted,
 )
 from dockmagic.widgets.build import BuildView
 from dockmagic.widgets.pull import PullView
@@ -36,6 +37,7 @@ _VIEWS: Final[Mapping[type, type[View]]] = {
     BuildOutput: BuildView,
     BuildWarning: BuildView,
     BuildFinished: BuildView,
+    PullStarted: PullView,
     PullProgress: PullView,
     PullFinished: PullView,
 }
