@@ -116,11 +116,6 @@ INSPECT = (
     Refused(("-f", "--format"), _TEMPLATES),
     Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
 )
-PULL = (
-    Refused(("--platform",), _PLATFORM),
-    Refused(("-a", "--all-tags"), "pull one tag after the other", switch=True),
-    Refused(("--disable-content-trust",), _TRUST, switch=True),
-)
 
 
 class Refusal(argparse.Action):

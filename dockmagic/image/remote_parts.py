@@ -35,9 +35,7 @@ def parts_of(client: RegistryClient, remote: RemoteImage, *, configs: bool = Fal
     """All manifests, in the index' order. Raises RegistryError, DigestMismatch, InvalidManifest."""
     name = remote.reference.familiar
     if len(remote.entries) > MOST_PARTS:
-        raise InvalidManifest(
-            f"{name}: {len(remote.entries)} manifests; at most {MOST_PARTS} are read"
-        )
+        raise InvalidManifest(f"{name}: {len(remote.entries)} manifests; at most {MOST_PARTS} are read")
     return tuple(_parts(client, remote, configs=configs))
 
 
