@@ -25,6 +25,8 @@ _HEADINGS: Final = {
 _SHOWN: Final = ("Name", "Description", "StarCount", "IsOfficial")
 _FILTERS: Final = ("is-official", "is-automated", "stars")
 _WIDTH: Final = 45
+_WORDS: Final = ("", "[OK]")
+_JSON_WORDS: Final = ("false", "true")
 
 
 def _arguments(parser: CommandParser) -> None:
@@ -49,7 +51,8 @@ def _search(engine: Engine, args: Namespace, console: Console) -> Table | Names:
     with console.watching() as on_event:
         found = engine.images.search(args.term, args.limit, on_event)
     found = tuple(one for one in found if all(_takes(filter, one) for filter in args.filter))
-    rows = [_row(one, args.no_trunc) for one in found]
+    words = _JSON_WORDS if args.format is not None and args.format.text == "{{json .}}" else _WORDS
+    rows = [_row(one, args.no_trunc, words) for one in found]
     if args.format is not None:
         shown: Table | Names = args.format.shown(rows, _HEADINGS)
         return shown
@@ -57,15 +60,15 @@ def _search(engine: Engine, args: Namespace, console: Console) -> Table | Names:
     return Table(tuple(_HEADINGS[field] for field in _SHOWN), cells, found, caption="nothing found")
 
 
-def _row(found: Found, no_trunc: bool) -> dict[str, str]:
-    """The fields of a repository."""
+def _row(found: Found, no_trunc: bool, words: tuple[str, str]) -> dict[str, str]:
+    """The fields of a repository; `words` are for what isn't so, and what is."""
     text = " ".join(found.description.split())
     return {
         "Name": found.name,
         "Description": text if no_trunc or len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…",
         "StarCount": str(found.stars),
-        "IsOfficial": "[OK]" if found.official else "",
-        "IsAutomated": "[OK]" if found.automated else "",
+        "IsOfficial": words[found.official],
+        "IsAutomated": words[found.automated],
     }
 
 

@@ -22,6 +22,8 @@ from dockmagic.events import ContainerOutput, Event, OnEvent, StepState, ignore
 from dockmagic.image.difference import Difference
 from dockmagic.image.fsck import Report
 from dockmagic.image.pruning import Pruned
+from dockmagic.image.remote import RemoteImage
+from dockmagic.image.search import Found
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.descriptor import Platform
@@ -214,11 +216,33 @@ class FakeImages:
     events: tuple[Event, ...] = ()
     tag_names: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
+    looked_at: tuple[RemoteImage, ...] = ()
+    found: tuple[Found, ...] = ()
 
     def tags(self, repository: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
         """Those that the test gave."""
         self.calls.append(("tags", repository))
         return self.tag_names
+
+    def catalog(self, registry: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
+        """Those that the test gave."""
+        self.calls.append(("catalog", registry))
+        return self.tag_names
+
+    def remote(self, reference: str, **options: Any) -> RemoteImage:
+        """The one that the test gave."""
+        self.calls.append(("remote", reference, options.get("platform")))
+        return self.looked_at[0]
+
+    def search(self, term: str, limit: int, on_event: OnEvent = ignore) -> tuple[Found, ...]:
+        """Those that the test gave."""
+        self.calls.append(("search", term, limit))
+        return self.found
+
+    def delete_remote(self, reference: str, on_event: OnEvent = ignore) -> str:
+        """Note it."""
+        self.calls.append(("delete_remote", reference))
+        return f"Untagged: {reference}"
 
     def ls(self) -> list[FakeImage]:
         """All."""

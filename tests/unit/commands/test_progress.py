@@ -10,6 +10,8 @@ from dockmagic.events import (
     Event,
     PullFinished,
     PullProgress,
+    PullStarted,
+    RegistryWarning,
     StepState,
 )
 
@@ -63,11 +65,15 @@ def test_warnings_and_the_end() -> None:
 
 def test_a_layer_has_a_line_for_each_status() -> None:
     assert lines_of(
+        PullStarted("latest", "library/busybox"),
+        RegistryWarning("r.example", "moving\x1b[2J"),
         PullProgress(DIGEST, "downloading", 0, 4_200_000),
         PullProgress(DIGEST, "downloading", 99, 4_200_000),
         PullProgress(DIGEST, "complete", 4_200_000, 4_200_000),
         PullFinished("busybox:latest", DIGEST, updated=True),
     ) == [
+        "latest: Pulling from library/busybox",
+        "WARNING: r.example says: moving\\x1b[2J",
         "abababababab: Downloading (4.2MB)",
         "abababababab: Pull complete",
         f"Digest: {DIGEST}",

@@ -64,6 +64,9 @@ class FakeServer:
             def do_POST(self) -> None:
                 self.do_GET()
 
+            def do_DELETE(self) -> None:
+                self.do_GET()
+
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
