@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dockmagic.errors import InvalidOption, RegistryError
+from dockmagic.errors import InvalidOption, InvalidReference, RegistryError
 from dockmagic.events import BootstrapOutput, OnEvent, RegistryWarning, ignore
 from dockmagic.image import inspect
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
@@ -21,7 +21,7 @@ from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import ImageTree, image_tree
 from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
-from dockmagic.oci.reference import Reference
+from dockmagic.oci.reference import OFFICIAL, Reference
 
 if TYPE_CHECKING:
     from dockmagic.image.load import Loaded
@@ -120,11 +120,17 @@ class Images:
             return list_tags(client, Reference.parse(repository))
 
     def catalog(self, registry: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
-        """The repositories of a registry, HOST or HOST:PORT; raises RegistryError, InvalidOption for Docker Hub."""
+        """The repositories of a registry, HOST or HOST:PORT, but Docker Hub.
+
+        Raises InvalidReference, InvalidOption, RegistryError.
+        """
         from dockmagic.image.tags import catalog
 
+        any_name = Reference.parse(f"{registry}/any")
+        if any_name.repository not in ("any", f"{OFFICIAL}any"):
+            raise InvalidReference(f"{registry!r} is not a registry; expected HOST or HOST:PORT")
         with self._registry_client(on_event) as client:
-            return catalog(client, Reference.parse(f"{registry}/any").registry)
+            return catalog(client, any_name.registry)
 
     def referrers(self, reference: str, artifact_type: str = "", on_event: OnEvent = ignore) -> tuple[Descriptor, ...]:
         """What refers to an image in its registry, of one type or all: signatures, bills of materials …

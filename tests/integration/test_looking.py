@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dockmagic.commands.progress import PlainProgress
 from dockmagic.engine import Engine
 from dockmagic.errors import InvalidManifest, RegistryError, Unsupported
 from dockmagic.image.referrers import fallback_tag
@@ -232,7 +236,7 @@ def test_delete_then_look(shelf: Shelf, engine: Engine) -> None:
 
 
 def test_an_image_of_another_platform_is_pulled_inspected_and_saved_but_not_run(
-    shelf: Shelf, engine: Engine, tmp_path: Any
+    shelf: Shelf, engine: Engine, tmp_path: Path
 ) -> None:
     name = shelf.name("many")
     stored = call_real(engine, "pull", "-q", "--platform", "linux/arm/v7", name)
@@ -250,8 +254,6 @@ def test_an_image_of_another_platform_is_pulled_inspected_and_saved_but_not_run(
 
 
 def test_a_pull_says_what_docker_says(shelf: Shelf, engine: Engine) -> None:
-    from dockmagic.commands.progress import PlainProgress
-
     console = FakeConsole()
     for tag in ("latest", "2"):
         shelf.content.image("team/said", tag)
@@ -279,6 +281,20 @@ def test_a_tag_with_a_digest_is_pulled_by_the_digest(shelf: Shelf, engine: Engin
     stored = call_real(engine, "pull", f"{shelf.name('docker')}@{digest}")
     assert str(stored) == f"{shelf.content.host}/team/app@{digest}"
     assert stored.image.manifest_digest == digest
+
+
+def test_the_terminal_s_door(shelf: Shelf, state_root: Path) -> None:
+    name = shelf.name("many")
+    raw = in_terminal("buildx", "imagetools", "inspect", "--raw", name)
+    assert Digest.of(raw) == shelf.has["many"]["digest"]
+    assert b"oci\n" in in_terminal("image", "tags", f"{shelf.content.host}/team/app")
+    assert in_terminal("pull", shelf.name("docker")) == f"{shelf.name('docker')}\n".encode()
+
+
+def in_terminal(*words: str) -> bytes:
+    """What a command line that succeeds writes to standard output."""
+    done = subprocess.run([sys.executable, "-m", "dockmagic", *words], check=True, capture_output=True, timeout=60)
+    return done.stdout
 
 
 def test_what_is_shown_is_a_table_in_a_notebook(shelf: Shelf, engine: Engine) -> None:
