@@ -56,8 +56,8 @@ def pull(
     before = store.find(str(reference))
     transfer = _Transfer(reference, client, store, snapshots, on_event)
     with store.workspaces.hold():
-        on_event(PullStarted(reference.tag or str(reference), reference.repository))
         top = client.manifest(reference)
+        on_event(PullStarted(reference.tag or str(reference), reference.repository))
         raw, manifest = resolve(client, reference, top, platform)
         _check_manifest(manifest, reference)
         raw_config = transfer.config(manifest.config)
@@ -157,6 +157,6 @@ def _checked_config(data: bytes, manifest: Manifest, platform: Platform, referen
     if not suits(offered, platform):
         raise InvalidManifest(
             f"{reference.familiar}: the image is for {describe(offered)}, which does not run on {describe(platform)}; "
-            "choose another tag"
+            f"choose another tag, or --platform {describe(offered)} to have it all the same"
         )
     return config

@@ -20,6 +20,7 @@ _TEXT_WIDTH: Final = 72
 _MOST_LAYERS: Final = 300
 _MOST_ENTRIES: Final = 100
 _PREFIXES: Final = ("application/vnd.oci.image.layer.v1.", "application/vnd.docker.image.rootfs.diff.", "application/")
+_ATTESTATION: Final = "vnd.docker.reference.type"  # an annotation of BuildKit's
 _GRID: Final = "display:grid;column-gap:10px;padding:3px 12px;align-items:center;grid-template-columns:"
 
 
@@ -128,12 +129,13 @@ def _section(title: str, rows: str) -> str:
 
 
 def _entry_html(entry: Descriptor) -> str:
-    """A manifest of an index: platform, digest, size of the manifest itself."""
+    """A manifest of an index: platform, digest, and what it is where it is no image."""
     platform = "" if entry.platform is None else printable(describe(entry.platform))
+    kind = printable(entry.artifact_type or entry.annotations.get(_ATTESTATION, ""))
     return (
-        f'<div style="{_GRID}140px minmax(0,1fr) 80px"><span>{escape(platform)}</span>'
+        f'<div style="{_GRID}140px minmax(0,1fr) 150px"><span>{escape(platform)}</span>'
         f'<span style="{MONO};font-size:12px;{ELLIPSIS}">{escape(entry.digest)}</span>'
-        f'<span style="{FAINT};text-align:right">{size_text(entry.size)}</span></div>'
+        f'<span style="{FAINT};{ELLIPSIS}">{escape(kind)}</span></div>'
     )
 
 

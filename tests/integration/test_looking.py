@@ -304,5 +304,6 @@ def test_what_is_shown_is_a_table_in_a_notebook(shelf: Shelf, engine: Engine) ->
     assert "2 layers" in str(shown)
     html = shown._repr_html_()
     assert "linux/arm/v7" in html
+    assert "attestation-manifest" in html
     assert "RUN make" in html
     assert "RUN make" in call_real(engine, "image", "tree", "--remote", shelf.name("many"))._repr_html_()
