@@ -124,11 +124,18 @@ class PullFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class PushProgress:
-    """The state of a blob that is pushed; sizes in bytes.
+class PushStarted:
+    """A push begins; `repository` is the name in full, with its registry."""
 
-    "preparing", "waiting", "uploading", "retrying" (`detail` says when and why), "pushed", "exists" or "mounted"
-    (`detail` names the repository it came from).
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushProgress:
+    """The state of a layer that is pushed; sizes in bytes.
+
+    "preparing", "waiting", "uploading", "retrying" (`detail` says when and why), "pushed", "exists", "mounted"
+    (`detail` names the repository it came from) or "skipped" (a foreign layer).
     """
 
     digest: str
@@ -197,6 +204,7 @@ Event = (
     | RegistryWarning
     | PullProgress
     | PullFinished
+    | PushStarted
     | PushProgress
     | PushFinished
     | BootstrapOutput

@@ -25,6 +25,7 @@ from dockmagic.oci.reference import OFFICIAL, Reference
 
 if TYPE_CHECKING:
     from dockmagic.image.load import Loaded
+    from dockmagic.image.push import Pushed
     from dockmagic.image.registry import RegistryClient
     from dockmagic.image.remote import RemoteImage
     from dockmagic.image.remote_parts import RemotePart
@@ -72,7 +73,7 @@ class Images:
         parsed = Reference.parse(reference)
         try:
             with self._registry_client(on_event) as client:
-                return pull(
+                image = pull(
                     parsed,
                     client=client,
                     store=self._store,
@@ -80,6 +81,8 @@ class Images:
                     platform=platform or host_platform(),
                     on_event=on_event,
                 )
+            self._store.whereabouts.note([layer.digest for layer in image.manifest.layers], parsed)
+            return image
         except RegistryError as error:
             if parsed.familiar.partition(":")[0] in BASES and not error.status:
                 error.args = (f"{error}; or make a {parsed.familiar} here: {bootstrap_hint(parsed.familiar)}",)
@@ -160,6 +163,19 @@ class Images:
 
         with self._registry_client(on_event) as client:
             return search(client, term, limit)
+
+    def push(
+        self, reference: str, on_event: OnEvent = ignore, *, all_tags: bool = False, platform: Platform | None = None
+    ) -> tuple[Pushed, ...]:
+        """Bring an image, byte for byte, into the registry that its name says, or all tags of a repository.
+
+        Raises NotFound, InvalidOption where it isn't for this `platform`, InvalidReference, RegistryError, StoreError.
+        """
+        from dockmagic.image.push import chosen, push
+
+        with self.kept(), self._registry_client(on_event) as client:
+            items = chosen(self._store, reference, all_tags=all_tags, platform=platform)
+            return push(items, client=client, store=self._store, on_event=on_event)
 
     @contextmanager
     def _registry_client(self, on_event: OnEvent = ignore, insecure: str = "") -> Iterator[RegistryClient]:

@@ -20,7 +20,7 @@ _VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/c
 _WINDOWS = "it means something on Windows only"
 _PLATFORM = "images of this machine's platform are used"
 _QUOTA = "write the limit as --cpus, such as --cpus 0.5"
-_TRUST = "image signatures aren't checked"
+TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
 _FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
 
@@ -70,7 +70,7 @@ RUN = (
     Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
     Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),
     Refused(("--platform",), _PLATFORM),
-    Refused(("--disable-content-trust",), _TRUST, switch=True),
+    Refused(("--disable-content-trust",), TRUST, switch=True),
     Refused(("--cidfile",), "use -d, which gives the id, or --name"),
     Refused(("--label-file",), "write each label with -l name=value"),
     Refused(("--annotation",), "use a label: -l name=value"),
@@ -97,7 +97,7 @@ BUILD = (
     Refused(("--push", "--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
     Refused(("--cgroup-parent",), "each RUN has a cgroup of its own beside those of the containers"),
-    Refused(("--disable-content-trust",), _TRUST, switch=True),
+    Refused(("--disable-content-trust",), TRUST, switch=True),
 )  # fmt: skip
 
 PS = (

@@ -14,6 +14,7 @@ from dockmagic.commands.table import Pretty, columns_of_text
 
 if TYPE_CHECKING:
     from dockmagic.dockerfile.lint import LintWarning
+    from dockmagic.image.push import Pushed
     from dockmagic.image.store import Image
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -208,6 +209,35 @@ class Stored:
     def __str__(self) -> str:
         """Its name."""
         return self.name
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """What a push brought into the registry, by tag; it was shown meanwhile, unless there is a `name` to show."""
+
+    pushed: tuple[Pushed, ...]
+    name: str = ""
+
+    def __len__(self) -> int:
+        """Number of tags."""
+        return len(self.pushed)
+
+    def __getitem__(self, index: int) -> Pushed:
+        """Name, digest and size of a tag's manifest."""
+        return self.pushed[index]
+
+    def __str__(self) -> str:
+        """The name."""
+        return self.name
+
+    def _ipython_display_(self) -> None:
+        """Show nothing more than the push did; NotImplementedError makes IPython show the name."""
+        if self.name:
+            raise NotImplementedError
 
     def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
         """Plain text for IPython."""

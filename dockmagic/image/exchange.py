@@ -20,7 +20,7 @@ from dockmagic.image.token import CredentialsOf, Endpoint, Scopes, Tokens
 from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from dockmagic.image.transport import Answer, Transport
+    from dockmagic.image.transport import Answer, Body, Transport
 
 _ERROR_LIMIT: Final = 1 << 20  # bytes of a refusal's body
 
@@ -57,6 +57,10 @@ class Exchange:
         """Where to read what a reference names, in order."""
         return self.endpoints.readable(reference, self.transport)
 
+    def home(self, reference: Reference) -> Endpoint:
+        """The registry of a reference itself, where it is written."""
+        return self.endpoints.home(reference.registry, self.transport)
+
     def send(
         self,
         endpoint: Endpoint,
@@ -64,6 +68,7 @@ class Exchange:
         method: str,
         url: str,
         headers: Mapping[str, str],
+        body: Body | bytes | None = None,
     ) -> Answer:
         """The answer to a request, its body unread, its status any; authorizes itself once where it is asked to.
 
@@ -72,12 +77,12 @@ class Exchange:
         self.check_cancelled()
         is_ours = origin(url) == origin(endpoint.base)
         secret = self._tokens.headers(endpoint, scopes) if is_ours else {}
-        answer = self.transport.request(method, url, {**headers, **secret})
+        answer = self.transport.request(method, url, {**headers, **secret}, body=body)
         if answer.status == 401 and is_ours and origin(answer.url) == origin(url):
             challenge = answer.headers.get("WWW-Authenticate", "")
             if better := self._tokens.renew(endpoint, scopes, challenge, secret):
                 answer.close()
-                answer = self.transport.request(method, url, {**headers, **better})
+                answer = self.transport.request(method, url, {**headers, **better}, body=body)
         self._notices.take(endpoint.account, answer.headers.get("Warning", ""))
         return answer
 

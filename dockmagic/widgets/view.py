@@ -14,9 +14,13 @@ from dockmagic.events import (
     PullFinished,
     PullProgress,
     PullStarted,
+    PushFinished,
+    PushProgress,
+    PushStarted,
 )
 from dockmagic.widgets.build import BuildView
 from dockmagic.widgets.pull import PullView
+from dockmagic.widgets.push import PushView
 
 
 class View(Protocol):
@@ -40,6 +44,9 @@ _VIEWS: Final[Mapping[type, type[View]]] = {
     PullStarted: PullView,
     PullProgress: PullView,
     PullFinished: PullView,
+    PushStarted: PushView,
+    PushProgress: PushView,
+    PushFinished: PushView,
 }
 
 

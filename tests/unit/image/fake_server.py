@@ -34,10 +34,11 @@ Answerer = Callable[[Request], Reply]
 
 
 class FakeServer:
-    """`routes` by path; `requests` has what came, in order. An unknown path gets 404."""
+    """`routes` by path; `requests` has what came, in order."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Reply | Answerer] = {}
+        self.default: Reply | Answerer = Reply(404)  # for an unknown path
         self.requests: list[Request] = []
         self.keep_open = False  # whether a connection stays open after the answer
         self.stopping = threading.Event()
@@ -49,19 +50,28 @@ class FakeServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 request = Request(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body)
                 fake.requests.append(request)
-                route = fake.routes.get(parts.path, Reply(404))
+                route = fake.routes.get(parts.path, fake.default)
                 reply = route if isinstance(route, Reply) else route(request)
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                self.wfile.write(b"" if self.command == "HEAD" else reply.body)
                 if fake.keep_open:
                     self.wfile.flush()
                     fake.stopping.wait()
 
             def do_POST(self) -> None:
+                self.do_GET()
+
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
+            def do_PUT(self) -> None:
+                self.do_GET()
+
+            def do_PATCH(self) -> None:
                 self.do_GET()
 
             def do_DELETE(self) -> None:
