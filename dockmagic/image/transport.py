@@ -91,7 +91,9 @@ class Answer:
         return bytes(body)
 
     def close(self) -> None:
-        """Give the connection back; idempotent."""
+        """Give the connection back if nothing is left to read, else end it; idempotent."""
+        if self._response.raw.length_remaining == 0:
+            self._response.raw.drain_conn()
         self._response.close()
 
     def __enter__(self) -> Answer:

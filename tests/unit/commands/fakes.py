@@ -22,6 +22,7 @@ from dockmagic.events import ContainerOutput, Event, OnEvent, StepState, ignore
 from dockmagic.image.difference import Difference
 from dockmagic.image.fsck import Report
 from dockmagic.image.pruning import Pruned
+from dockmagic.image.push import Pushed
 from dockmagic.image.remote import RemoteImage
 from dockmagic.image.search import Found
 from dockmagic.image.tree import Change, Kind, LayerNode
@@ -262,6 +263,15 @@ class FakeImages:
         for event in self.events:
             on_event(event)
         return FakeImage(references=(Reference.parse(reference),))
+
+    def push(
+        self, reference: str, on_event: OnEvent = ignore, *, all_tags: bool = False, platform: Platform | None = None
+    ) -> tuple[Pushed, ...]:
+        """Report the events."""
+        self.calls.append(("push", reference, all_tags, platform))
+        for event in self.events:
+            on_event(event)
+        return (Pushed(Reference.parse(reference), IMAGE_ID, 400),)
 
     def tag(self, source: str, target: str) -> None:
         """Note it."""
