@@ -59,8 +59,8 @@ class BuildOptions:
     else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
-    file of a new layer is younger. Without `outputs` the image is put into the store. `cache_from` are directories of
-    caches to be used, `cache_to` those to be written.
+    file of a new layer is younger. Without `outputs` the image is put into the store. `pushes` are names that it is
+    pushed under afterwards. `cache_from` are directories of caches to be used, `cache_to` those to be written.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -78,6 +78,7 @@ class BuildOptions:
     epoch_s: int | None = None
     rewrite_timestamp: bool = False
     outputs: tuple[Output, ...] = ()
+    pushes: tuple[Reference, ...] = ()
     cache_to: tuple[CacheTarget, ...] = ()
     cache_from: tuple[Path, ...] = ()
 

@@ -94,7 +94,7 @@ START = (
 BUILD = (
     Refused(("--attest", "--provenance", "--sbom"), "an image has no attestations"),
     Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
-    Refused(("--push", "--squash", "--compress"), "it isn't available yet", switch=True),
+    Refused(("--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
     Refused(("--cgroup-parent",), "each RUN has a cgroup of its own beside those of the containers"),
     Refused(("--disable-content-trust",), TRUST, switch=True),

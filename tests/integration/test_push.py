@@ -229,6 +229,20 @@ def _context(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.parametrize("flags", [["--push"], ["-o", "type=registry"], ["-o", "type=image,push=true"]])
+def test_builds_that_push(flags: list[str], engine: Engine, image: Image, repository: str, tmp_path: Path) -> None:
+    context = _context(tmp_path)
+    (context / "Dockerfile").write_text(f"FROM {image.id.hex[:12]}\nCOPY new /\n")
+    done = dockmagic(engine, "build", *flags, "-t", f"{repository}:1", "-t", f"{repository}/more:2", str(context))
+    assert done.returncode == 0, done.stderr
+    digest = engine.images.get(f"{repository}:1").manifest_digest
+    assert json.loads(inspect(f"{repository}:1"))["Digest"] == digest
+    assert json.loads(inspect(f"{repository}/more:2"))["Digest"] == digest
+    assert f"The push refers to repository [{repository}]" in done.stderr
+    refused = dockmagic(engine, "build", *flags, str(context))
+    assert "tag is needed when pushing to registry" in refused.stderr
+
+
 @pytest.mark.needs("podman")
 def test_what_podman_pulls(
     engine: Engine, image: Image, repository: str, files: object, tmp_path_factory: pytest.TempPathFactory
