@@ -240,6 +240,8 @@ class Engine:
             runs=StepRuns(self.database),
             history=BuildHistory(self.database),
             caches=Caches(self.root, self.workspaces),
+            open_artifact=lambda reference, place: self.images.artifact(reference, place, on_event),
+            push_artifact=lambda reference, manifest: self.images.push_artifact(reference, manifest, on_event),
             hashes=self._hashes,
         )
 

@@ -24,6 +24,7 @@ from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import OFFICIAL, Reference
 
 if TYPE_CHECKING:
+    from dockmagic.image.archive_files import Archive
     from dockmagic.image.load import Loaded
     from dockmagic.image.push import Pushed
     from dockmagic.image.registry import RegistryClient
@@ -176,6 +177,21 @@ class Images:
         with self.kept(), self._registry_client(on_event) as client:
             items = chosen(self._store, reference, all_tags=all_tags, platform=platform)
             return push(items, client=client, store=self._store, on_event=on_event)
+
+    def push_artifact(self, reference: Reference, manifest: bytes, on_event: OnEvent = ignore) -> Pushed:
+        """Push a manifest whose blobs are in the store, under this name; raises what a push raises."""
+        from dockmagic.image.push import push_artifact
+
+        with self._registry_client(on_event) as client:
+            return push_artifact(reference, manifest, client=client, store=self._store, on_event=on_event)
+
+    @contextmanager
+    def artifact(self, reference: Reference, place: Path, on_event: OnEvent = ignore) -> Iterator[Archive]:
+        """What a name stands for in its registry, as files of a layout, with the directory `place` to put them."""
+        from dockmagic.image.registry_archive import RegistryArchive
+
+        with self._registry_client(on_event) as client:
+            yield RegistryArchive(reference, client, self._store, place, on_event)
 
     @contextmanager
     def _registry_client(self, on_event: OnEvent = ignore, insecure: str = "") -> Iterator[RegistryClient]:

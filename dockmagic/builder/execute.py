@@ -51,13 +51,13 @@ def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, p
     One that isn't to be stored has its blobs only as long as the caller holds the store's content.
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
-    imported = CacheImports(options.cache_from, parts.store, parts.snapshots, progress.warn)
+    imported = CacheImports(options.cache_from, parts.store, parts.snapshots, parts.open_artifact, progress.warn)
     with parts.workspaces.hold(), served(options.ssh) as agents, imported as imports:
         build = _Build(plan, context, options, parts, progress, agents, imports)
         image = build.store(build.run())
         Exporter(parts.store, parts.snapshots, options.tags, options.epoch_s).write(image, options.outputs)
         for target in options.cache_to:
-            export_cache(target, build.records, image.config.diff_ids, parts.store)
+            export_cache(target, build.records, image.config.diff_ids, parts.store, parts.push_artifact)
         return image
 
 

@@ -33,8 +33,8 @@ class BuildFlags(TypedDict, total=False):
     that don't need each other are built side by side unless `parallel` is False. The build argument
     SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
     `outputs` are what is written, or pushed. Where there are some, none of which is the store, and no `tags`, the
-    image isn't stored. `cache_from` are directories of caches to be used besides the own one, `cache_to` says where the
-    build's goes.
+    image isn't stored. `cache_from` are directories, or names in registries, of caches to be used besides
+    the own one, `cache_to` says where the build's goes.
     """
 
     tags: Sequence[str]
@@ -54,7 +54,7 @@ class BuildFlags(TypedDict, total=False):
     rewrite_timestamp: bool
     outputs: Sequence[Output]
     cache_to: Sequence[CacheTarget]
-    cache_from: Sequence[Path]
+    cache_from: Sequence[Path | Reference]
 
 
 def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOptions:

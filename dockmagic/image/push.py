@@ -7,8 +7,9 @@ image isn't whole. What one tag brought, the next one finds. Source: distributio
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final
@@ -24,6 +25,7 @@ from dockmagic.image.upload import Upload
 from dockmagic.image.workers import Workers
 from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
+from dockmagic.oci.manifest import Manifest, parse_manifest
 from dockmagic.oci.reference import DEFAULT_TAG, Reference
 
 AT_ONCE: Final = 5  # as Docker's max-concurrent-uploads
@@ -85,19 +87,41 @@ def push(
     Reports PushStarted, the progress of each layer, and PushFinished for each tag.
     Raises RegistryError, DigestMismatch, NotFound or StoreError; tags that were pushed before that stay so.
     """
-    on_event(PushStarted(items[0][0].name))
-    with store.workspaces.hold(), Uploader(items[0][0], client, store, on_event) as uploader:
-        return tuple(_push(uploader, reference, image, store, on_event) for reference, image in items)
+    with _pushing(items[0][0], client, store, on_event) as uploader:
+        return tuple(
+            _push(uploader, reference, image.manifest, store.read_blob(image.manifest_digest), on_event)
+            for reference, image in items
+        )
 
 
-def _push(uploader: Uploader, reference: Reference, image: Image, store: ImageStore, on_event: OnEvent) -> Pushed:
-    """Push one image under one tag."""
-    data = store.read_blob(image.manifest_digest)
-    uploader.bring(image.manifest.layers, image.manifest.config)
+def push_artifact(
+    reference: Reference, data: bytes, *, client: RegistryClient, store: ImageStore, on_event: OnEvent = ignore
+) -> Pushed:
+    """Push a manifest, all of whose blobs are in the store; as `push` does an image. Raises InvalidReference, too."""
+    if not reference.tag:
+        raise InvalidReference(f"cannot push a digest reference: {reference.familiar!r}; name a tag")
+    manifest = parse_manifest(data)
+    assert isinstance(manifest, Manifest)
+    with _pushing(reference, client, store, on_event) as uploader:
+        return _push(uploader, reference, manifest, data, on_event)
+
+
+@contextmanager
+def _pushing(reference: Reference, client: RegistryClient, store: ImageStore, on_event: OnEvent) -> Iterator[Uploader]:
+    """What brings blobs into the reference's repository."""
+    on_event(PushStarted(reference.name))
+    with store.workspaces.hold(), Uploader(reference, client, store, on_event) as uploader:
+        yield uploader
+
+
+def _push(uploader: Uploader, reference: Reference, manifest: Manifest, data: bytes, on_event: OnEvent) -> Pushed:
+    """Push the manifest with these bytes under one tag, after its blobs."""
+    uploader.bring(manifest.layers, manifest.config)
     destination = Destination(uploader.client.exchange, reference)
-    destination.exchange.patiently(lambda: destination.put_manifest(image.manifest.media_type, data))
-    on_event(PushFinished(reference.familiar, image.manifest_digest, len(data)))
-    return Pushed(reference, image.manifest_digest, len(data))
+    destination.exchange.patiently(lambda: destination.put_manifest(manifest.media_type, data))
+    pushed = Pushed(reference, Digest.of(data), len(data))
+    on_event(PushFinished(reference.familiar, pushed.digest, pushed.size_bytes))
+    return pushed
 
 
 class Uploader:

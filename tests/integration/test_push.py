@@ -14,6 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
+from dockmagic.builder.cache_transfer import CACHE_CONFIG
 from dockmagic.engine import Engine
 from dockmagic.events import Event, PushFinished, PushProgress
 from dockmagic.image.pull import LAYER_TYPES
@@ -241,6 +242,18 @@ def test_builds_that_push(flags: list[str], engine: Engine, image: Image, reposi
     assert f"The push refers to repository [{repository}]" in done.stderr
     refused = dockmagic(engine, "build", *flags, str(context))
     assert "tag is needed when pushing to registry" in refused.stderr
+
+
+def test_a_cache_in_the_registry(engine: Engine, image: Image, repository: str, tmp_path: Path) -> None:
+    context = _context(tmp_path)
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY new /new\nWORKDIR /here\n")
+    cache = f"type=registry,ref={repository}"
+    assert dockmagic(engine, "build", "--cache-to", f"{cache},mode=max", str(context)).returncode == 0
+    assert json.loads(inspect(repository, "--raw"))["artifactType"] == CACHE_CONFIG
+    with Engine(tmp_path / "third") as third:
+        done = dockmagic(third, "build", "--cache-from", repository, "--progress=plain", str(context))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("CACHED") == 3
 
 
 @pytest.mark.needs("podman")

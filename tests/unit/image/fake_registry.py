@@ -55,7 +55,8 @@ class FakeRegistry:
 
     def _obey(self, request: Request) -> Reply:
         if match := _BLOB.fullmatch(request.path):
-            return Reply(200 if match[2] in self.blobs.get(match[1], {}) else 404)
+            data = self.blobs.get(match[1], {}).get(match[2])
+            return Reply(404) if data is None else Reply(200, data)
         if match := _BEGIN.fullmatch(request.path):
             return self._begin(match[1], request)
         if match := _UPLOAD.fullmatch(request.path):
@@ -63,6 +64,9 @@ class FakeRegistry:
                 return refusal(404, "BLOB_UPLOAD_UNKNOWN")
             return self._go_on(match[1], match[2], request)
         if match := _MANIFEST.fullmatch(request.path):
+            if request.method == "GET":
+                media_type, data = self.manifests.get((match[1], match[2]), ("", b""))
+                return Reply(200, data, {"Content-Type": media_type}) if data else refusal(404, "MANIFEST_UNKNOWN")
             self.manifests[match[1], match[2]] = (request.headers["Content-Type"], request.body)
             return Reply(201, headers={"Docker-Content-Digest": Digest.of(request.body)})
         return Reply(404)
