@@ -17,7 +17,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,21 +31,23 @@ from dockmagic.image.store import ImageStore
 from dockmagic.oci.descriptor import OCI_MANIFEST, Descriptor
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.fields import Fields
+from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.manifest import Index, Manifest, dump_manifest, parse_manifest
 from dockmagic.oci.reference import Reference
 
 CACHE_CONFIG: Final = "application/vnd.dockmagic.buildcache.v1+json"
+INLINE: Final = "dockmagic.buildcache.v1"  # key of the records in an image's config
 PushArtifact = Callable[[Reference, bytes], object]  # a manifest whose blobs are in the store
 OpenArtifact = Callable[[Reference, Path], AbstractContextManager[Archive]]  # with a directory to work in
 
 
 @dataclass(frozen=True, slots=True)
 class CacheTarget:
-    """Where a build's cache goes, a directory or a name in a registry: that of all stages, or only of the steps whose
-    layers are in the image.
+    """Where a build's cache goes, a directory, a name in a registry, or (None) into the image's own config: that of all
+    stages, or only of the steps whose layers are in the image.
     """
 
-    place: Path | Reference
+    place: Path | Reference | None
     all_stages: bool = False
 
 
@@ -71,8 +73,10 @@ def export_cache(
     Raises NotFound, StoreError, RegistryError. The index or tag comes last: until then the place is what it was. The
     caller holds the store's content.
     """
+    if target.place is None:
+        return
     kept = [record for record in records if target.all_stages or record.diff_id in diff_ids]
-    config = json.dumps({"records": [_json(record) for record in kept]}, separators=(",", ":")).encode()
+    config = json.dumps(_document_of(kept), separators=(",", ":")).encode()
     layers = {record.descriptor.digest: record.descriptor for record in kept}
     described = Descriptor(CACHE_CONFIG, Digest.of(config), len(config))
     manifest = dump_manifest(Manifest(described, tuple(layers.values()), artifact_type=CACHE_CONFIG))
@@ -85,6 +89,14 @@ def export_cache(
     plan |= {blob_path(described.digest): config, blob_path(entry.digest): manifest}
     plan |= {LAYOUT_FILE: LAYOUT, INDEX_FILE: dump_manifest(Index((entry,)))}
     write_directory(plan, store, target.place)
+
+
+def inlined(image: ImageConfig, records: Iterable[CacheRecord], *, wanted: bool) -> ImageConfig:
+    """The config with the records of its own layers if they are wanted there, and never with those of its base."""
+    extra = {key: value for key, value in image.extra.items() if key != INLINE}
+    if wanted:
+        extra[INLINE] = _document_of([record for record in records if record.diff_id in image.diff_ids])
+    return image if extra == image.extra else replace(image, extra=extra)
 
 
 class CacheImports:
@@ -145,6 +157,10 @@ class CacheImports:
             return None
 
 
+def _document_of(records: Iterable[CacheRecord]) -> dict[str, list[Mapping[str, str]]]:
+    return {"records": [_json(record) for record in records]}
+
+
 def _json(record: CacheRecord) -> Mapping[str, str]:
     return {
         "key": record.key,
@@ -163,10 +179,14 @@ def _read(archive: Archive) -> list[CacheRecord]:
     if not isinstance(index, Index) or len(index.manifests) != 1:
         raise InvalidManifest("it isn't a cache that --cache-to wrote")
     manifest = parse_manifest(_document(archive, index.manifests[0]))
-    if not isinstance(manifest, Manifest) or manifest.config.media_type != CACHE_CONFIG:
+    if not isinstance(manifest, Manifest) or not (manifest.is_image or manifest.config.media_type == CACHE_CONFIG):
         raise InvalidManifest("it isn't a cache that --cache-to wrote")
     layers = {layer.digest: layer for layer in manifest.layers}
     config = Fields.parse(_document(archive, manifest.config), "cache config")
+    if manifest.is_image:
+        if INLINE not in config:
+            raise InvalidManifest("it is an image that --cache-to type=inline gave no cache")
+        config = config.object(INLINE)
     return [_record(fields, layers) for fields in config.objects("records")]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from dockmagic.builder.addresses import LAYOUT
 from dockmagic.builder.agents import served
 from dockmagic.builder.bases import Bases
-from dockmagic.builder.cache_transfer import CacheImports, CacheRecord, export_cache
+from dockmagic.builder.cache_transfer import CacheImports, CacheRecord, export_cache, inlined
 from dockmagic.builder.context import Context
 from dockmagic.builder.crew import Crew, Task
 from dockmagic.builder.explain import Explanation
@@ -103,6 +103,8 @@ class _Build:
         if options.labels:
             config = replace(image.config, labels={**image.config.labels, **options.labels})
             image = self._as_before(replace(image, config=config, created=options.now()))
+        inline = any(target.place is None for target in options.cache_to)
+        image = inlined(image, self.records, wanted=inline)
         if not options.is_stored:
             return self.parts.store.passing_image(image, standing.layers)
         return self.parts.store.add_image(image, standing.layers, references=options.tags)

@@ -1,4 +1,5 @@
-"""`--cache-to type=local,dest=DIR[,mode=max|min]` and `--cache-from type=local,src=DIR`; in a registry, with ref=NAME.
+"""`--cache-to type=local,dest=DIR[,mode=max|min]` and `--cache-from type=local,src=DIR`; in a registry, with ref=NAME,
+and in the image itself.
 
 Source: docker build's reference; Docker documentation, "Cache storage backends".
 """
@@ -17,12 +18,12 @@ from dockmagic.oci.reference import Reference
 if TYPE_CHECKING:
     from dockmagic.builder.cache_transfer import CacheTarget
 
-_LOCAL, _REGISTRY = "local", "registry"
-_TO: Final = {_LOCAL: ("dest", "mode"), _REGISTRY: ("ref", "mode")}  # the first key says where
+_LOCAL, _REGISTRY, _INLINE = "local", "registry", "inline"
+_TO: Final = {_LOCAL: ("dest", "mode"), _REGISTRY: ("ref", "mode"), _INLINE: ()}  # the first key says where
 _FROM: Final = {_LOCAL: ("src",), _REGISTRY: ("ref",)}
 _VALUES: Final = {"dest": "DIR", "src": "DIR", "ref": "NAME"}
 _REASONS: Final = {
-    "inline": "an image's config has no room for a cache here",
+    _INLINE: "an image that has its cache inside is named as any other",
     "gha": "it is a service of GitHub Actions, which isn't talked to",
     "s3": "no object store is talked to",
     "azblob": "no object store is talked to",
@@ -38,7 +39,8 @@ def add_cache_flags(parser: CommandParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--cache-to", action="append", default=[], metavar="type=local,dest=DIR[,mode=max]",
-        help="write the cache of the image's steps, or with max of all; or to type=registry,ref=NAME",
+        help="write the cache of the image's steps, or with max of all; or to type=registry,ref=NAME; or, with "
+        "type=inline, into the image",
     )  # fmt: skip
 
 
@@ -52,7 +54,8 @@ def cache_targets(given: Sequence[str]) -> tuple[CacheTarget, ...]:
         mode = fields.get("mode", "min")
         if mode not in _MODES:
             raise InvalidOption(f"--cache-to {text!r}: mode can be {one_of(_MODES)}, not {mode!r}")
-        targets.append(CacheTarget(_place(kind, fields[_TO[kind][0]]), mode == "max"))
+        place = None if kind == _INLINE else _place(kind, fields[_TO[kind][0]])
+        targets.append(CacheTarget(place, mode == "max"))
     return tuple(targets)
 
 
@@ -77,13 +80,16 @@ def _fields(flag: str, text: str, known: Mapping[str, tuple[str, ...]]) -> tuple
         return _REGISTRY, {"ref": text}
     fields = dict(word.partition("=")[::2] for word in words)
     kind = fields.pop("type", "").lower()
-    forms = " or ".join(f"type={kind},{keys[0]}={_VALUES[keys[0]]}" for kind, keys in known.items())
+    forms = " or ".join(
+        f"type={kind}" + "".join(f",{key}={_VALUES[key]}" for key in keys[:1]) for kind, keys in known.items()
+    )
     if kind not in known:
         reason = _REASONS.get(kind, f"there is no type {kind!r}" if kind else "it has no type")
         raise InvalidOption(f"{flag} {text!r} isn't available: {reason}; use {forms}")
     unknown = [key for key in fields if key not in known[kind]]
     if unknown:
-        raise InvalidOption(f"{flag} {text!r}: type={kind} takes {one_of(known[kind])}, not {unknown[0]!r}")
-    if not fields.get(known[kind][0]):
+        allowed = one_of(known[kind]) if known[kind] else "nothing more"
+        raise InvalidOption(f"{flag} {text!r}: type={kind} takes {allowed}, not {unknown[0]!r}")
+    if known[kind] and not fields.get(known[kind][0]):
         raise InvalidOption(f"{flag} {text!r}: it has no {known[kind][0]}; write {forms}")
     return kind, fields

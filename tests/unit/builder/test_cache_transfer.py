@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.builder.cache_transfer import CACHE_CONFIG, CacheTarget
+from dockmagic.builder.cache_transfer import CACHE_CONFIG, INLINE, CacheTarget
 from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.errors import StoreError
 from dockmagic.events import BuildWarning, StepState
+from dockmagic.image.push import push
+from dockmagic.image.registry import RegistryClient
 from dockmagic.oci.descriptor import OCI_INDEX, OCI_MANIFEST
 from dockmagic.oci.reference import Reference
 from tests.unit.builder.lab import Lab, fill
@@ -104,6 +106,28 @@ def test_through_a_registry(labs: Callable[[str], Lab], context: Path) -> None:
         fetched = [request.path for request in registry.server.requests[before:] if "/blobs/" in request.path]
         assert len(fetched) == 2  # what the cache has, and one layer
     assert [lab.left() for lab in (one, two, three)] == [[], [], []]
+
+
+def test_a_cache_inside_of_the_image(labs: Callable[[str], Lab], context: Path) -> None:
+    one, two = labs("one"), labs("two")
+    with accepting() as registry:
+        name = Reference.parse(f"{registry.host}/app:1")
+        image = one.build(TEXT, context, cache_to=(CacheTarget(None),), tag=str(name))
+        assert INLINE in image.config.extra
+        client = RegistryClient()
+        push([(name, image)], client=client, store=one.store)
+        client.close()
+        other = two.build(TEXT, context, cache_from=(name,), cache_to=(CacheTarget(None),))
+        assert [run.options.command[-1] for run in two.runs] == ["make tool"]
+        assert other.config.diff_ids == image.config.diff_ids
+        assert INLINE not in one.build(f"FROM {name.familiar}\nLABEL a=b\n", context).config.extra
+        plain = one.build(TEXT, context, tag=str(name))
+        client = RegistryClient()
+        push([(name, plain)], client=client, store=one.store)
+        client.close()
+        two.build(TEXT, context, cache_from=(name,))
+        assert "it is an image that --cache-to type=inline gave no cache" in warnings(two)[0]
+    assert [lab.left() for lab in (one, two)] == [[], []]
 
 
 def test_a_registry_without_the_cache(labs: Callable[[str], Lab], context: Path) -> None:

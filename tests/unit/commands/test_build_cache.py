@@ -17,6 +17,7 @@ def test_where_caches_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         CacheTarget(Path("/a,b"), all_stages=True),
     )
     assert cache_sources(["type=local,src=c"]) == (tmp_path / "c",)
+    assert cache_targets(["type=inline"]) == (CacheTarget(None),)
     name = Reference.parse("r.example/cache:1")
     assert cache_targets(["type=registry,ref=r.example/cache:1,mode=max", "r.example/cache:1"]) == (
         CacheTarget(name, all_stages=True),
@@ -28,9 +29,9 @@ def test_where_caches_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("type=registry", "it has no ref; write type=local,dest=DIR or type=registry,ref=NAME"),
+        ("type=registry", "it has no ref; write type=local,dest=DIR or type=registry,ref=NAME or type=inline"),
         ("type=registry,ref=x,compression=zstd", "type=registry takes ref or mode, not 'compression'"),
-        ("type=inline", "an image's config has no room for a cache here; use type=local,dest=DIR or type=registry"),
+        ("type=inline,mode=max", "type=inline takes nothing more, not 'mode'"),
         ("type=gha", "GitHub Actions"),
         ("type=s3,bucket=x", "no object store"),
         ("type=disk", "there is no type 'disk'"),
@@ -51,5 +52,7 @@ def test_what_is_no_source() -> None:
         cache_sources(["type=local,dest=x"])
     with pytest.raises(InvalidOption, match="use type=local,src=DIR or type=registry,ref=NAME"):
         cache_sources(["type=gha"])
+    with pytest.raises(InvalidOption, match="an image that has its cache inside is named as any other; use"):
+        cache_sources(["type=inline"])
     with pytest.raises(InvalidReference, match="UPPER"):
         cache_sources(["UPPER"])

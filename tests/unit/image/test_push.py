@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +20,7 @@ from dockmagic.errors import (
     Unauthorized,
 )
 from dockmagic.events import Event, PushFinished, PushProgress, PushStarted, RegistryWarning
+from dockmagic.image.auth import Credentials
 from dockmagic.image.push import Pushed, chosen, push
 from dockmagic.image.registries import Registries
 from dockmagic.image.registry import RegistryClient
@@ -176,6 +179,21 @@ def test_a_denied_push(registry: FakeRegistry, send: Send, image: Image) -> None
     with pytest.raises(Unauthorized, match="denied: requested access to the resource is denied"):
         send(f"{registry.host}/app:1")
     assert registry.manifests == {}
+
+
+def test_name_and_password(registry: FakeRegistry, store: ImageStore, image: Image) -> None:
+    basic = f"Basic {b64encode(b'me:secret').decode()}"
+    asks = Reply(401, headers={"WWW-Authenticate": 'Basic realm="r"'})
+    registry.faults.append(lambda request: None if request.headers.get("Authorization") == basic else asks)
+    items = chosen(store, f"{registry.host}/app:1", all_tags=False, platform=None)
+    for credentials in (Credentials("me", "secret"), Credentials("me", "wrong"), None):
+        client = RegistryClient(retry=QUICK, credentials_of={registry.host: credentials}.get)
+        with closing(client):
+            if credentials == Credentials("me", "secret"):
+                push(items, client=client, store=store)
+                continue
+            with pytest.raises(Unauthorized, match=r"unauthorized: authentication required; log in \('docker login'\)"):
+                push(items, client=client, store=store)
 
 
 def test_no_tag_names_what_is_not_whole(registry: FakeRegistry, send: Send, store: ImageStore, image: Image) -> None:
