@@ -127,7 +127,7 @@ def test_a_push() -> None:
         PushFinished("r.example:5000/app:1", DIGEST, 400),
         PushProgress(DIGEST, "exists", 1000, 1000),
         PushProgress(layer, "skipped", 0, 1000),
-        RegistryWarning("going \x1b[2J away"),
+        RegistryWarning("r.example", "going \x1b[2J away"),
     ) == [
         "The push refers to repository [r.example/app]",
         "abababababab: Preparing",
@@ -140,5 +140,5 @@ def test_a_push() -> None:
         f"1: digest: {DIGEST} size: 400",
         "abababababab: Layer already exists",
         "cdcdcdcdcdcd: Skipped foreign layer",
-        "WARNING: going \\x1b[2J away",
+        "WARNING: r.example says: going \\x1b[2J away",
     ]

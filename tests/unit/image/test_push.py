@@ -19,7 +19,7 @@ from dockmagic.errors import (
     StoreError,
     Unauthorized,
 )
-from dockmagic.events import Event, PushFinished, PushProgress, PushStarted, RegistryWarning
+from dockmagic.events import Event, PushFinished, PushProgress, PushStarted
 from dockmagic.image.auth import Credentials
 from dockmagic.image.push import Pushed, chosen, push
 from dockmagic.image.registries import Registries
@@ -164,14 +164,16 @@ def test_a_mirror_gets_nothing(registry: FakeRegistry, store: ImageStore, image:
         assert mirror.server.requests == []
 
 
-def test_warnings_are_passed_on_once(registry: FakeRegistry, send: Send, image: Image) -> None:
+def test_warnings_are_passed_on_once(registry: FakeRegistry, store: ImageStore, image: Image) -> None:
     def warned(request: Request) -> Reply | None:
         return Reply(202, headers={"Location": "/v2/app/blobs/uploads/x", "Warning": '299 - "Going \\"away\\""'})
 
     registry.faults.append(once("POST", warned))
     registry.faults.append(once("PUT", Reply(201, headers={"Warning": '299 - "Going \\"away\\"", 299 - "Soon"'})))
-    said = send(f"{registry.host}/app:1")
-    assert said[-2:] == [RegistryWarning('Going "away"'), RegistryWarning("Soon")]
+    said: list[tuple[str, str]] = []
+    with closing(RegistryClient(on_warning=lambda host, message: said.append((host, message)))) as client:
+        push(chosen(store, f"{registry.host}/app:1", all_tags=False, platform=None), client=client, store=store)
+    assert said == [(registry.host, 'Going "away"'), (registry.host, "Soon")]
 
 
 def test_a_denied_push(registry: FakeRegistry, send: Send, image: Image) -> None:
