@@ -1,0 +1,127 @@
+"""Credentials in Docker's config.json and podman's auth.json: the keys `auths`, `credHelpers` and `credsStore`.
+
+Sources: docker login's reference, "Credential stores"; containers-auth.json(5).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dockmagic.errors import InvalidOption
+from dockmagic.image.auth import Credentials, host_of, keys_of, server_of
+from dockmagic.image.credential_helper import Helper
+from dockmagic.image.json_file import edited, read_object
+
+_AUTHS: Final = "auths"
+_HELPERS: Final = "credHelpers"
+_STORE: Final = "credsStore"
+
+
+class AuthFile:
+    """One such file, there or not. In a `namespaced` one (podman's) a key may be a repository, or the start of one."""
+
+    def __init__(self, path: Path, *, namespaced: bool = False) -> None:
+        self.path = path
+        self._namespaced = namespaced
+
+    def find(self, name: str) -> Credentials | None:
+        """Credentials for a registry, or for a name in it; None where there are none.
+
+        Raises InvalidOption for a file that can't be read, DockmagicError where a helper fails.
+        """
+        document = read_object(self.path)
+        if helper := self._helper(document, name):
+            return helper.get(server_of(name))
+        entry = self._entry(_table(document, _AUTHS), name)
+        return None if entry is None else self._decode(entry, name)
+
+    def helper(self, registry: str) -> Helper | None:
+        """The program that keeps the credentials for a registry; None where the file does."""
+        return self._helper(read_object(self.path), registry)
+
+    def store(self, registry: str, credentials: Credentials) -> None:
+        """Keep credentials for a registry, with a helper where the file says so; raises what `find` raises."""
+        if helper := self.helper(registry):
+            helper.store(server_of(registry), credentials)
+        with edited(self.path) as document:
+            auths = _table(document, _AUTHS)
+            _forget(auths, registry)
+            auths[server_of(registry)] = {} if helper else _encode(credentials)
+            document[_AUTHS] = auths
+
+    def erase(self, registry: str) -> bool:
+        """Forget a registry; whether there was something to forget. Raises what `find` raises."""
+        helper = self.helper(registry)
+        known = helper is not None and helper.get(server_of(registry)) is not None
+        if helper is not None and known:
+            helper.erase(server_of(registry))
+        if not self.path.exists():
+            return known
+        with edited(self.path) as document:
+            return _forget(_table(document, _AUTHS), registry) or known
+
+    def _helper(self, document: Mapping[str, Any], name: str) -> Helper | None:
+        """The helper of a registry; a name in a registry has none of its own. "" turns the store of all off."""
+        if "/" in name:
+            return None
+        helpers = _table(document, _HELPERS)
+        for key in keys_of(name):
+            if key in helpers:
+                place = f"{_HELPERS} in {self.path}"
+                return Helper(str(helpers[key]), place) if helpers[key] else None
+        store = document.get(_STORE)
+        return Helper(str(store), f"{_STORE} in {self.path}") if store else None
+
+    def _entry(self, auths: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+        """The entry that names this registry, or this name in it."""
+        return next(
+            (auths[key] for key in self._keys(auths, name) if isinstance(auths[key], dict) and auths[key]), None
+        )
+
+    def _keys(self, auths: Mapping[str, Any], name: str) -> list[str]:
+        """The keys there are that stand for this name, the best first."""
+        wanted = keys_of(name)
+        exact = [key for key in wanted if key in auths]
+        return [*exact, *(key for key in auths if key not in wanted and self._name(key) in wanted)]
+
+    def _name(self, key: str) -> str:
+        """What a key stands for: a host, as in an old-style URL of it, or a name in a namespaced file."""
+        return key if self._namespaced and "://" not in key else host_of(key)
+
+    def _decode(self, entry: Mapping[str, Any], name: str) -> Credentials | None:
+        """Credentials of an entry: tokens, `auth` in base64, or the two plain fields."""
+        username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+        if encoded := entry.get("auth"):
+            try:
+                username, _, password = base64.b64decode(str(encoded), validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError) as error:
+                raise InvalidOption(f"{self.path}: the entry of {name} is damaged ({error}); log in again") from error
+        identity, token = str(entry.get("identitytoken") or ""), str(entry.get("registrytoken") or "")
+        credentials = Credentials(username, password.rstrip("\0"), identity, token)
+        return None if credentials == Credentials() else credentials
+
+
+def _table(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key, the document's own; a new one where there is none."""
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _forget(auths: dict[str, Any], registry: str) -> bool:
+    """Take a registry's entries out, but not those of names in it; whether there were any."""
+    wanted = keys_of(registry)
+    keys = [key for key in auths if key in wanted or ("://" in key and host_of(key) in wanted)]
+    for key in keys:
+        del auths[key]
+    return bool(keys)
+
+
+def _encode(credentials: Credentials) -> dict[str, str]:
+    """The entry that Docker writes; who has an identity token needs no password."""
+    token = credentials.identity_token
+    pair = f"{credentials.username}:{'' if token else credentials.password}"
+    return {"auth": base64.b64encode(pair.encode()).decode()} | ({"identitytoken": token} if token else {})
