@@ -60,11 +60,9 @@ class Refusal:
         """What the registry says of its limits, as a phrase."""
         limit, window = self._limit("limit")
         left, _ = self._limit("remaining")
-        source = self.headers.get("Docker-RateLimit-Source", "")
-        counted = f" by {source}" if source else ""
-        known = (
-            f"it allows {limit} in {_span(window)}{counted}, of which {left or 'none'} are left, and " if limit else ""
-        )
+        whom = self.headers.get("Docker-RateLimit-Source") or "us"
+        left = "none" if left in ("", "0") else left
+        known = f"it allows {whom} {limit} in {_span(window)}, of which {left} are left, and " if limit else ""
         wait_s = retry_after_s(self.headers)
         wait = "a while (it does not say how long)" if wait_s is None else f"{wait_s:.0f} s"
         return f"{known or 'the registry '}asks to wait {wait}"

@@ -40,6 +40,7 @@ class FakeServer:
         self.routes: dict[str, Reply | Answerer] = {}
         self.requests: list[Request] = []
         self.keep_open = False  # whether a connection stays open after the answer
+        self.own_date = True  # whether it says what time it is
         self.stopping = threading.Event()
         fake = self
 
@@ -51,7 +52,10 @@ class FakeServer:
                 fake.requests.append(request)
                 route = fake.routes.get(parts.path, Reply(404))
                 reply = route if isinstance(route, Reply) else route(request)
-                self.send_response(reply.status)
+                if fake.own_date:
+                    self.send_response(reply.status)
+                else:
+                    self.send_response_only(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
