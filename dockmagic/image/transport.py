@@ -8,6 +8,7 @@ of requests becomes a RegistryError with status 0, which says whether it may pas
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,8 @@ import requests
 
 from dockmagic.errors import RegistryError
 from dockmagic.image.connections import Adapter, Sockets
-from dockmagic.image.origin import check_url, check_web, is_loopback, origin
+from dockmagic.image.origin import check_url, check_web, origin
+from dockmagic.image.proxy import proxy_for
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
@@ -171,7 +173,7 @@ class Transport:
                 data=form,
                 stream=True,
                 timeout=self._timeout,
-                proxies={"no_proxy": "*"} if is_loopback(parts.hostname or "") else None,
+                proxies=_proxies(url),
                 verify=(trust.authority or None) if trust.verify else False,
                 cert=trust.client,
             )
@@ -184,6 +186,12 @@ class Transport:
             check_web(url, method)
         else:
             check_url(url, method, self._insecure)
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The proxy to ask, for requests, which otherwise reads the environment in a way of its own."""
+    proxy = proxy_for(url, os.environ)
+    return {"no_proxy": "*"} | ({"http": proxy, "https": proxy} if proxy else {})
 
 
 def _target(url: str, location: str, method: str) -> str:
