@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from dockmagic.errors import RegistryError
+from dockmagic.image.configuration import DOCKER_CERTIFICATES
 from dockmagic.image.connections import Adapter, Sockets
 from dockmagic.image.origin import check_url, check_web, origin
 from dockmagic.image.proxy import proxy_for
@@ -212,8 +213,11 @@ def _fail(error: Exception, method: str, url: str) -> NoReturn:
     cause = _root_cause(error)
     reason = _words(cause)
     host = urlsplit(url).netloc
-    if isinstance(error, requests.exceptions.SSLError):
-        what = f"the identity of {host} can't be verified ({reason}); add its certificate authority to the system's"
+    place = f"{DOCKER_CERTIFICATES}/{host}"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        what = f"the identity of {host} can't be verified ({reason}); put its certificate authority in {place}/ca.crt"
+    elif isinstance(error, requests.exceptions.SSLError):
+        what = f"no TLS with {host} ({reason}); if it wants a certificate of ours, put client.cert and .key in {place}"
     elif isinstance(error, requests.exceptions.ProxyError):
         what = f"the proxy to {host} can't be used ({reason}); check HTTPS_PROXY and NO_PROXY"
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):

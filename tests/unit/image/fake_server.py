@@ -47,7 +47,8 @@ class FakeServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                chunked = self.headers.get("Transfer-Encoding") == "chunked"
+                body = self._chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 request = Request(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body)
                 fake.requests.append(request)
                 route = fake.routes.get(parts.path, Reply(404))
@@ -64,6 +65,14 @@ class FakeServer:
                 if fake.keep_open:
                     self.wfile.flush()
                     fake.stopping.wait()
+
+            def _chunks(self) -> bytes:
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def do_POST(self) -> None:
                 self.do_GET()
