@@ -51,6 +51,8 @@ class Helper:
             username, secret = str(found.get("Username", "")), str(found["Secret"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DockmagicError(f"{self.program} get: its answer for {server} isn't what the protocol says") from error
+        if not username and not secret:  # older helpers' way to have none
+            return None
         return Credentials(identity_token=secret) if username == _TOKEN_USER else Credentials(username, secret)
 
     def store(self, server: str, credentials: Credentials) -> None:

@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -190,6 +192,43 @@ def test_we_read_what_skopeo_and_podman_write(guarded: Registry, accounts: Accou
         (files / "auth.json").unlink()
 
 
+@pytest.fixture
+def password_store(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty store of pass, with a key that needs no passphrase."""
+    (files / "gnupg").mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(files / "gnupg"))
+    monkeypatch.setenv("PASSWORD_STORE_DIR", str(files / "passwords"))
+    key = ("--quick-generate-key", "tests@tests.example", "future-default", "default", "never")
+    try:
+        for command in (
+            ("gpg", "--batch", "--quiet", "--passphrase", "", *key),
+            ("pass", "init", "tests@tests.example"),
+        ):
+            done = run(*command)
+            assert done.returncode == 0, done.stderr
+        yield
+    finally:
+        run("gpgconf", "--kill", "all")
+
+
+@pytest.mark.needs("docker-credential-pass", "pass", "gpg")
+def test_a_real_helper_keeps_credentials(
+    guarded: Registry, accounts: Accounts, files: Path, password_store: None
+) -> None:
+    (files / "docker").mkdir()
+    file = files / "docker/config.json"
+    file.write_text('{\n  "credsStore": "pass"\n}\n')
+    assert accounts.find(guarded.host) is None
+    assert accounts.login(guarded.host, "ann", "pass:word").helper == "docker-credential-pass"
+    assert json.loads(file.read_text()) == {"credsStore": "pass", "auths": {guarded.host: {}}}
+    assert accounts.find(guarded.host) == Credentials("ann", "pass:word")
+    read(accounts, guarded)
+    assert accounts.logout(guarded.host).removed
+    assert not accounts.logout(guarded.host).removed
+    with pytest.raises(Unauthorized, match="pull access denied"):
+        read(accounts, guarded)
+
+
 def test_anybody_pulls_with_a_token_and_only_who_logged_in_pushes(
     tokened: Registry, tokens: TokenServer, accounts: Accounts
 ) -> None:
@@ -230,12 +269,15 @@ def test_an_identity_token_stands_for_the_password(
 def test_an_expired_token_is_renewed_once(
     tokened: Registry, tokens: TokenServer, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = len(tokens.asked)
     with client(accounts) as opened:
-        monkeypatch.setattr(tokens, "lifetimes_s", [300])
         opened.manifest(app(tokened))
-        asked = len(tokens.asked)
         opened.manifest(app(tokened))
-        assert len(tokens.asked) == asked
+        assert len(tokens.asked) == asked + 1
+        hour = time.monotonic() + 3600
+        monkeypatch.setattr("dockmagic.image.token.time", SimpleNamespace(monotonic=lambda: hour))
+        opened.manifest(app(tokened))
+        assert len(tokens.asked) == asked + 2
     with client(accounts) as opened:
         monkeypatch.setattr(tokens, "lifetimes_s", [-120, 300])
         with pytest.raises(Unauthorized, match="pull access denied"):

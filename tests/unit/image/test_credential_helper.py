@@ -35,6 +35,11 @@ def test_credentials_are_kept_and_given_and_forgotten(programs: Path) -> None:
     assert helper.list() == {}
 
 
+def test_an_empty_answer_is_none(programs: Path) -> None:
+    make_helper(programs, "old", """#!/bin/sh\necho '{"ServerURL":"r.example","Username":"","Secret":""}'\n""")
+    assert Helper("old", PLACE).get("r.example") is None
+
+
 def test_an_identity_token_has_a_name_of_its_own(programs: Path) -> None:
     kept = make_helper(programs)
     Helper("test", PLACE).store("r.example", Credentials("ann", "", "a token"))

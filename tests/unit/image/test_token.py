@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_token_is_renewed_before_it_expires(
     server.routes = {"/token": lambda _: Reply(200, b'{"token": "%s", "expires_in": 100}' % next(values).encode())}
     tokens = Tokens(transport, anonymous)
     now = 1000.0
-    monkeypatch.setattr("dockmagic.image.token.time.monotonic", lambda: now)
+    monkeypatch.setattr("dockmagic.image.token.time", SimpleNamespace(monotonic=lambda: now))
     assert tokens.renew(HOME, ("repository:app:pull",), bearer(server), {}) == {"Authorization": "Bearer a"}
     now = 1089.0
     assert tokens.headers(HOME, ("repository:app:pull",)) == {"Authorization": "Bearer a"}
