@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dockmagic.errors import InvalidOption
+from dockmagic.errors import DockmagicError, InvalidOption
 from dockmagic.image.auth import Credentials, host_of, keys_of, server_of
 from dockmagic.image.credential_helper import Helper
 from dockmagic.image.json_file import edited, read_object
@@ -56,9 +56,7 @@ class AuthFile:
     def erase(self, registry: str) -> bool:
         """Forget a registry; whether there was something to forget. Raises what `find` raises."""
         helper = self.helper(registry)
-        known = helper is not None and helper.get(server_of(registry)) is not None
-        if helper is not None and known:
-            helper.erase(server_of(registry))
+        known = helper is not None and _erase(helper, registry)
         if not self.path.exists():
             return known
         with edited(self.path) as document:
@@ -111,10 +109,32 @@ def _table(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _erase(helper: Helper, registry: str) -> bool:
+    """Let a helper forget a registry; whether it knew it."""
+    servers = _known_to(helper, registry)
+    for server in servers:
+        helper.erase(server)
+    return bool(servers)
+
+
+def _known_to(helper: Helper, registry: str) -> list[str]:
+    """The names by which a helper knows a registry; asked for one by one where it can't list what it has."""
+    try:
+        return [server for server in helper.list() if _means(server, registry)]
+    except DockmagicError:
+        server = server_of(registry)
+        return [] if helper.get(server) is None else [server]
+
+
+def _means(key: str, registry: str) -> bool:
+    """Whether a key stands for a registry itself, and not for a name in it."""
+    wanted = keys_of(registry)
+    return key in wanted or ("://" in key and host_of(key) in wanted)
+
+
 def _forget(auths: dict[str, Any], registry: str) -> bool:
     """Take a registry's entries out, but not those of names in it; whether there were any."""
-    wanted = keys_of(registry)
-    keys = [key for key in auths if key in wanted or ("://" in key and host_of(key) in wanted)]
+    keys = [key for key in auths if _means(key, registry)]
     for key in keys:
         del auths[key]
     return bool(keys)

@@ -74,8 +74,11 @@ class _Trial:
         """Raise what an answer other than 200 means."""
         if answer.status == 200:
             return
+        if answer.status == 404:
+            message = f"{self._server} is no registry: there is nothing at {answer.url} (404)"
+            raise RegistryError(message, method="GET", url=answer.url, status=404)
         if answer.status == 401:
             message = f"incorrect username or password (GET {answer.url}: 401)"
             raise Unauthorized(message, method="GET", url=answer.url, status=401)
         refusal = Refusal("GET", answer.url, answer.status, answer.headers, answer.read(_LIMIT))
-        raise refusal.error(self._server, f"login at {self._server}", "login")
+        raise refusal.error(self._server, "login", "login")

@@ -105,7 +105,7 @@ class Tokens:
             wanted = merged((*asked.get("scope", "").split(), *scopes))
             token = fetch_token(self._transport, asked, credentials, wanted)
             known = _Known(f"Bearer {token.value}", challenges, _renewal(token))
-        elif "basic" in by_scheme and credentials.username:
+        elif "basic" in by_scheme and credentials.username and not credentials.identity_token:
             known = _Known(basic(credentials), challenges, math.inf)
         if known is not None:
             self._known[endpoint, scopes] = known

@@ -131,7 +131,7 @@ def test_a_helper_keeps_a_login(
 
 
 def test_what_is_no_registry_says_so(accounts: Accounts, server: FakeServer) -> None:
-    with pytest.raises(RegistryError, match=f"login at {server.host} not found"):
+    with pytest.raises(RegistryError, match=f"{server.host} is no registry: there is nothing at {server.url}/v2/"):
         accounts.login(server.host, "ann", "pass")
     server.routes["/v2/"] = Reply(401, headers={"WWW-Authenticate": "Negotiate"})
     with pytest.raises(RegistryError, match=r"offers no way to log in that is known here \(Negotiate\)"):

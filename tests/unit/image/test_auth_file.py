@@ -130,6 +130,29 @@ def test_a_store_keeps_what_the_file_then_only_names(tmp_path: Path, kept: Path)
     assert json.loads(kept.read_text()).keys() == {"r.example"}
 
 
+def test_a_registry_is_forgotten_by_all_its_names(tmp_path: Path, kept: Path) -> None:
+    entry = {"Username": "ann", "Secret": "pass"}
+    kept.write_text(json.dumps({"https://r.example": entry, "r.example": entry, "q.example": entry}))
+    file = AuthFile(tmp_path / "config.json")
+    file.path.write_text('{"credsStore": "test"}')
+    assert file.erase("r.example")
+    assert json.loads(kept.read_text()).keys() == {"q.example"}
+
+
+def test_a_helper_that_can_t_list_is_asked_by_name(tmp_path: Path, kept: Path) -> None:
+    program = kept.parent / "docker-credential-test"
+    program.write_text(
+        program.read_text()
+        .replace('== "list"', '== "no list"')
+        .replace("kept.write", "action == 'list' and fail('no'); kept.write")
+    )
+    file = AuthFile(tmp_path / "config.json")
+    file.path.write_text('{"credsStore": "test"}')
+    file.store("r.example", ANN)
+    assert file.erase("r.example")
+    assert not file.erase("r.example")
+
+
 def test_a_helper_of_one_registry_goes_first(tmp_path: Path, kept: Path) -> None:
     helpers = {"r.example": "test", "plain.example": ""}
     file = auth_file(tmp_path, {"plain.example": encoded("in:file")}, credHelpers=helpers, credsStore="missing")
