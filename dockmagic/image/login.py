@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dockmagic.errors import RegistryError, Unauthorized
 from dockmagic.image.auth import Credentials, server_of
 from dockmagic.image.challenge import parse_challenges
 from dockmagic.image.endpoints import Endpoints
+from dockmagic.image.origin import origin
 from dockmagic.image.refusal import Refusal
 from dockmagic.image.registries import Registries
 from dockmagic.image.token_server import basic, fetch_token
@@ -15,7 +16,7 @@ from dockmagic.image.token_server import basic, fetch_token
 if TYPE_CHECKING:
     from dockmagic.image.transport import Answer, Transport
 
-_LIMIT = 1 << 20  # bytes of a refusal's body
+_LIMIT: Final = 1 << 20  # bytes of a refusal's body
 
 
 def identity_token(registry: str, credentials: Credentials, registries: Registries) -> str:
@@ -45,6 +46,9 @@ class _Trial:
             if answer.status != 401:
                 self._check(answer)
                 return ""
+            if origin(answer.url) != origin(self._url):
+                message = f"{self._server} leads to {answer.url}, another host, which gets no secrets; log in there"
+                raise RegistryError(message, method="GET", url=answer.url, status=401)
             header = answer.headers.get("WWW-Authenticate", "")
         try:
             return self._try(header, credentials)

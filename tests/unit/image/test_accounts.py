@@ -141,6 +141,15 @@ def test_what_is_no_registry_says_so(accounts: Accounts, server: FakeServer) -> 
         accounts.login(server.host, "ann", "pass")
 
 
+def test_a_password_goes_to_no_other_host(accounts: Accounts, server: FakeServer) -> None:
+    with serving() as other:
+        server.routes["/v2/"] = Reply(307, headers={"Location": f"{other.url}/v2/"})
+        asks_basic(other)
+        with pytest.raises(RegistryError, match=f"leads to {other.url}/v2/, another host, which gets no secrets"):
+            accounts.login(server.host, "ann", "pass")
+        assert all("Authorization" not in request.headers for request in other.requests)
+
+
 def test_logging_out(accounts: Accounts, server: FakeServer, tmp_path: Path) -> None:
     asks_basic(server)
     accounts.login(server.host, "ann", "pass")
