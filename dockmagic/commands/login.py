@@ -20,6 +20,10 @@ WARNING! Your credentials are stored unencrypted in '{}'.
 Configure a credential helper to remove this warning. See
 https://docs.docker.com/go/credential-store/
 """
+_HIDDEN: Final = (
+    "WARNING: DOCKER_AUTH_CONFIG is set and takes precedence.\n"
+    "Unset DOCKER_AUTH_CONFIG to restore the CLI auth behaviour."
+)
 _HUB: Final = (
     "Log in with your Docker ID or email address to push and pull images from Docker Hub. "
     "If you don't have a Docker ID, head over to https://hub.docker.com/ to create one."
@@ -50,6 +54,8 @@ def _login(engine: Engine, args: Namespace, console: Console) -> Names:
         login = engine.login(registry, username, password)
         if not login.helper:
             console.write("stderr", _UNENCRYPTED.format(login.path).encode())
+        if login.hidden:
+            console.write("stderr", f"{_HIDDEN}\n".encode())
     return Names(["Login Succeeded"])
 
 
@@ -123,8 +129,8 @@ def _answer(console: Console, prompt: str, *, secret: bool = False) -> str:
 def _logout(engine: Engine, args: Namespace, console: Console) -> Names:
     """Forget the credentials for a registry."""
     logout = engine.logout(args.server)
-    for path in logout.elsewhere:
-        note = f"WARNING: {path} has credentials for {logout.server} too, which podman logout removes\n"
+    for place in logout.elsewhere:
+        note = f"WARNING: {place} still has credentials for {logout.server}\n"
         console.write("stderr", note.encode())
     return Names([f"{'Removing login credentials for' if logout.removed else 'Not logged in to'} {logout.server}"])
 

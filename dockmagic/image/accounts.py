@@ -1,7 +1,7 @@
 """A user's accounts at registries: where their credentials are, logging in and logging out.
 
-Docker's config.json comes first, and is the only file that is written; podman's auth.json is read as well. Sources:
-docker login's and logout's reference; containers-auth.json(5).
+The variable DOCKER_AUTH_CONFIG, a text like Docker's config.json, comes first, then that file, which is the only one
+that is written; podman's auth.json is read too. Sources: docker login's and logout's reference; containers-auth.json(5).
 """
 
 from __future__ import annotations
@@ -10,29 +10,37 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from dockmagic.image.auth import Credentials, registry_of, server_of
-from dockmagic.image.auth_file import AuthFile
+from dockmagic.image.auth_file import AUTHS, AuthFile, credentials_in, table
+from dockmagic.image.json_file import parse_object
 from dockmagic.image.registries import Registries
+
+VARIABLE: Final = "DOCKER_AUTH_CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login that succeeded: whose, where, and what keeps it: a `helper`, or if that is "" `path`, unencrypted."""
+    """A login that succeeded: whose, where, and what keeps it: a `helper`, or if that is "" `path`, unencrypted.
+
+    Where the environment has credentials for this registry too, these are used: it is `hidden`.
+    """
 
     server: str
     username: str
     path: Path
     helper: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """Whether there was something to remove; `elsewhere` are the other files that still have credentials."""
+    """Whether there was something to remove; `elsewhere` are other files and variables that still have credentials."""
 
     server: str
     removed: bool
-    elsewhere: tuple[Path, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 class Accounts:
@@ -41,6 +49,7 @@ class Accounts:
     def __init__(self, registries: Callable[[], Registries], environ: Mapping[str, str], home: Path) -> None:
         """`registries` gives the settings on registries; it is asked when one of them is spoken to."""
         self._registries = registries
+        self._given = environ.get(VARIABLE, "")
         self._docker = AuthFile(docker_config_path(environ, home))
         self._others = [AuthFile(path, namespaced=True) for path in podman_paths(environ, home, os.geteuid())]
 
@@ -49,6 +58,8 @@ class Accounts:
 
         Raises InvalidOption for a file that can't be read, DockmagicError where a helper fails.
         """
+        if given := self._from_environment(name):
+            return given
         found = (file.find(name) for file in (self._docker, *self._others))
         return next((credentials for credentials in found if credentials is not None), None)
 
@@ -69,14 +80,20 @@ class Accounts:
             self._docker.store(registry, credentials)
         helper = self._docker.helper(registry)
         program = helper.program if helper else ""
-        return Login(server_of(registry), credentials.username, self._docker.path, program)
+        hidden = known is None and self._from_environment(registry) is not None
+        return Login(server_of(registry), credentials.username, self._docker.path, program, hidden)
 
     def logout(self, server: str = "") -> Logout:
         """Forget the credentials for a registry, Docker Hub by default; raises InvalidOption, DockmagicError."""
         registry = registry_of(server)
         removed = self._docker.erase(registry)
-        elsewhere = tuple(file.path for file in self._others if file.find(registry) is not None)
-        return Logout(server_of(registry), removed, elsewhere)
+        variable = [VARIABLE] if self._from_environment(registry) else []
+        files = [str(file.path) for file in self._others if file.find(registry) is not None]
+        return Logout(server_of(registry), removed, (*variable, *files))
+
+    def _from_environment(self, name: str) -> Credentials | None:
+        """What the environment itself has for a registry, or for a name in it; raises InvalidOption."""
+        return credentials_in(table(parse_object(self._given, VARIABLE), AUTHS), name, VARIABLE)
 
 
 def docker_config_path(environ: Mapping[str, str], home: Path) -> Path:

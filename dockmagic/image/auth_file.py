@@ -16,7 +16,7 @@ from dockmagic.image.auth import Credentials, host_of, keys_of, server_of
 from dockmagic.image.credential_helper import Helper
 from dockmagic.image.json_file import edited, read_object
 
-_AUTHS: Final = "auths"
+AUTHS: Final = "auths"
 _HELPERS: Final = "credHelpers"
 _STORE: Final = "credsStore"
 
@@ -36,8 +36,7 @@ class AuthFile:
         document = read_object(self.path)
         if helper := self._helper(document, name):
             return helper.get(server_of(name))
-        entry = self._entry(_table(document, _AUTHS), name)
-        return None if entry is None else self._decode(entry, name)
+        return credentials_in(table(document, AUTHS), name, str(self.path), namespaced=self._namespaced)
 
     def helper(self, registry: str) -> Helper | None:
         """The program that keeps the credentials for a registry; None where the file does."""
@@ -48,10 +47,10 @@ class AuthFile:
         if helper := self.helper(registry):
             helper.store(server_of(registry), credentials)
         with edited(self.path) as document:
-            auths = _table(document, _AUTHS)
+            auths = table(document, AUTHS)
             _forget(auths, registry)
             auths[server_of(registry)] = {} if helper else _encode(credentials)
-            document[_AUTHS] = auths
+            document[AUTHS] = auths
 
     def erase(self, registry: str) -> bool:
         """Forget a registry; whether there was something to forget. Raises what `find` raises."""
@@ -60,13 +59,13 @@ class AuthFile:
         if not self.path.exists():
             return known
         with edited(self.path) as document:
-            return _forget(_table(document, _AUTHS), registry) or known
+            return _forget(table(document, AUTHS), registry) or known
 
     def _helper(self, document: Mapping[str, Any], name: str) -> Helper | None:
         """The helper of a registry; a name in a registry has none of its own. "" turns the store of all off."""
         if "/" in name:
             return None
-        helpers = _table(document, _HELPERS)
+        helpers = table(document, _HELPERS)
         for key in keys_of(name):
             if key in helpers:
                 place = f"{_HELPERS} in {self.path}"
@@ -74,36 +73,38 @@ class AuthFile:
         store = document.get(_STORE)
         return Helper(str(store), f"{_STORE} in {self.path}") if store else None
 
-    def _entry(self, auths: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-        """The entry that names this registry, or this name in it."""
-        return next(
-            (auths[key] for key in self._keys(auths, name) if isinstance(auths[key], dict) and auths[key]), None
-        )
 
-    def _keys(self, auths: Mapping[str, Any], name: str) -> list[str]:
-        """The keys there are that stand for this name, the best first."""
-        wanted = keys_of(name)
-        exact = [key for key in wanted if key in auths]
-        return [*exact, *(key for key in auths if key not in wanted and self._name(key) in wanted)]
+def credentials_in(auths: Mapping[str, Any], name: str, place: str, *, namespaced: bool = False) -> Credentials | None:
+    """Credentials for a registry, or for a name in it, among the entries of `auths`, which are at this place.
 
-    def _name(self, key: str) -> str:
-        """What a key stands for: a host, as in an old-style URL of it, or a name in a namespaced file."""
-        return key if self._namespaced and "://" not in key else host_of(key)
-
-    def _decode(self, entry: Mapping[str, Any], name: str) -> Credentials | None:
-        """Credentials of an entry: tokens, `auth` in base64, or the two plain fields."""
-        username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
-        if encoded := entry.get("auth"):
-            try:
-                username, _, password = base64.b64decode(str(encoded), validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError) as error:
-                raise InvalidOption(f"{self.path}: the entry of {name} is damaged ({error}); log in again") from error
-        identity, token = str(entry.get("identitytoken") or ""), str(entry.get("registrytoken") or "")
-        credentials = Credentials(username, password.rstrip("\0"), identity, token)
-        return None if credentials == Credentials() else credentials
+    With `namespaced` a key can be a repository. Raises InvalidOption for an entry that can't be read.
+    """
+    wanted = keys_of(name)
+    others = (key for key in auths if key not in wanted and _stands_for(key, namespaced) in wanted)
+    entries = (auths[key] for key in (*filter(auths.__contains__, wanted), *others))
+    entry = next((entry for entry in entries if isinstance(entry, dict) and entry), None)
+    return None if entry is None else _decode(entry, name, place)
 
 
-def _table(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _stands_for(key: str, namespaced: bool) -> str:
+    """What a key stands for: a host, as in an old-style URL of it, or a name where there are such."""
+    return key if namespaced and "://" not in key else host_of(key)
+
+
+def _decode(entry: Mapping[str, Any], name: str, place: str) -> Credentials | None:
+    """Credentials of an entry: tokens, `auth` in base64, or the two plain fields."""
+    username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if encoded := entry.get("auth"):
+        try:
+            username, _, password = base64.b64decode(str(encoded), validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise InvalidOption(f"{place}: the entry of {name} is damaged ({error}); log in again") from error
+    identity, token = str(entry.get("identitytoken") or ""), str(entry.get("registrytoken") or "")
+    credentials = Credentials(username, password.rstrip("\0"), identity, token)
+    return None if credentials == Credentials() else credentials
+
+
+def table(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The object under a key, the document's own; a new one where there is none."""
     value = document.get(key)
     return value if isinstance(value, dict) else {}

@@ -24,7 +24,7 @@ _DEFAULT_INDENT: Final = "\t"  # Docker's and podman's
 
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file, empty where there is no file; raises InvalidOption for what isn't one."""
-    return _parse(_text(path), path)
+    return parse_object(_text(path), str(path))
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def edited(path: Path) -> Iterator[dict[str, Any]]:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(target.parent):
             text = _text(target)
-            document = _parse(text, path)
+            document = parse_object(text, str(path))
             before = json.dumps(document)
             yield document
             if json.dumps(document) != before:
@@ -61,14 +61,14 @@ def _text(path: Path) -> str:
         raise InvalidOption(f"{path}: can't be read ({error}); correct it or remove it") from error
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
-    """The object that a text is; an empty text is an empty one."""
+def parse_object(text: str, place: str) -> dict[str, Any]:
+    """The object that a text is, which comes from this place; an empty text is an empty one. Raises InvalidOption."""
     try:
         document = json.loads(text) if text.strip() else {}
     except ValueError as error:
-        raise InvalidOption(f"{path}: not JSON ({error}); correct it or remove it") from error
+        raise InvalidOption(f"{place}: not JSON ({error}); correct it or remove it") from error
     if not isinstance(document, dict):
-        raise InvalidOption(f"{path}: expected a JSON object; correct it or remove it")
+        raise InvalidOption(f"{place}: expected a JSON object; correct it or remove it")
     return document
 
 

@@ -82,6 +82,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory for docker/config.json and podman's auth.json, which the environment names; no proxies."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    monkeypatch.delenv("DOCKER_AUTH_CONFIG", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -188,7 +189,7 @@ def test_we_read_what_skopeo_and_podman_write(guarded: Registry, accounts: Accou
         assert json.loads((files / "auth.json").read_text())["auths"].keys() == {name}
         read(accounts, guarded)
         assert (accounts.find(guarded.host) is None) is ("/" in name)
-        assert accounts.logout(guarded.host).elsewhere == (() if "/" in name else (files / "auth.json",))
+        assert accounts.logout(guarded.host).elsewhere == (() if "/" in name else (str(files / "auth.json"),))
         (files / "auth.json").unlink()
 
 

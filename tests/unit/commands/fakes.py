@@ -386,7 +386,8 @@ class FakeAccounts:
 
     known: dict[str, Credentials] = field(default_factory=dict)
     helper: str = ""
-    elsewhere: tuple[Path, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    hidden: bool = False
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
     def find(self, name: str) -> Credentials | None:
@@ -416,7 +417,13 @@ class FakeEngine:
         known = self.accounts.known.get(registry, Credentials())
         if (password or known.password) == "wrong":
             raise Unauthorized("the registry says no", status=401)
-        return Login(registry, username or known.username, Path("/home/ann/config.json"), self.accounts.helper)
+        return Login(
+            registry,
+            username or known.username,
+            Path("/home/ann/config.json"),
+            self.accounts.helper,
+            self.accounts.hidden,
+        )
 
     def logout(self, registry: str = "") -> Logout:
         """Note it; only the known were logged in."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -55,6 +54,14 @@ def test_a_password_on_the_line_is_warned_of() -> None:
     warning = b"WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n"
     assert console.streams == {"stdout": b"", "stderr": warning}
     assert engine.accounts.calls == [("login", "r.example", "ann", "pass")]
+
+
+def test_what_the_environment_hides_is_warned_of() -> None:
+    engine, console = FakeEngine(), FakeConsole()
+    console.answers = ["ann", "pass"]
+    engine.accounts.hidden = True
+    call(engine, "login", "r.example", console=console)
+    assert b"WARNING: DOCKER_AUTH_CONFIG is set and takes precedence.\n" in console.streams["stderr"]
 
 
 @pytest.mark.parametrize("data", [b"pass", b"pass\n", b"pass\r\n"])
@@ -137,8 +144,8 @@ def test_logging_out() -> None:
     engine, console = FakeEngine(), FakeConsole()
     engine.accounts.known = {"r.example": Credentials("ann", "pass")}
     assert str(call(engine, "logout", "r.example", console=console)) == "Removing login credentials for r.example"
-    engine.accounts.elsewhere = (Path("/run/auth.json"),)
+    engine.accounts.elsewhere = ("/run/auth.json",)
     assert str(call(engine, "logout", "q.example", console=console)) == "Not logged in to q.example"
-    note = b"WARNING: /run/auth.json has credentials for q.example too, which podman logout removes\n"
+    note = b"WARNING: /run/auth.json still has credentials for q.example\n"
     assert console.streams["stderr"] == note
     assert engine.accounts.calls == [("logout", "r.example"), ("logout", "q.example")]

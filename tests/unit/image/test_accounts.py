@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.errors import RegistryError, Unauthorized
+from dockmagic.errors import InvalidOption, RegistryError, Unauthorized
 from dockmagic.image.accounts import Accounts, docker_config_path, podman_paths
 from dockmagic.image.auth import Credentials
 from dockmagic.image.registries import Registries
@@ -76,6 +76,22 @@ def test_docker_s_file_goes_before_podman_s(accounts: Accounts, tmp_path: Path) 
     assert accounts.find("a.example") == Credentials("d", "p")
     assert accounts.find("b.example/team") == Credentials("y", "p")
     assert accounts.find("b.example") is None
+
+
+def test_the_environment_s_own_text_goes_before_files(
+    environ: dict[str, str], tmp_path: Path, server: FakeServer
+) -> None:
+    asks_basic(server)
+    auth = base64.b64encode(b"env:x").decode()
+    environ["DOCKER_AUTH_CONFIG"] = json.dumps({"auths": {server.host: {"auth": auth}}})
+    accounts = Accounts(Registries, environ, tmp_path)
+    assert accounts.login(server.host, "ann", "pass").hidden
+    assert accounts.find(server.host) == Credentials("env", "x")
+    assert accounts.find("other.example") is None
+    assert accounts.logout(server.host).elsewhere == ("DOCKER_AUTH_CONFIG",)
+    environ["DOCKER_AUTH_CONFIG"] = "{"
+    with pytest.raises(InvalidOption, match="DOCKER_AUTH_CONFIG: not JSON"):
+        Accounts(Registries, environ, tmp_path).find(server.host)
 
 
 def test_a_login_is_tried_and_kept(accounts: Accounts, server: FakeServer, tmp_path: Path) -> None:
@@ -156,4 +172,4 @@ def test_logging_out(accounts: Accounts, server: FakeServer, tmp_path: Path) -> 
     assert accounts.logout(server.host).removed
     (tmp_path / "auth.json").write_text(json.dumps({"auths": {server.host: {"username": "x", "password": "p"}}}))
     again = accounts.logout(server.host)
-    assert (again.server, again.removed, again.elsewhere) == (server.host, False, (tmp_path / "auth.json",))
+    assert (again.server, again.removed, again.elsewhere) == (server.host, False, (str(tmp_path / "auth.json"),))
