@@ -1,7 +1,7 @@
 """A user's accounts at registries: where their credentials are, logging in and logging out.
 
 The variable DOCKER_AUTH_CONFIG, a text like Docker's config.json, comes first, then that file, which is the only one
-that is written; podman's auth.json is read too. Sources: docker login's and logout's reference; containers-auth.json(5).
+that is written; podman's auth.json is read too. Sources: docker login's reference; containers-auth.json(5).
 """
 
 from __future__ import annotations
