@@ -113,8 +113,9 @@ class Tokens:
 
     def _credentials(self, endpoint: Endpoint, scopes: Scopes) -> Credentials:
         """The credentials for the first of these scopes; nobody's where there are none."""
-        _, _, repository = scopes[0].rpartition(":")[0].partition(":") if scopes else ("", "", "")
-        found = (self._credentials_of(name) for name in names_for(endpoint.account, repository))
+        kind, _, name = scopes[0].rpartition(":")[0].partition(":") if scopes else ("", "", "")
+        names = names_for(endpoint.account, name if kind == "repository" else "")
+        found = (self._credentials_of(name) for name in names)
         return next((credentials for credentials in found if credentials is not None), _NOBODY)
 
 

@@ -93,7 +93,8 @@ def test_of_several_ways_the_first_bearer_is_taken(server: FakeServer, transport
 
 
 def test_the_narrowest_credentials_are_taken(transport: Transport) -> None:
-    known = {"r.example/team": Credentials("team", "x"), "r.example": Credentials("ann", "pass")}
+    team_s, no_s = Credentials("team", "x"), Credentials("no", "x")
+    known = {"r.example/team": team_s, "r.example/catalog": no_s, "r.example": Credentials("ann", "pass")}
     tokens = Tokens(transport, known.get)
     team = {"Authorization": "Basic " + base64.b64encode(b"team:x").decode()}
     assert tokens.renew(HOME, ("repository:team/app:pull",), "Basic", {}) == team
@@ -102,6 +103,7 @@ def test_the_narrowest_credentials_are_taken(transport: Transport) -> None:
         == ANN
     )
     assert tokens.renew(HOME, (), "Basic", {})["Authorization"] == ANN
+    assert tokens.renew(HOME, ("registry:catalog:*",), "Basic", {})["Authorization"] == ANN
 
 
 def test_credentials_go_to_the_token_server(server: FakeServer, transport: Transport) -> None:
