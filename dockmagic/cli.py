@@ -70,10 +70,26 @@ class TerminalConsole:
         stream = "stdout" if style is ProgressStyle.CLASSIC else "stderr"
         return nullcontext(in_lines(style, lambda line: self.write(stream, f"{line}\n".encode())))
 
+    def ask(self, prompt: str, *, secret: bool = False) -> str | None:
+        """Ask at the terminal that standard input is; None where it isn't one, or has ended."""
+        if not os.isatty(0):
+            return None
+        try:
+            return _ask_secret(prompt) if secret else input(prompt)
+        except EOFError:
+            return None
+
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:
         """Show tables one after the other on standard output."""
         yield Rolling(lambda line: self.write("stdout", f"{line}\n".encode()))
+
+
+def _ask_secret(prompt: str) -> str:
+    """A line that isn't shown while it is typed."""
+    from getpass import getpass
+
+    return getpass(prompt)
 
 
 def main(words: Sequence[str] | None = None) -> int:

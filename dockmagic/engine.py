@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.dockerfile.outline import Outline
     from dockmagic.dockerfile.targets import Target
+    from dockmagic.image.accounts import Accounts, Login, Logout
     from dockmagic.past import Past
     from dockmagic.upkeep import Upkeep
 
@@ -94,6 +95,7 @@ class Engine:
         self._build_cache_limit = build_cache_limit
         rows = ContainerRows(self.root, self.database, self.client)
         settings = partial(read_registries, os.environ) if registries is None else lambda: registries
+        self._registries = settings
         self.images = Images(self.store, self.snapshots, settings, rows.images_in_use, limits)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
         self.repair()
@@ -185,6 +187,24 @@ class Engine:
         from dockmagic.upkeep import Upkeep
 
         return Upkeep(self.root, self.database, self.store, self.snapshots, self.containers.rows, self.client)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The user's accounts at registries."""
+        from dockmagic.image.accounts import Accounts
+
+        return Accounts(self._registries, os.environ, Path.home())
+
+    def login(self, registry: str = "", username: str = "", password: str = "") -> Login:
+        """Try credentials at a registry (Docker Hub by default) and keep them; without a name, try those that are kept.
+
+        Raises Unauthorized, RegistryError, InvalidOption, DockmagicError.
+        """
+        return self.accounts.login(registry, username, password)
+
+    def logout(self, registry: str = "") -> Logout:
+        """Forget the credentials for a registry (Docker Hub by default); raises InvalidOption, DockmagicError."""
+        return self.accounts.logout(registry)
 
     def info(self) -> Mapping[str, str]:
         """What this engine is and works with: versions, state root, cgroups."""

@@ -196,13 +196,13 @@ class Images:
     @contextmanager
     def _registry_client(self, on_event: OnEvent = ignore, insecure: str = "") -> Iterator[RegistryClient]:
         """A client with the user's settings and credentials as they are now; `insecure` is one more such host."""
-        from dockmagic.image.auth import docker_config_path, read_credentials
+        from dockmagic.image.accounts import Accounts
         from dockmagic.image.registry import RegistryClient
 
-        config = docker_config_path(os.environ, Path.home())
+        accounts = Accounts(self._registries, os.environ, Path.home())
         settings = self._registries()
         client = RegistryClient(
-            credentials_of=lambda registry: read_credentials(config, registry),
+            credentials_of=accounts.find,
             registries=replace(settings, insecure=settings.insecure | {insecure}) if insecure else settings,
             on_warning=lambda registry, message: on_event(RegistryWarning(registry, message)),
         )

@@ -16,6 +16,7 @@ from dockmagic.commands import (
     image,
     image_inspect,
     image_list,
+    login,
     manifest,
     prune,
     pull,
@@ -47,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     *push.COMMANDS,
     *difference.COMMANDS,
     *archive.COMMANDS,
+    *login.COMMANDS,
     *system.COMMANDS,
     *usage.COMMANDS,
     *prune.COMMANDS,
@@ -56,6 +58,7 @@ COMMANDS: tuple[Command, ...] = (
 _ENVIRONMENT = """environment:
   DOCKMAGIC_ROOT               directory of images and containers
   DOCKMAGIC_CONFIG             settings; default: dockmagic.toml in /etc/dockmagic or ~/.config/dockmagic
+  DOCKER_CONFIG                directory of config.json, which has the credentials; default: ~/.docker
   DOCKMAGIC_REGISTRY_MIRROR    URL of a registry that is asked first for images of Docker Hub
   DOCKMAGIC_BUILD_CACHE_LIMIT  most that the build cache keeps, such as 5GB; or unlimited
                                (a tenth of the disk, at most 10 GB)

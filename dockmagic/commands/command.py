@@ -41,6 +41,9 @@ class Console(Protocol):
         `style` is how a build asks to be shown. Raises InvalidOption where the door can't do that.
         """
 
+    def ask(self, prompt: str, *, secret: bool = False) -> str | None:
+        """The line that the user types after the prompt, a secret unseen; None where nobody can be asked."""
+
     def renewing(self) -> AbstractContextManager[Callable[[object], None]]:
         """Give a function that shows a value in place of the one before, where the door can do that."""
 

@@ -78,13 +78,20 @@ class Exchange:
         is_ours = origin(url) == origin(endpoint.base)
         secret = self._tokens.headers(endpoint, scopes) if is_ours else {}
         answer = self.transport.request(method, url, {**headers, **secret}, body=body)
-        if answer.status == 401 and is_ours and origin(answer.url) == origin(url):
-            challenge = answer.headers.get("WWW-Authenticate", "")
-            if better := self._tokens.renew(endpoint, scopes, challenge, secret):
-                answer.close()
-                answer = self.transport.request(method, url, {**headers, **better}, body=body)
+        asks_us = answer.status == 401 and is_ours and origin(answer.url) == origin(url)
+        if asks_us and (better := self._better(answer, endpoint, scopes, secret)):
+            answer.close()
+            answer = self.transport.request(method, url, {**headers, **better}, body=body)
         self._notices.take(endpoint.account, answer.headers.get("Warning", ""))
         return answer
+
+    def _better(self, refusal: Answer, endpoint: Endpoint, scopes: Scopes, secret: dict[str, str]) -> dict[str, str]:
+        """The header that answers a refusal's challenge, or none; an error closes the refusal."""
+        try:
+            return self._tokens.renew(endpoint, scopes, refusal.headers.get("WWW-Authenticate", ""), secret)
+        except BaseException:
+            refusal.close()
+            raise
 
     def patiently(self, attempt: Callable[[], T], on_retry: OnRetry = _silent) -> T:
         """What an attempt gives at last; raises its error where another try is of no use."""

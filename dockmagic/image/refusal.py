@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, Final
 from dockmagic.errors import RegistryError, Unauthorized
 
 _DENIED_CODES: Final = frozenset({"NAME_UNKNOWN", "UNAUTHORIZED", "DENIED"})
+_EPOCHAL: Final = 1e9  # a number of seconds from here on is a point in time, and no span
 PUSH: Final = "push"
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_THE_SAME: Final = ("DIGEST_INVALID", "SIZE_INVALID")
@@ -32,7 +34,7 @@ class Refusal:
 
     def error(self, repository: str, what: str, action: str = "pull") -> RegistryError:
         """The error to raise; `repository` is its familiar name, `what` the thing asked for ("manifest for app:1")."""
-        code, detail = self._code_and_detail()
+        code, detail = detail_of(self.body)
         message = self._message(repository, what, code, action)
         where = f"{self.method} {self.url}: {self.status}"
         kind = Unauthorized if self.status in (401, 403) else RegistryError
@@ -43,7 +45,7 @@ class Refusal:
             status=self.status,
             code=code,
             passing=self.status in PASSING and self._limit("remaining")[0] != "0",
-            wait_s=self._wait_s(),
+            wait_s=retry_after_s(self.headers),
         )
 
     def _message(self, repository: str, what: str, code: str, action: str) -> str:
@@ -56,7 +58,7 @@ class Refusal:
         if self.status == 404:
             return f"{what} not found; check the name and the tag"
         if self.status == 429:
-            return f"too many requests for {repository}: {self._limits()}; log in, or use a mirror"
+            return f"too many requests for {repository}: {self._limits()}; 'docker login' or a mirror may help"
         if self.status >= 500:
             return f"the registry has trouble of its own with the {what}; try again later"
         return f"the registry refused the {what}"
@@ -76,20 +78,14 @@ class Refusal:
             return f"the registry got other bytes than those of the {what}; `system fsck` checks what is here"
         return f"the registry has lost a part of the {what}; push it again" if code in _LOST else ""
 
-    def _code_and_detail(self) -> tuple[str, str]:
-        """Code and message of the first error in the body; "" for each that isn't there."""
-        try:
-            first: Any = json.loads(self.body)["errors"][0]
-            return str(first.get("code", "")), str(first.get("message", ""))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return "", ""
-
     def _limits(self) -> str:
         """What the registry says of its limits, as a phrase."""
         limit, window = self._limit("limit")
         left, _ = self._limit("remaining")
-        known = f"it allows {limit} in {_span(window)}, of which {left or 'none'} are left, and " if limit else ""
-        wait_s = self._wait_s()
+        whom = self.headers.get("Docker-RateLimit-Source") or "us"
+        left = "none" if left in ("", "0") else left
+        known = f"it allows {whom} {limit} in {_span(window)}, of which {left} are left, and " if limit else ""
+        wait_s = retry_after_s(self.headers)
         wait = "a while (it does not say how long)" if wait_s is None else f"{wait_s:.0f} s"
         return f"{known or 'the registry '}asks to wait {wait}"
 
@@ -98,16 +94,34 @@ class Refusal:
         count, _, window = self.headers.get(f"RateLimit-{name.capitalize()}", "").partition(";")
         return count.strip(), window.strip().removeprefix("w=")
 
-    def _wait_s(self) -> float | None:
-        """How long to wait, None where it doesn't say. Source: RFC 9110 section 10.2.3 (seconds, or a date)."""
-        value = self.headers.get("Retry-After", "")
-        if value.isascii() and value.isdigit():
-            return float(value)
-        try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+def detail_of(body: bytes) -> tuple[str, str]:
+    """Code and message of the first error in a refusal's body; "" for each that isn't there.
+
+    A token server may say `details` instead.
+    """
+    try:
+        document: Any = json.loads(body)
+        first = document["errors"][0] if "errors" in document else {"message": document.get("details", "")}
+        return str(first.get("code", "")), str(first.get("message", ""))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "", ""
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long to wait, None where it doesn't say: RFC 9110 section 10.2.3 (seconds, or a date).
+
+    Docker Hub's X-Retry-After is a time in seconds since 1970.
+    """
+    value = headers.get("Retry-After") or headers.get("X-Retry-After", "")
+    if value.isascii() and value.isdigit():
+        number = float(value)
+        return number if number < _EPOCHAL else max(0.0, number - time.time())
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _span(seconds: str) -> str:

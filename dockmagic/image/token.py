@@ -1,32 +1,33 @@
-"""Authorization headers for a registry: earned by answering its challenge, kept until it refuses them.
+"""Authorization headers for a registry: earned by answering its challenge, kept until they expire or it refuses them.
 
-Source: distribution's spec/auth/token.md, spec/auth/oauth.md and spec/auth/scope.md; RFC 7617 (Basic).
+Source: distribution's spec/auth/token.md and spec/auth/scope.md.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import threading
-from base64 import b64encode
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Final
 
-from dockmagic.errors import RegistryError, Unauthorized
-from dockmagic.image.auth import Challenge, Credentials, parse_challenges
+from dockmagic.image.auth import Credentials, names_for
+from dockmagic.image.challenge import Challenge, parse_challenges
+from dockmagic.image.token_server import Token, basic, fetch_token, merged
 
 if TYPE_CHECKING:
-    from dockmagic.image.transport import Answer, Transport
+    from dockmagic.image.transport import Transport
 
-_LIMIT: Final = 1 << 20  # bytes of a token server's answer
 _NOBODY: Final = Credentials()
-_CLIENT: Final = "dockmagic"
+_MARGIN: Final = 0.1  # of a token's life, in which it is renewed before it is refused
+_LONGEST_MARGIN_S: Final = 30.0
 
-CredentialsOf = Callable[[str], Credentials | None]  # by the registry's host, "docker.io" for Docker Hub
+CredentialsOf = Callable[[str], Credentials | None]  # by registry, "docker.io" for Docker Hub, and by "registry/name"
+Scopes = tuple[str, ...]
 
 
-def anonymous(registry: str) -> Credentials | None:
+def anonymous(name: str) -> Credentials | None:
     """No credentials for anybody."""
     return None
 
@@ -48,7 +49,13 @@ class Endpoint:
     namespace: str = ""
 
 
-Scopes = tuple[str, ...]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A header's value, the challenge it answers, and the time (time.monotonic) at which it is to be renewed."""
+
+    value: str
+    challenges: tuple[Challenge, ...]
+    until: float
 
 
 class Tokens:
@@ -57,89 +64,66 @@ class Tokens:
     def __init__(self, transport: Transport, credentials_of: CredentialsOf) -> None:
         self._transport = transport
         self._credentials_of = credentials_of
-        self._known: dict[tuple[Endpoint, Scopes], str] = {}
+        self._known: dict[tuple[Endpoint, Scopes], _Known] = {}
         self._lock = threading.Lock()
 
     def headers(self, endpoint: Endpoint, scopes: Scopes) -> dict[str, str]:
-        """The header that worked before, or none."""
-        value = self._known.get((endpoint, scopes))
-        return {} if value is None else {"Authorization": value}
+        """The header that worked before, renewed where it is about to expire; or none.
+
+        Raises what `renew` raises.
+        """
+        known = self._known.get((endpoint, scopes))
+        if known is not None and time.monotonic() >= known.until:
+            with self._lock:
+                known = self._known[endpoint, scopes]
+                if time.monotonic() >= known.until:  # no other thread was quicker
+                    known = self._answer(known.challenges, endpoint, scopes)
+        return _header(known)
 
     def renew(
         self, endpoint: Endpoint, scopes: Scopes, www_authenticate: str, refused: Mapping[str, str]
     ) -> dict[str, str]:
         """The header that answers this challenge to who sent `refused`; empty where we have nothing better to say.
 
-        Raises Unauthorized where the token server refuses, RegistryError where it can't be used.
+        Raises Unauthorized where the token server refuses, RegistryError where it can't be used, and what asking for
+        credentials raises.
         """
         with self._lock:
-            known = self.headers(endpoint, scopes)
-            if known != refused:  # another thread was quicker
-                return known
-            value = self._answer(parse_challenges(www_authenticate), endpoint, scopes)
-            if value:
-                self._known[endpoint, scopes] = value
-            return {"Authorization": value} if value else {}
+            known = self._known.get((endpoint, scopes))
+            if _header(known) == refused:  # no other thread was quicker
+                known = self._answer(parse_challenges(www_authenticate), endpoint, scopes)
+            better = _header(known)
+            return better if better != refused else {}
 
-    def _answer(self, challenges: tuple[Challenge, ...], endpoint: Endpoint, scopes: Scopes) -> str:
-        """The header's value for the best of the ways that are offered, "" for none."""
-        credentials = self._credentials_of(endpoint.account) or _NOBODY
-        by_scheme = {challenge.scheme: challenge for challenge in challenges}
+    def _answer(self, challenges: tuple[Challenge, ...], endpoint: Endpoint, scopes: Scopes) -> _Known | None:
+        """What answers the best of the ways that are offered, from now on known; None for none."""
+        credentials = self._credentials(endpoint, scopes)
+        by_scheme = {challenge.scheme: challenge.parameters for challenge in reversed(challenges)}
+        known = None
         if "bearer" in by_scheme:
-            asked = by_scheme["bearer"].parameters
-            named = asked.get("scope", "").split()
-            wanted = (*named, *(scope for scope in scopes if not any(_covers(other, scope) for other in named)))
-            return f"Bearer {fetch_token(self._transport, asked, credentials, wanted)}"
-        return basic(credentials) if "basic" in by_scheme and credentials.username else ""
+            asked = by_scheme["bearer"]
+            wanted = merged((*asked.get("scope", "").split(), *scopes))
+            token = fetch_token(self._transport, asked, credentials, wanted)
+            known = _Known(f"Bearer {token.value}", challenges, _renewal(token))
+        elif "basic" in by_scheme and credentials.username and not credentials.identity_token:
+            known = _Known(basic(credentials), challenges, math.inf)
+        if known is not None:
+            self._known[endpoint, scopes] = known
+        return known
+
+    def _credentials(self, endpoint: Endpoint, scopes: Scopes) -> Credentials:
+        """The credentials for the first of these scopes; nobody's where there are none."""
+        kind, _, name = scopes[0].rpartition(":")[0].partition(":") if scopes else ("", "", "")
+        names = names_for(endpoint.account, name if kind == "repository" else "")
+        found = (self._credentials_of(name) for name in names)
+        return next((credentials for credentials in found if credentials is not None), _NOBODY)
 
 
-def _covers(wide: str, narrow: str) -> bool:
-    """Whether one scope gives all rights of the other.
-
-    >>> _covers("repository:app:pull,push", "repository:app:pull"), _covers("repository:app:pull", "repository:b:pull")
-    (True, False)
-    """
-    (thing, _, actions), (other, _, wanted) = wide.rpartition(":"), narrow.rpartition(":")
-    return thing == other and set(wanted.split(",")) <= set(actions.split(","))
+def _renewal(token: Token) -> float:
+    """When (time.monotonic) a token that was given now is to be renewed."""
+    return time.monotonic() + token.lifetime_s - min(token.lifetime_s * _MARGIN, _LONGEST_MARGIN_S)
 
 
-def fetch_token(transport: Transport, challenge: Mapping[str, str], credentials: Credentials, scopes: Scopes) -> str:
-    """A token from the server that the challenge's parameters name; anonymous without credentials.
-
-    Raises Unauthorized where it refuses, RegistryError where it can't be used.
-    """
-    query = {"service": challenge["service"]} if "service" in challenge else {}
-    realm = challenge.get("realm", "")
-    if credentials.identity_token:
-        form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": credentials.identity_token}
-        form |= {"scope": " ".join(scopes)} if scopes else {}
-        answer = transport.request("POST", realm, {}, {**query, **form})
-    else:
-        parameters = urlencode([*query.items(), *(("scope", scope) for scope in scopes)])
-        headers = {"Authorization": basic(credentials)} if credentials.username else {}
-        answer = transport.request("GET", f"{realm}{'&' if '?' in realm else '?'}{parameters}", headers)
-    with answer:
-        return _read_token(answer, " ".join(scopes) or challenge.get("service", realm))
-
-
-def basic(credentials: Credentials) -> str:
-    """The header's value for a name and a password."""
-    return "Basic " + b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
-
-
-def _read_token(answer: Answer, what_for: str) -> str:
-    """The token in a token server's answer."""
-    method, url = answer.method, answer.url
-    if answer.status in (400, 401, 403):
-        message = f"the token server refused us for {what_for}; check the name and password, or 'docker login' again"
-        raise Unauthorized(f"{message} ({method} {url}: {answer.status})", method=method, url=url, status=answer.status)
-    if answer.status != 200:
-        message = f"{method} {url}: the token server answered {answer.status}; try again later"
-        passing = answer.status == 429 or answer.status >= 500
-        raise RegistryError(message, method=method, url=url, status=answer.status, passing=passing)
-    try:
-        document: Any = json.loads(answer.read(_LIMIT))
-        return str(document.get("token") or document["access_token"])
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        message = f"{method} {url}: the token server's answer holds no token"
-        raise RegistryError(message, method=method, url=url, status=answer.status) from error
+def _header(known: _Known | None) -> dict[str, str]:
+    """The header that is known, or none."""
+    return {} if known is None else {"Authorization": known.value}

@@ -8,6 +8,7 @@ of requests becomes a RegistryError with status 0, which says whether it may pas
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +21,10 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from dockmagic.errors import RegistryError
+from dockmagic.image.configuration import DOCKER_CERTIFICATES
 from dockmagic.image.connections import Adapter, Sockets
-from dockmagic.image.origin import check_url, check_web, is_loopback, origin
+from dockmagic.image.origin import check_url, check_web, origin
+from dockmagic.image.proxy import proxy_for
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
@@ -194,7 +197,7 @@ class Transport:
                 data=data,
                 stream=True,
                 timeout=self._timeout,
-                proxies={"no_proxy": "*"} if is_loopback(parts.hostname or "") else None,
+                proxies=_proxies(url),
                 verify=(trust.authority or None) if trust.verify else False,
                 cert=trust.client,
             )
@@ -207,6 +210,12 @@ class Transport:
             check_web(url, method)
         else:
             check_url(url, method, self._insecure)
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The proxy to ask, for requests, which otherwise reads the environment in a way of its own."""
+    proxy = proxy_for(url, os.environ)
+    return {"no_proxy": "*"} | ({"http": proxy, "https": proxy} if proxy else {})
 
 
 def _target(url: str, location: str, method: str) -> str:
@@ -227,8 +236,11 @@ def _fail(error: Exception, method: str, url: str) -> NoReturn:
     cause = _root_cause(error)
     reason = _words(cause)
     host = urlsplit(url).netloc
-    if isinstance(error, requests.exceptions.SSLError):
-        what = f"the identity of {host} can't be verified ({reason}); add its certificate authority to the system's"
+    place = f"{DOCKER_CERTIFICATES}/{host}"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        what = f"the identity of {host} can't be verified ({reason}); put its certificate authority in {place}/ca.crt"
+    elif isinstance(error, requests.exceptions.SSLError):
+        what = f"no TLS with {host} ({reason}); if it wants a certificate of ours, put client.cert and .key in {place}"
     elif isinstance(error, requests.exceptions.ProxyError):
         what = f"the proxy to {host} can't be used ({reason}); check HTTPS_PROXY and NO_PROXY"
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):

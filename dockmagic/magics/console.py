@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextvars
+import getpass
 import sys
 import threading
 from collections import deque
@@ -53,6 +54,18 @@ class ShellConsole:
         if live:
             return stack.enter_context(LiveText(_print))
         return _Lines(in_lines(style, lambda line: self.write("stdout", f"{line}\n".encode())))
+
+    def ask(self, prompt: str, *, secret: bool = False) -> str | None:
+        """Ask with the front-end's own field, or at the terminal; neither the cell nor the history keeps the answer.
+
+        None where the front-end has no such field, or nobody sits there.
+        """
+        if not self._in_notebook and not sys.stdin.isatty():
+            return None
+        try:
+            return getpass.getpass(prompt) if secret else input(prompt)  # in a notebook both are the kernel's
+        except (EOFError, NotImplementedError):
+            return None
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

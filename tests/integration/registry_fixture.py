@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from dockmagic.database import Database
 from dockmagic.image.snapshot import Snapshots
@@ -23,7 +21,8 @@ _CONFIG = """
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {directory}}}, delete: {{enabled: true}}}}
-http: {{addr: {host}, secret: none}}
+http: {{addr: {host}, secret: none{tls}}}
+{auth}
 """
 _START_S = 20.0
 
@@ -34,10 +33,11 @@ class Registry:
 
     host: str
     directory: Path
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     def push(self, layout: Path, repository: str, tag: str, *options: str) -> None:
         """Copy the image of an OCI layout into the registry, with skopeo; byte for byte unless options say else."""
@@ -73,12 +73,16 @@ def state_root(path: Path) -> Iterator[StateRoot]:
 
 
 @contextmanager
-def running_registry(directory: Path) -> Iterator[Registry]:
-    """A registry that keeps its data below `directory` and is gone at the end."""
+def running_registry(directory: Path, *, tls: str = "", auth: str = "") -> Iterator[Registry]:
+    """A registry that keeps its data below `directory` and is gone at the end.
+
+    `tls` and `auth` are the sections http.tls and auth of its configuration, in YAML on one line.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    registry = Registry(f"127.0.0.1:{_free_port()}", directory / "data")
+    registry = Registry(f"127.0.0.1:{_free_port()}", directory / "data", "https" if tls else "http")
     config = directory / "config.yml"
-    config.write_text(_CONFIG.format(directory=registry.directory, host=registry.host))
+    sections = {"tls": f", tls: {tls}" if tls else "", "auth": f"auth: {auth}" if auth else ""}
+    config.write_text(_CONFIG.format(directory=registry.directory, host=registry.host, **sections))
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(["docker-registry", "serve", config], stdout=output, stderr=output)
@@ -125,13 +129,13 @@ def _free_port() -> int:
 
 def _wait_for(registry: Registry, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the registry answers."""
-    opener = build_opener(ProxyHandler({}))
+    host, _, port = registry.host.partition(":")
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
-            with opener.open(f"{registry.url}/v2/", timeout=5):
+            with socket.create_connection((host, int(port)), timeout=5):
                 return
-        except URLError:
+        except OSError:
             time.sleep(0.05)
     raise AssertionError(f"the registry did not start: {log.read_text()}")

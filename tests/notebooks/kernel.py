@@ -54,8 +54,16 @@ class Kernel:
         self._manager = manager
         self._client = client
 
-    def run(self, source: str, meanwhile: Callable[[Output], None] = lambda _output: None) -> Output:
-        """Run a cell to its end; `meanwhile` is called after each message."""
+    def run(
+        self,
+        source: str,
+        meanwhile: Callable[[Output], None] = lambda _output: None,
+        answer: Callable[[str, bool], str] | None = None,
+    ) -> Output:
+        """Run a cell to its end; `meanwhile` is called after each message, `answer` with each prompt.
+
+        The prompt comes with whether what is typed must not be seen. Without `answer` nobody can be asked.
+        """
         output = Output()
         began_s = time.monotonic()
 
@@ -63,7 +71,13 @@ class Kernel:
             output.messages.append((time.monotonic() - began_s, message["msg_type"], message["content"]))
             meanwhile(output)
 
-        reply = self._client.execute_interactive(source, timeout=TIMEOUT_S, output_hook=hook)
+        def asked(message: dict[str, Any]) -> None:
+            if answer is not None:
+                self._client.input(answer(message["content"]["prompt"], message["content"]["password"]))
+
+        reply = self._client.execute_interactive(
+            source, timeout=TIMEOUT_S, output_hook=hook, stdin_hook=asked, allow_stdin=answer is not None
+        )
         output.status = reply["content"]["status"]
         return output
 

@@ -17,8 +17,10 @@ from dockmagic.builder.remotes import Remotes
 from dockmagic.builder.upkeep import NO_LIMIT, Space
 from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
-from dockmagic.errors import NotFound, RegistryError
+from dockmagic.errors import NotFound, RegistryError, Unauthorized
 from dockmagic.events import ContainerOutput, Event, OnEvent, StepState, ignore
+from dockmagic.image.accounts import Login, Logout
+from dockmagic.image.auth import Credentials
 from dockmagic.image.difference import Difference
 from dockmagic.image.fsck import Report
 from dockmagic.image.pruning import Pruned
@@ -389,6 +391,21 @@ class FakePast:
 
 
 @dataclass
+class FakeAccounts:
+    """Credentials by registry, and what was asked of them; "wrong" is nobody's password."""
+
+    known: dict[str, Credentials] = field(default_factory=dict)
+    helper: str = ""
+    elsewhere: tuple[str, ...] = ()
+    hidden: bool = False
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def find(self, name: str) -> Credentials | None:
+        """What the test gave."""
+        return self.known.get(name)
+
+
+@dataclass
 class FakeEngine:
     """All of it."""
 
@@ -402,6 +419,26 @@ class FakeEngine:
     fails: Exception | None = None
     closed: bool = False
     upkeep: FakeUpkeep = field(default_factory=FakeUpkeep)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+
+    def login(self, registry: str = "", username: str = "", password: str = "") -> Login:
+        """Note it; who comes without a name has the known password."""
+        self.accounts.calls.append(("login", registry, username, password))
+        known = self.accounts.known.get(registry, Credentials())
+        if (password or known.password) == "wrong":
+            raise Unauthorized("the registry says no", status=401)
+        return Login(
+            registry,
+            username or known.username,
+            Path("/home/ann/config.json"),
+            self.accounts.helper,
+            self.accounts.hidden,
+        )
+
+    def logout(self, registry: str = "") -> Logout:
+        """Note it; only the known were logged in."""
+        self.accounts.calls.append(("logout", registry))
+        return Logout(registry, registry in self.accounts.known, self.accounts.elsewhere)
 
     def build(self, dockerfile: str, *, on_event: OnEvent = ignore, **options: Any) -> FakeImage:
         """Report the events, then fail or give an image."""
@@ -440,6 +477,8 @@ class FakeConsole:
         self.events: list[Event] = []
         self.shown: list[object] = []
         self.style: ProgressStyle | None = None
+        self.answers: list[str] = []  # to what is asked, in order
+        self.asked: list[tuple[str, bool]] = []
 
     def write(self, stream: str, data: bytes) -> None:
         """Keep bytes."""
@@ -456,6 +495,11 @@ class FakeConsole:
                 self.write(event.stream, event.data)
 
         yield on_event
+
+    def ask(self, prompt: str, *, secret: bool = False) -> str | None:
+        """The next answer; nobody can be asked where there are none."""
+        self.asked.append((prompt, secret))
+        return self.answers.pop(0) if self.answers else None
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

@@ -50,18 +50,23 @@ class FakeServer:
         self.default: Reply | Answerer = Reply(404)  # for an unknown path
         self.requests: list[Request] = []
         self.keep_open = False  # whether a connection stays open after the answer
+        self.own_date = True  # whether it says what time it is
         self.stopping = threading.Event()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                chunked = self.headers.get("Transfer-Encoding") == "chunked"
+                body = self._chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 request = Request(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body)
                 fake.requests.append(request)
                 route = fake.routes.get(parts.path, fake.default)
                 reply = route if isinstance(route, Reply) else route(request)
-                self.send_response(reply.status)
+                if fake.own_date:
+                    self.send_response(reply.status)
+                else:
+                    self.send_response_only(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
@@ -70,6 +75,14 @@ class FakeServer:
                 if fake.keep_open:
                     self.wfile.flush()
                     fake.stopping.wait()
+
+            def _chunks(self) -> bytes:
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def do_POST(self) -> None:
                 self.do_GET()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from requests.structures import CaseInsensitiveDict
 
 from dockmagic.errors import RegistryError, Unauthorized
 from dockmagic.image.refusal import Refusal
@@ -54,5 +55,26 @@ def test_the_wait_is_named() -> None:
     assert any(
         f"asks to wait {seconds} s" in str(error(429, headers={"Retry-After": later})) for seconds in (98, 99, 100)
     )
+    assert "asks to wait 0 s" in str(error(429, headers={"X-Retry-After": "1700000000"}))
     past = format_datetime(datetime.now(UTC) - timedelta(hours=1))
     assert "asks to wait 0 s" in str(error(429, headers={"Retry-After": past}))
+
+
+def test_docker_hub_s_limits_are_named() -> None:
+    headers = {
+        "ratelimit-limit": "100;w=21600",
+        "ratelimit-remaining": "0;w=21600",
+        "docker-ratelimit-source": "192.0.2.7",
+        "retry-after": "90",
+    }
+    refused = Refusal("GET", "https://r.example/v2/x", 429, CaseInsensitiveDict(headers), b"").error("app", "manifest")
+    assert str(refused) == (
+        "too many requests for app: it allows 192.0.2.7 100 in 6 h, of which none are left, and asks to wait 90 s; "
+        "'docker login' or a mirror may help (GET https://r.example/v2/x: 429)"
+    )
+    assert (refused.passing, refused.wait_s) == (False, 90.0)
+    del headers["docker-ratelimit-source"], headers["retry-after"]
+    headers |= {"ratelimit-remaining": "7;w=21600"}
+    refused = Refusal("GET", "https://r.example/v2/x", 429, CaseInsensitiveDict(headers), b"").error("app", "manifest")
+    assert "it allows us 100 in 6 h, of which 7 are left, and asks to wait a while" in str(refused)
+    assert refused.passing

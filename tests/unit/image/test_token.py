@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
@@ -49,6 +50,60 @@ def test_the_scope_of_the_challenge_is_asked_for(server: FakeServer, transport: 
     server.routes = {"/token": Reply(200, b'{"token": "t"}')}
     Tokens(transport, anonymous).renew(HOME, ("repository:app:pull",), bearer(server, "repository:app:pull,push"), {})
     assert server.requests[0].query["scope"] == ["repository:app:pull,push"]
+
+
+def test_the_challenge_s_scope_and_ours_are_one(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/token": Reply(200, b'{"token": "t"}')}
+    ours = ("repository:app:pull,push", "repository:base:pull")
+    Tokens(transport, anonymous).renew(HOME, ours, bearer(server, "repository:app:pull"), {})
+    assert server.requests[0].query["scope"] == ["repository:app:pull,push", "repository:base:pull"]
+
+
+def test_a_token_is_renewed_before_it_expires(
+    server: FakeServer, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter("abc")
+    server.routes = {"/token": lambda _: Reply(200, b'{"token": "%s", "expires_in": 100}' % next(values).encode())}
+    tokens = Tokens(transport, anonymous)
+    now = 1000.0
+    monkeypatch.setattr("dockmagic.image.token.time", SimpleNamespace(monotonic=lambda: now))
+    assert tokens.renew(HOME, ("repository:app:pull",), bearer(server), {}) == {"Authorization": "Bearer a"}
+    now = 1089.0
+    assert tokens.headers(HOME, ("repository:app:pull",)) == {"Authorization": "Bearer a"}
+    now = 1091.0
+    assert tokens.headers(HOME, ("repository:app:pull",)) == {"Authorization": "Bearer b"}
+    assert tokens.headers(HOME, ("repository:app:pull",)) == {"Authorization": "Bearer b"}
+    assert len(server.requests) == 2
+
+
+def test_what_was_refused_is_not_said_again(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/token": Reply(200, b'{"token": "t"}')}
+    tokens = Tokens(transport, {"r.example": Credentials("ann", "pass")}.get)
+    header = tokens.renew(HOME, ("repository:app:pull",), bearer(server), {})
+    assert tokens.renew(HOME, ("repository:app:pull",), bearer(server), header) == {}
+    assert tokens.renew(HOME, ("repository:b:pull",), 'Basic realm="r"', {}) == {"Authorization": ANN}
+    assert tokens.renew(HOME, ("repository:b:pull",), 'Basic realm="r"', {"Authorization": ANN}) == {}
+
+
+def test_of_several_ways_the_first_bearer_is_taken(server: FakeServer, transport: Transport) -> None:
+    server.routes = {"/token": Reply(200, b'{"token": "t"}')}
+    challenges = f'Negotiate, Basic realm="r", {bearer(server)}, Bearer realm="https://other.example/token"'
+    tokens = Tokens(transport, {"r.example": Credentials("ann", "pass")}.get)
+    assert tokens.renew(HOME, ("repository:app:pull",), challenges, {}) == {"Authorization": "Bearer t"}
+
+
+def test_the_narrowest_credentials_are_taken(transport: Transport) -> None:
+    team_s, no_s = Credentials("team", "x"), Credentials("no", "x")
+    known = {"r.example/team": team_s, "r.example/catalog": no_s, "r.example": Credentials("ann", "pass")}
+    tokens = Tokens(transport, known.get)
+    team = {"Authorization": "Basic " + base64.b64encode(b"team:x").decode()}
+    assert tokens.renew(HOME, ("repository:team/app:pull",), "Basic", {}) == team
+    assert (
+        tokens.renew(HOME, ("repository:teams/app:pull", "repository:team/app:pull"), "Basic", {})["Authorization"]
+        == ANN
+    )
+    assert tokens.renew(HOME, (), "Basic", {})["Authorization"] == ANN
+    assert tokens.renew(HOME, ("registry:catalog:*",), "Basic", {})["Authorization"] == ANN
 
 
 def test_credentials_go_to_the_token_server(server: FakeServer, transport: Transport) -> None:
