@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
@@ -20,9 +20,10 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
-from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.convert import resources
+from dockmagic.oci.options import ExecOptions, LimitChanges, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
-from dockmagic.runtime import inspect, logs, state
+from dockmagic.runtime import inspect, logs, state, updating
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
@@ -288,6 +289,18 @@ class Container:
             with connection:
                 ended = session.follow(connection, 0, init=False)
         return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
+
+    def update(self, **changes: Unpack[LimitChanges]) -> tuple[str, ...]:
+        """Change its limits, at once where it runs; what can't be enforced here comes back as sentences.
+
+        Raises InvalidOption for limits that contradict each other, and where the kernel refuses one.
+        """
+        options = updating.changed(self.row.options, changes)
+        limits = resources(options)
+        now = self.state()
+        warnings = updating.put_in_force(now.cgroup, limits) if now.running else []
+        self.row = self._rows.change_limits(self.row, options, limits)
+        return tuple(warnings)
 
     def stats(self) -> Sample:
         """What it uses at this moment; raises InvalidState where it doesn't run."""

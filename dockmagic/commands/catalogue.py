@@ -19,6 +19,7 @@ from dockmagic.commands import (
     run,
     stats,
     system,
+    update,
     usage,
 )
 from dockmagic.commands.command import Command
@@ -27,6 +28,7 @@ from dockmagic.errors import InvalidOption
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *container.COMMANDS,
+    *update.COMMANDS,
     *stats.COMMANDS,
     *build.COMMANDS,
     *build_stats.COMMANDS,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import posixpath
+from typing import Any
 
 from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
+from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.convert import capability
 from dockmagic.oci.options import RunOptions
@@ -25,7 +27,8 @@ def add_run_flags(parser: CommandParser) -> None:
     """Add every flag of `docker create`, then the image and its command; flags end at the image."""
     _add_identity(parser)
     _add_process(parser)
-    _add_resources(parser)
+    add_limits(parser)
+    add_fixed_limits(parser)
     _add_isolation(parser)
     add_refused(parser, RUN)
     parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
@@ -71,38 +74,11 @@ def _add_process(parser: CommandParser) -> None:
     group.add_argument("-h", "--hostname", default="", metavar="NAME", help="host name")
     group.add_argument("--domainname", default="", metavar="NAME", help="NIS domain name")
     group.add_argument(
-        "--ulimit",
+        "--sysctl",
         action="append",
         default=[],
-        type=typed(values.ulimit),
-        metavar="NAME=SOFT[:HARD]",
-        help="set a limit",
-    )
-
-
-def _add_resources(parser: CommandParser) -> None:
-    """Add the limits of the cgroup."""
-    group = parser.add_argument_group("limits")
-    group.add_argument("-m", "--memory", type=typed(values.memory_bytes), metavar="SIZE", help="most memory: 64m")
-    group.add_argument(
-        "--memory-swap",
-        type=typed(values.swap_bytes),
-        metavar="SIZE",
-        help="most memory and swap; -1: no limit",
-    )
-    group.add_argument(
-        "--memory-reservation", type=typed(values.size_bytes), metavar="SIZE", help="memory left to it under pressure"
-    )
-    group.add_argument("--cpus", type=typed(values.cpus), metavar="N", help="most CPU time, in cores, such as 0.5")
-    group.add_argument("-c", "--cpu-shares", type=typed(values.cpu_shares), metavar="N", help="relative CPU weight")
-    group.add_argument(
-        "--cpuset-cpus", type=typed(values.cpu_list), metavar="LIST", help="CPUs to run on, such as 0-2,4"
-    )
-    group.add_argument(
-        "--pids-limit", type=typed(values.pids_limit), metavar="N", help="most processes and threads; -1: no limit"
-    )
-    group.add_argument(
-        "--shm-size", type=typed(values.size_bytes), default=64 << 20, metavar="SIZE", help="size of /dev/shm (64m)"
+        metavar="NAME=VALUE",
+        help="set a kernel parameter of its namespaces",
     )
 
 
@@ -132,8 +108,6 @@ def _add_isolation(parser: CommandParser) -> None:
 
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
     """What the parsed flags ask for. Raises InvalidOption where flags contradict each other."""
-    _check_memory(args)
-    _check_cpus(args.cpus, os.cpu_count())
     _check_mount_points(args.volume)
     no_new_privileges, seccomp = _security(args.security_opt)
     return RunOptions(
@@ -154,22 +128,25 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         read_only=args.read_only,
         mounts=tuple(args.volume),
         tmpfs=tuple(args.tmpfs),
-        shm_size_bytes=args.shm_size,
-        memory_bytes=args.memory or None,
-        memory_swap_bytes=args.memory_swap or None if args.memory else None,
-        memory_reservation_bytes=args.memory_reservation or None,
-        cpus=args.cpus or None,
-        cpu_shares=args.cpu_shares or None,
-        cpuset_cpus=args.cpuset_cpus or "",
-        pids_limit=args.pids_limit,
-        ulimits=tuple(args.ulimit),
+        sysctls=pairs(args.sysctl),
         cap_add=tuple(args.cap_add),
         cap_drop=tuple(args.cap_drop),
         no_new_privileges=no_new_privileges,
         seccomp=seccomp,
         stop_signal=args.stop_signal or "",
         stop_timeout_s=args.stop_timeout,
+        **_limits(args),
     )
+
+
+def _limits(args: Namespace) -> dict[str, Any]:
+    """All limits; one of swap alone says nothing without one of memory, unless it is a number."""
+    found = {**limits(args), **fixed_limits(args)}
+    if not args.memory and args.memory_swap:
+        if args.memory_swap > 0:
+            raise InvalidOption("--memory-swap limits memory and swap together; give --memory too")
+        found["memory_swap_bytes"] = None
+    return found
 
 
 def _entrypoint(text: str | None) -> tuple[str, ...] | None:
@@ -177,23 +154,6 @@ def _entrypoint(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return (text,) if text else ()
-
-
-def _check_memory(args: Namespace) -> None:
-    """Raise InvalidOption unless memory, swap and reservation fit together (docker/cli, "verifyContainerResources")."""
-    memory, swap, reservation = args.memory, args.memory_swap, args.memory_reservation
-    if swap and swap > 0 and not memory:
-        raise InvalidOption("--memory-swap limits memory and swap together; give --memory too")
-    if swap and memory and 0 < swap < memory:
-        raise InvalidOption("--memory-swap is memory and swap together, so it can't be less than --memory")
-    if memory and reservation and reservation > memory:
-        raise InvalidOption("--memory-reservation can't be more than --memory")
-
-
-def _check_cpus(asked: float | None, there: int | None) -> None:
-    """Raise InvalidOption where more CPUs are asked for than this machine has, as Docker does."""
-    if asked and there and asked > there:
-        raise InvalidOption(f"--cpus {asked:g}: there are only {there} CPUs here; write a number from 0.01 to {there}")
 
 
 def _check_mount_points(mounts: list[Mount]) -> None:

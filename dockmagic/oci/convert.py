@@ -44,6 +44,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
             namespaces=namespaces(options),
             resources=resources(options),
             devices=defaults.DEVICES,
+            sysctl=options.sysctls,
             masked_paths=() if options.privileged else defaults.MASKED_PATHS,
             readonly_paths=() if options.privileged else defaults.READONLY_PATHS,
         ),
@@ -62,6 +63,7 @@ def process(config: ContainerConfig, options: RunOptions, hostname: str) -> Proc
         else capabilities(options.cap_add, options.cap_drop),
         rlimits=options.ulimits,
         no_new_privileges=options.no_new_privileges,
+        oom_score_adj=options.oom_score_adj,
     )
 
 
@@ -147,6 +149,7 @@ def resources(options: RunOptions) -> Resources:
             cpus=options.cpuset_cpus,
             mems=options.cpuset_mems,
         ),
+        block_io=options.block_io,
         pids_limit=options.pids_limit,
         devices=defaults.EVERY_DEVICE if options.privileged else defaults.DEVICE_RULES,
     )
@@ -164,4 +167,10 @@ def memory(options: RunOptions) -> Memory:
     reservation = options.memory_reservation_bytes or None
     if limit is not None and reservation is not None and reservation > limit:
         raise InvalidOption("--memory-reservation: must not be larger than --memory")
-    return Memory(limit=limit, swap=swap or (None if limit is None else 2 * limit), reservation=reservation)
+    return Memory(
+        limit=limit,
+        swap=swap or (None if limit is None else 2 * limit),
+        reservation=reservation,
+        swappiness=options.memory_swappiness,
+        disable_oom_killer=options.oom_kill_disable,
+    )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
-from dockmagic.oci.spec import Mount, Rlimit
+from dockmagic.oci.spec import BlockIO, Mount, Rlimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,18 @@ class RunOptions:
     memory_bytes: int | None = None
     memory_swap_bytes: int | None = None
     memory_reservation_bytes: int | None = None
+    memory_swappiness: int | None = None  # 0 to 100, cgroup v1 only
+    oom_kill_disable: bool = False  # cgroup v1 only
+    oom_score_adj: int | None = None  # -1000 to 1000
     cpus: float | None = None
     cpu_shares: int | None = None
     cpu_period_us: int | None = None
     cpu_quota_us: int | None = None
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
+    block_io: BlockIO = field(default_factory=BlockIO)
     pids_limit: int | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
     ulimits: tuple[Rlimit, ...] = ()
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
@@ -53,6 +59,22 @@ class RunOptions:
     seccomp: str = "default"  # "default" or "unconfined"
     stop_signal: str = ""
     stop_timeout_s: int | None = None
+
+
+class LimitChanges(TypedDict, total=False):
+    """Limits that can be changed while a container runs, as in RunOptions; those that aren't given stay."""
+
+    memory_bytes: int
+    memory_swap_bytes: int
+    memory_reservation_bytes: int
+    cpus: float
+    cpu_shares: int
+    cpu_period_us: int
+    cpu_quota_us: int
+    cpuset_cpus: str
+    cpuset_mems: str
+    pids_limit: int
+    blkio_weight: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from dockmagic.database import Database
 from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Spec
+from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, state
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.request import Record, StartRequest, record_of
@@ -163,6 +163,17 @@ class Containers:
                 ),
             )
         return replace(row, name=name)
+
+    def change_limits(self, row: Row, options: RunOptions, limits: Resources) -> Row:
+        """Write other limits down; the container's row as it is then."""
+        spec = replace(row.spec, linux=replace(row.spec.linux, resources=limits))
+        text = json.dumps(encode(spec))
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE containers SET spec = ?, options = ? WHERE id = ?",
+                (text, json.dumps(encode(options)), row.id),
+            )
+        return replace(row, spec=spec, spec_text=text, options=options)
 
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""

@@ -11,7 +11,7 @@ from dockmagic.oci.convert import convert
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
-from dockmagic.runtime import etc
+from dockmagic.runtime import etc, sysctl
 from dockmagic.runtime.privileges import with_host_privileges
 from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
@@ -23,6 +23,8 @@ def make_spec(
     """The runtime spec of a container; writes nothing. Raises InvalidOption."""
     if options.network == "host" and not options.hostname:
         hostname = os.uname().nodename
+    for name in options.sysctls:
+        sysctl.check(name, host_network=options.network == "host")
     sources = etc.sources(container_directory(run_dir, container_id))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     if options.privileged:

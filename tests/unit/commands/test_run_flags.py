@@ -5,11 +5,11 @@ from dataclasses import fields
 import pytest
 
 from dockmagic.commands.catalogue import by_name
-from dockmagic.commands.refused import BUILD, EXEC, LOGS, PS, RUN, Refused
+from dockmagic.commands.refused import BUILD, EXEC, LOGS, PS, RUN, UPDATE, Refused
 from dockmagic.commands.run_flags import run_options
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Mount, Rlimit
+from dockmagic.oci.spec import BlockIO, Mount, Rlimit
 
 
 def options(*words: str) -> RunOptions:
@@ -45,7 +45,15 @@ def test_without_flags_the_options_are_the_defaults() -> None:
         ("--cpus .5", "cpus", 0.5),
         ("-c 512", "cpu_shares", 512),
         ("--cpuset-cpus 0-1", "cpuset_cpus", "0-1"),
+        ("--cpuset-mems 0", "cpuset_mems", "0"),
+        ("--cpu-period 50000", "cpu_period_us", 50000),
+        ("--cpu-quota 25000", "cpu_quota_us", 25000),
         ("--pids-limit -1", "pids_limit", -1),
+        ("--memory-swappiness 0", "memory_swappiness", 0),
+        ("--oom-kill-disable", "oom_kill_disable", True),
+        ("--oom-score-adj 500", "oom_score_adj", 500),
+        ("--blkio-weight 300", "block_io", BlockIO(300)),
+        ("--sysctl net.ipv4.ip_forward=1", "sysctls", {"net.ipv4.ip_forward": "1"}),
         ("--ulimit nofile=10:20", "ulimits", (Rlimit("RLIMIT_NOFILE", 10, 20),)),
         ("--cap-add SYS_PTRACE", "cap_add", ("CAP_SYS_PTRACE",)),
         ("--cap-drop ALL", "cap_drop", ("ALL",)),
@@ -96,6 +104,17 @@ def test_short_switches_may_be_joined() -> None:
         ("-m 8m --memory-reservation 16m x", "can't be more"),
         ("--security-opt apparmor=none x", "apparmor=none isn't available"),
         ("--cpus 1e6 x", "there are only"),
+        ("--cpus 1 --cpu-quota 50000 x", "--cpus and --cpu-quota both limit CPU time"),
+        ("--cpus 1 --cpu-period 50000 x", "--cpus and --cpu-period both limit CPU time"),
+        ("--cpu-period 10 x", "isn't a period"),
+        ("--cpuset-mems a x", "isn't a list"),
+        ("--memory-swappiness 101 x", "isn't a swappiness"),
+        ("--oom-score-adj 1001 x", "from -1000 to 1000"),
+        ("--blkio-weight 5 x", "from 10 to 1000"),
+        ("--blkio-weight-device /dev/null:100 x", "/dev/null isn't a block device"),
+        ("--device-read-bps /dev/no-such-disk:1mb x", "/dev/no-such-disk: No such file"),
+        ("--device-write-iops sda:100 x", "isn't a device with a number"),
+        ("--sysctl =1 x", "has no name"),
         ("-v /a:/m -v /b:/m/ x", "duplicate mount point /m"),
         ("-w app x", "-w/--workdir: 'app' isn't an absolute path"),
         ("--cap-drop BOGUS x", "--cap-drop: 'BOGUS' isn't a capability"),
@@ -117,7 +136,7 @@ def test_what_cannot_be_is_refused_with_its_reason(words: str, message: str) -> 
 
 @pytest.mark.parametrize(
     ("command", "table"),
-    [("run", RUN), ("exec", EXEC), ("build", BUILD), ("ps", PS), ("logs", LOGS)],
+    [("run", RUN), ("exec", EXEC), ("build", BUILD), ("ps", PS), ("logs", LOGS), ("update", UPDATE)],
 )
 def test_every_refused_flag_is_refused_by_name(command: str, table: tuple[Refused, ...]) -> None:
     parser = by_name()[command].parser(command)
