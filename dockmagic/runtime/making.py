@@ -13,6 +13,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc, sysctl
 from dockmagic.runtime.privileges import with_host_privileges
+from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
 
@@ -27,6 +28,7 @@ def make_spec(
         sysctl.check(name, host_network=options.network == "host")
     sources = etc.sources(container_directory(run_dir, container_id))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
+    check_available(spec.linux.resources.cpu)
     if options.privileged:
         return with_host_privileges(spec)
     if options.seccomp == "unconfined":

@@ -11,6 +11,7 @@ from dockmagic.oci.options import LimitChanges, RunOptions
 from dockmagic.oci.spec import Resources
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
+from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.stage import describe
 
 _OTHER_WAY: Final = (("cpu_period_us", "--cpu-period"), ("cpu_quota_us", "--cpu-quota"))
@@ -23,7 +24,7 @@ def changed(options: RunOptions, changes: LimitChanges) -> RunOptions:
     plain = {name: value for name, value in changes.items() if name != "blkio_weight"}
     block_io = replace(options.block_io, weight=changes.get("blkio_weight", options.block_io.weight))
     updated: RunOptions = replace(options, block_io=block_io, **plain)  # type: ignore[arg-type]
-    resources(updated)
+    check_available(resources(updated).cpu)
     return updated
 
 
