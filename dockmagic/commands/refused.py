@@ -11,7 +11,6 @@ from dockmagic.errors import InvalidOption
 
 _NETWORKS = "containers have only a loopback (--network none) or the host's network (--network host)"
 _NO_TERMINAL = "there is no terminal to give to a container; leave it out, output arrives as it is written"
-_DEVICES = "a container has the default devices only"
 _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _NAMESPACES = "a container always has a namespace of its own"
@@ -45,8 +44,7 @@ RUN = (
     Refused(("--mac-address", "--network-alias", "--net-alias", "--link-local-ip"), _NETWORKS),
     Refused(("--mount", "--volumes-from", "--volume-driver"), _VOLUMES),
     Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
-    Refused(("--device", "--device-cgroup-rule", "--gpus"), _DEVICES),
-    Refused(("--privileged",), f"{_DEVICES} and capabilities; add single ones with --cap-add", switch=True),
+    Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
     Refused(("--restart",), "containers aren't restarted yet"),

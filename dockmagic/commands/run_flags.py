@@ -12,15 +12,11 @@ from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
+from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
-from dockmagic.oci.convert import capability
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Mount
-
-_TRUE = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"}
-_FALSE = {"no-new-privileges:false", "no-new-privileges=false"}
-_SO_ANYWAY = {"label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"}  # no label, no profile
 
 
 def add_run_flags(parser: CommandParser) -> None:
@@ -30,6 +26,7 @@ def add_run_flags(parser: CommandParser) -> None:
     add_limits(parser)
     add_fixed_limits(parser)
     _add_isolation(parser)
+    add_privileges(parser)
     add_refused(parser, RUN)
     parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
     parser.add_argument(
@@ -83,7 +80,7 @@ def _add_process(parser: CommandParser) -> None:
 
 
 def _add_isolation(parser: CommandParser) -> None:
-    """Add file system, network and privileges."""
+    """Add file system and network."""
     group = parser.add_argument_group("isolation")
     group.add_argument("--read-only", action="store_true", help="make the root file system read-only")
     group.add_argument(
@@ -96,20 +93,11 @@ def _add_isolation(parser: CommandParser) -> None:
     group.add_argument(
         "--network", "--net", default="none", type=typed(values.network), metavar="NETWORK", help="none or host"
     )
-    for flag, what in (("--cap-add", "add"), ("--cap-drop", "drop")):
-        group.add_argument(
-            flag, action="append", default=[], type=typed(capability), metavar="NAME",
-            help=f"{what} a capability, or ALL",
-        )  # fmt: skip
-    group.add_argument(
-        "--security-opt", action="append", default=[], metavar="OPTION", help="no-new-privileges, seccomp=unconfined"
-    )
 
 
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
     """What the parsed flags ask for. Raises InvalidOption where flags contradict each other."""
     _check_mount_points(args.volume)
-    no_new_privileges, seccomp = _security(args.security_opt)
     return RunOptions(
         name=args.name or "",
         command=tuple(args.command),
@@ -129,13 +117,10 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         mounts=tuple(args.volume),
         tmpfs=tuple(args.tmpfs),
         sysctls=pairs(args.sysctl),
-        cap_add=tuple(args.cap_add),
-        cap_drop=tuple(args.cap_drop),
-        no_new_privileges=no_new_privileges,
-        seccomp=seccomp,
         stop_signal=args.stop_signal or "",
         stop_timeout_s=args.stop_timeout,
         **_limits(args),
+        **privileges(args),
     )
 
 
@@ -162,20 +147,3 @@ def _check_mount_points(mounts: list[Mount]) -> None:
     for place in places:
         if places.count(place) > 1:
             raise InvalidOption(f"-v: duplicate mount point {place}; mount one directory there")
-
-
-def _security(given: list[str]) -> tuple[bool, str]:
-    """The no_new_privileges flag and the seccomp profile of `--security-opt`."""
-    no_new_privileges, seccomp = False, "default"
-    for option in given:
-        if option in _TRUE | _FALSE:
-            no_new_privileges = option in _TRUE
-        elif option in {"seccomp=unconfined", "seccomp:unconfined"}:
-            seccomp = "unconfined"
-        elif option in {"seccomp=builtin", "seccomp=default"}:
-            seccomp = "default"
-        elif option not in _SO_ANYWAY:
-            raise InvalidOption(
-                f"--security-opt {option} isn't available yet; use no-new-privileges or seccomp=unconfined"
-            )
-    return no_new_privileges, seccomp

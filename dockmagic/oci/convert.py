@@ -34,6 +34,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
     One with `privileged` has all capabilities and the usual devices; what this host has of either is the caller's part.
     Raises InvalidOption where there is no command, or a value can't be met.
     """
+    open_paths = options.privileged or options.unconfined_paths
     return Spec(
         process=process(config, options, hostname),
         root=Root(root.path, options.read_only, root.overlay),
@@ -45,8 +46,8 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
             resources=resources(options),
             devices=defaults.DEVICES,
             sysctl=options.sysctls,
-            masked_paths=() if options.privileged else defaults.MASKED_PATHS,
-            readonly_paths=() if options.privileged else defaults.READONLY_PATHS,
+            masked_paths=() if open_paths else defaults.MASKED_PATHS,
+            readonly_paths=() if open_paths else defaults.READONLY_PATHS,
         ),
     )
 

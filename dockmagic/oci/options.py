@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from dockmagic.oci.spec import BlockIO, Mount, Rlimit
+from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMapping:
+    """A device of the host, or a directory of them, and where the container has it; `access` some of "rwm"."""
+
+    source: str
+    path: str
+    access: str = "rwm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,12 @@ class RunOptions:
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     privileged: bool = False  # all that the host may do: capabilities, devices, system calls, /sys
+    devices: tuple[DeviceMapping, ...] = ()
+    device_rules: tuple[DeviceRule, ...] = ()
     no_new_privileges: bool = False
-    seccomp: str = "default"  # "default" or "unconfined"
+    seccomp: str = "default"  # "default", "unconfined" or "profile"
+    seccomp_profile: str = field(default="", repr=False)  # the text of a profile in Docker's JSON form
+    unconfined_paths: bool = False  # nothing of /proc and /sys is hidden or write-protected
     stop_signal: str = ""
     stop_timeout_s: int | None = None
 

@@ -106,6 +106,8 @@ class Device:
     major: int
     minor: int
     file_mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc, sysctl
+from dockmagic.runtime.devices import with_devices
 from dockmagic.runtime.privileges import with_host_privileges
 from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
+from dockmagic.runtime.seccomp_json import profile_filter
 
 
 def make_spec(
@@ -29,11 +31,15 @@ def make_spec(
     sources = etc.sources(container_directory(run_dir, container_id))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     check_available(spec.linux.resources.cpu)
+    spec = with_devices(spec, options.devices, options.device_rules)
     if options.privileged:
         return with_host_privileges(spec)
     if options.seccomp == "unconfined":
         return spec
-    program = default_filter(frozenset(spec.process.capabilities.bounding))
+    capabilities = frozenset(spec.process.capabilities.bounding)
+    program = default_filter(capabilities)
+    if options.seccomp == "profile":
+        program = profile_filter(options.seccomp_profile, capabilities)
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 

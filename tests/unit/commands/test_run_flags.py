@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +9,8 @@ from dockmagic.commands.catalogue import by_name
 from dockmagic.commands.refused import BUILD, EXEC, LOGS, PS, RUN, UPDATE, Refused
 from dockmagic.commands.run_flags import run_options
 from dockmagic.errors import InvalidOption
-from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import BlockIO, Mount, Rlimit
+from dockmagic.oci.options import DeviceMapping, RunOptions
+from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
 
 
 def options(*words: str) -> RunOptions:
@@ -59,6 +60,11 @@ def test_without_flags_the_options_are_the_defaults() -> None:
         ("--cap-drop ALL", "cap_drop", ("ALL",)),
         ("--security-opt no-new-privileges", "no_new_privileges", True),
         ("--security-opt seccomp=unconfined", "seccomp", "unconfined"),
+        ("--security-opt systempaths=unconfined", "unconfined_paths", True),
+        ("--privileged", "privileged", True),
+        ("--device /dev/fuse", "devices", (DeviceMapping("/dev/fuse", "/dev/fuse"),)),
+        ("--device /dev/fuse:r", "devices", (DeviceMapping("/dev/fuse", "/dev/fuse", "r"),)),
+        ("--device /dev/sda:/dev/xvda:rw", "devices", (DeviceMapping("/dev/sda", "/dev/xvda", "rw"),)),
         ("--stop-signal INT", "stop_signal", "INT"),
         ("--stop-timeout 3", "stop_timeout_s", 3),
     ],
@@ -78,6 +84,19 @@ def test_swap_goes_with_memory() -> None:
 @pytest.mark.parametrize("option", ["label=disable", "apparmor=unconfined"])
 def test_what_a_container_never_has_may_be_turned_off(option: str) -> None:
     assert options("--security-opt", option, "x") == RunOptions()
+
+
+def test_a_rule_for_devices() -> None:
+    found = options("--device-cgroup-rule", "c 42:* rm", "x").device_rules
+    assert found == (DeviceRule(True, "c", 42, None, "rm"),)
+
+
+def test_a_profile_of_system_calls_is_read(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text("{}")
+    found = options("--security-opt", f"seccomp={tmp_path}/profile.json", "x")
+    assert (found.seccomp, found.seccomp_profile) == ("profile", "{}")
+    again = options("--security-opt", f"seccomp={tmp_path}/profile.json", "--security-opt", "seccomp=builtin", "x")
+    assert (again.seccomp, again.seccomp_profile) == ("default", "")
 
 
 def test_an_empty_entrypoint_clears_the_images() -> None:
@@ -104,6 +123,12 @@ def test_short_switches_may_be_joined() -> None:
         ("-m 8m --memory-reservation 16m x", "can't be more"),
         ("--security-opt apparmor=none x", "apparmor=none isn't available"),
         ("--cpus 1e6 x", "there are only"),
+        ("--security-opt seccomp=/no/such/profile x", "seccomp=/no/such/profile: No such file"),
+        ("--device fuse x", "isn't a device"),
+        ("--device /dev/a:/dev/b:rw:c x", "isn't a device"),
+        ("--device /dev/a:/b x", "/b isn't below /dev"),
+        ("--device nvidia.com/gpu=all x", "CDI name"),
+        ("--device-cgroup-rule c:1:3 x", "isn't a rule"),
         ("--cpus 1 --cpu-quota 50000 x", "--cpus and --cpu-quota both limit CPU time"),
         ("--cpus 1 --cpu-period 50000 x", "--cpus and --cpu-period both limit CPU time"),
         ("--cpu-period 10 x", "isn't a period"),
