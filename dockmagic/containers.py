@@ -21,7 +21,7 @@ from dockmagic.image.store import Image
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
 from dockmagic.oci.convert import resources
-from dockmagic.oci.options import ExecOptions, LimitChanges, RunOptions
+from dockmagic.oci.options import JOIN, ExecOptions, LimitChanges, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
 from dockmagic.runtime import inspect, logs, state, updating
 from dockmagic.runtime.cgroup import hierarchy
@@ -120,7 +120,7 @@ class Containers:
     def _plan(self, container_id: str, reference: str, image: Image, lower: Sequence[Path], options: RunOptions) -> Row:
         """Everything that is decided when a container is created."""
         config = image.config.config
-        options = replace(options, stop_signal=options.stop_signal or config.stop_signal)
+        options = self._resolved(replace(options, stop_signal=options.stop_signal or config.stop_signal))
         directory = self.rows.directory(container_id)
         writable = str(directory / "upper"), str(directory / "work")
         overlay = Overlay(tuple(map(str, self.rows.with_stubs(lower))), *writable, volatile=options.remove)
@@ -129,6 +129,19 @@ class Containers:
         text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
         return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)
+
+    def _resolved(self, options: RunOptions) -> RunOptions:
+        """The options with other containers by their ids, and the host name that goes with a network.
+
+        Raises NotFound.
+        """
+        found = {kind: self.rows.find(name) for kind, name in options.joined().items()}
+        if "pid" in found:
+            options = replace(options, pid=f"{JOIN}{found['pid'].id}")
+        if "network" in found:
+            network, hostname = f"{JOIN}{found['network'].id}", found["network"].spec.hostname
+            options = replace(options, network=network, hostname=hostname)
+        return options
 
     def close(self) -> None:
         """End all sampling."""

@@ -13,7 +13,6 @@ _NETWORKS = "containers have only a loopback (--network none) or the host's netw
 _NO_TERMINAL = "there is no terminal to give to a container; leave it out, output arrives as it is written"
 _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
-_NAMESPACES = "a container always has a namespace of its own"
 _VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
 _WINDOWS = "it means something on Windows only"
 _PLATFORM = "images of this machine's platform are used"
@@ -53,7 +52,6 @@ RUN = (
     Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
     Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
     Refused(("--log-driver", "--log-opt"), "logs are always kept beside the container; read them with logs"),
-    Refused(("--pid", "--ipc", "--uts", "--userns", "--cgroupns"), _NAMESPACES),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
     Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
     Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),

@@ -12,6 +12,7 @@ from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
+from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
@@ -27,6 +28,7 @@ def add_run_flags(parser: CommandParser) -> None:
     add_fixed_limits(parser)
     _add_isolation(parser)
     add_privileges(parser)
+    add_namespaces(parser)
     add_refused(parser, RUN)
     parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
     parser.add_argument(
@@ -91,7 +93,12 @@ def _add_isolation(parser: CommandParser) -> None:
         "--tmpfs", action="append", default=[], type=typed(tmpfs), metavar="DIR[:OPTIONS]", help="mount a tmpfs"
     )
     group.add_argument(
-        "--network", "--net", default="none", type=typed(values.network), metavar="NETWORK", help="none or host"
+        "--network",
+        "--net",
+        default="none",
+        type=typed(values.network),
+        metavar="NETWORK",
+        help="none, host or container:NAME",
     )
 
 
@@ -121,6 +128,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         stop_timeout_s=args.stop_timeout,
         **_limits(args),
         **privileges(args),
+        **namespaces(args),
     )
 
 

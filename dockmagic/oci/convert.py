@@ -8,7 +8,7 @@ from math import ceil
 from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
 from dockmagic.oci.image import ContainerConfig
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import JOIN, RunOptions
 from dockmagic.oci.spec import (
     CPU,
     Capabilities,
@@ -38,7 +38,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
     return Spec(
         process=process(config, options, hostname),
         root=Root(root.path, options.read_only, root.overlay),
-        hostname="" if options.network == "host" and not options.hostname else hostname,
+        hostname="" if options.uts == "host" or (options.network == "host" and not options.hostname) else hostname,
         domainname=options.domainname,
         mounts=mounts(options, etc),
         linux=Linux(
@@ -126,14 +126,28 @@ def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
     chosen = options.tmpfs + options.mounts
     taken = {mount.destination for mount in chosen}
     generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
-    fixed = defaults.mounts(options.shm_size_bytes, writable=options.privileged) + generated
+    fixed = _with_ipc(defaults.mounts(options.shm_size_bytes, writable=options.privileged), options.ipc) + generated
     return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
 
 
+def _with_ipc(fixed: Iterable[Mount], mode: str) -> tuple[Mount, ...]:
+    """The mounts, with the host's shared memory where its IPC namespace is used; "none" has none.
+
+    A file system of message queues shows those of the namespace in which it was mounted.
+    """
+    if mode == "none":
+        return tuple(mount for mount in fixed if mount.destination != "/dev/shm")
+    if mode != "host":
+        return tuple(fixed)
+    shared = Mount("/dev/shm", "bind", "/dev/shm", ("rbind", "rprivate"))
+    return tuple(shared if mount.destination == shared.destination else mount for mount in fixed)
+
+
 def namespaces(options: RunOptions) -> tuple[Namespace, ...]:
-    """New namespaces of every kind, but the network's where the host's is asked for."""
-    kinds = (kind for kind in defaults.NAMESPACES if not (kind == "network" and options.network == "host"))
-    return tuple(Namespace(kind) for kind in kinds)
+    """New namespaces of every kind, but of those where the host's or another container's is asked for."""
+    modes = options.modes()
+    shared = {kind for kind, mode in modes.items() if mode == "host" or mode.startswith(JOIN)}
+    return tuple(Namespace(kind) for kind in defaults.NAMESPACES if kind not in shared)
 
 
 def resources(options: RunOptions) -> Resources:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
 
@@ -20,6 +20,10 @@ class DeviceMapping:
     source: str
     path: str
     access: str = "rwm"
+
+
+JOIN: Final = "container:"
+"""Begins a mode that names the container whose namespace is joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,11 @@ class RunOptions:
     interactive: bool = False
     remove: bool = False
     detach: bool = False
-    network: str = "none"  # "none" or "host"
+    network: str = "none"  # "none", "host" or "container:ID"
+    pid: str = ""  # "" is a namespace of its own; "host" or "container:ID"
+    ipc: str = ""  # "" and "private" are one of its own, "none" that without /dev/shm; "host"
+    uts: str = ""  # "" or "host"
+    cgroupns: str = ""  # "" and "private" are one of its own; "host"
     extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address: lines of /etc/hosts
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
@@ -72,6 +80,14 @@ class RunOptions:
     unconfined_paths: bool = False  # nothing of /proc and /sys is hidden or write-protected
     stop_signal: str = ""
     stop_timeout_s: int | None = None
+
+    def modes(self) -> Mapping[str, str]:
+        """Where each namespace that may be another's comes from, by its kind in the runtime spec."""
+        return {"network": self.network, "pid": self.pid, "ipc": self.ipc, "uts": self.uts, "cgroup": self.cgroupns}
+
+    def joined(self) -> Mapping[str, str]:
+        """The containers whose namespaces it joins, by kind."""
+        return {kind: mode.removeprefix(JOIN) for kind, mode in self.modes().items() if mode.startswith(JOIN)}
 
 
 class LimitChanges(TypedDict, total=False):

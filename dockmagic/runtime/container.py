@@ -192,19 +192,25 @@ class Containers:
 
         Raises InvalidState, NotFound, StartFailed, Unsupported.
         """
-        directory = self.directory(row.id)
+        directory, joined = self.directory(row.id), row.options.joined()
         request = StartRequest(
             row.id,
             tuple(namespace.type for namespace in row.spec.linux.namespaces),
             session.streams if session else (),
+            tuple(joined),
             foreground=session is not None,
             interactive=row.options.interactive,
             log=str(directory / "log.jsonl"),
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
         )
-        with self._alone(row.id), self._client.generated_files(row.id, row.spec, row.options):
-            started = self._client.start(request, row.spec_text, session.descriptors if session else ())
+        streams = session.descriptors if session else ()
+        with (
+            self._alone(row.id),
+            self._client.namespaces(joined) as namespaces,
+            self._client.generated_files(row.id, row.spec, row.options),
+        ):
+            started = self._client.start(request, row.spec_text, (*streams, *namespaces))
         try:
             if started.stubs and row.spec.root.overlay is not None:
                 self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)

@@ -24,10 +24,10 @@ def make_spec(
     run_dir: str, container_id: str, config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str
 ) -> Spec:
     """The runtime spec of a container; writes nothing. Raises InvalidOption."""
-    if options.network == "host" and not options.hostname:
+    if "host" in (options.network, options.uts) and not options.hostname:
         hostname = os.uname().nodename
     for name in options.sysctls:
-        sysctl.check(name, host_network=options.network == "host")
+        sysctl.check(name, host_network=options.network == "host", host_ipc=options.ipc == "host")
     sources = etc.sources(container_directory(run_dir, container_id))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     check_available(spec.linux.resources.cpu)
