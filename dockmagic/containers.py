@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
+from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.images import Images
@@ -23,7 +24,7 @@ from dockmagic.oci.codec import encode
 from dockmagic.oci.convert import resources
 from dockmagic.oci.options import JOIN, ExecOptions, LimitChanges, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
-from dockmagic.runtime import inspect, logs, state, updating
+from dockmagic.runtime import binfmt, inspect, logs, state, updating
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
@@ -110,6 +111,7 @@ class Containers:
         """`create`; `started` says that the container is going to be started at once."""
         with self._images.kept():
             found = self._images.find_or_pull(image, on_event)
+            binfmt.require(f"image {image}", found.config.os, found.config.architecture, host_platform().architecture)
             lower = self._snapshots.lower(found.config.diff_ids)
             if not lower:
                 raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")

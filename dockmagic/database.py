@@ -117,6 +117,15 @@ _MIGRATIONS: Final = (
     CREATE INDEX build_history_by_state ON build_history(state_key);
     CREATE INDEX build_cache_by_parent ON build_cache(parent_key);
     """,
+    """
+    CREATE TABLE blob_repositories (        -- where registries were seen to have a blob
+        digest TEXT NOT NULL,
+        registry TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        seen_ns INTEGER NOT NULL,
+        PRIMARY KEY (digest, registry, repository)
+    );
+    """,
 )
 
 _CAUSES: Final = {

@@ -119,7 +119,7 @@ class Engine:
 
         `context` is a directory, or the address of a repository or an archive. `filename` is what messages call the
         Dockerfile, `dockerfile_path` where it is on disk. Raises InvalidOption, DockerfileError, BuildError, RunFailed,
-        NotFound and what a pull raises.
+        NotFound and what a pull raises, or a push after the build.
         """
         from dockmagic.builder.build import build_dockerfile
         from dockmagic.builder.flags import build_options
@@ -130,9 +130,12 @@ class Engine:
         options = build_options(flags, host_platform(), name)
         parts = self._build_parts(on_event, newest=options.pull)
         with self._limited_cache():
-            return build_dockerfile(
+            image = build_dockerfile(
                 dockerfile, context, options, parts, on_event=on_event, filename=filename, dockerfile=dockerfile_path
             )
+        for reference in options.pushes:
+            self.images.push(str(reference), on_event)
+        return image
 
     def remotes(self, *, keep_git_dir: bool = False, secrets: Mapping[str, bytes] | None = None) -> Remotes:
         """Fetches build contexts from elsewhere, which go with its block; servers may want to see secrets."""
@@ -237,6 +240,8 @@ class Engine:
             runs=StepRuns(self.database),
             history=BuildHistory(self.database),
             caches=Caches(self.root, self.workspaces),
+            open_artifact=lambda reference, place: self.images.artifact(reference, place, on_event),
+            push_artifact=lambda reference, manifest: self.images.push_artifact(reference, manifest, on_event),
             hashes=self._hashes,
         )
 

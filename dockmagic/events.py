@@ -84,6 +84,22 @@ class BuildFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class PullStarted:
+    """A pull of `name`, a tag or a whole reference with a digest, begins; `repository` is its path in the registry."""
+
+    name: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryWarning:
+    """What a registry wants its users to know; reported once. The text is the registry's, and may hold anything."""
+
+    registry: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PullProgress:
     """A layer's state; sizes in bytes.
 
@@ -108,11 +124,18 @@ class PullFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class PushProgress:
-    """The state of a blob that is pushed; sizes in bytes.
+class PushStarted:
+    """A push begins; `repository` is the name in full, with its registry."""
 
-    "preparing", "waiting", "uploading", "retrying" (`detail` says when and why), "pushed", "exists" or "mounted"
-    (`detail` names the repository it came from).
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushProgress:
+    """The state of a layer that is pushed; sizes in bytes.
+
+    "preparing", "waiting", "uploading", "retrying" (`detail` says when and why), "pushed", "exists", "mounted"
+    (`detail` names the repository it came from) or "skipped" (a foreign layer).
     """
 
     digest: str
@@ -177,8 +200,11 @@ Event = (
     | BuildOutput
     | BuildWarning
     | BuildFinished
+    | PullStarted
+    | RegistryWarning
     | PullProgress
     | PullFinished
+    | PushStarted
     | PushProgress
     | PushFinished
     | BootstrapOutput

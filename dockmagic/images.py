@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dockmagic.errors import InvalidOption, RegistryError
-from dockmagic.events import BootstrapOutput, OnEvent, ignore
+from dockmagic.errors import InvalidOption, InvalidReference, RegistryError
+from dockmagic.events import BootstrapOutput, OnEvent, RegistryWarning, ignore
 from dockmagic.image import inspect
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.platform import host_platform, platform_of, platform_option, suits
@@ -18,13 +19,18 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import ImageTree, image_tree
-from dockmagic.oci.descriptor import Platform
+from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
-from dockmagic.oci.reference import Reference
+from dockmagic.oci.reference import OFFICIAL, Reference
 
 if TYPE_CHECKING:
+    from dockmagic.image.archive_files import Archive
     from dockmagic.image.load import Loaded
+    from dockmagic.image.push import Pushed
     from dockmagic.image.registry import RegistryClient
+    from dockmagic.image.remote import RemoteImage
+    from dockmagic.image.remote_parts import RemotePart
+    from dockmagic.image.search import Found
 
 BASES: Final = ("busybox", "debian")
 """Images that `bootstrap` can make without a registry."""
@@ -67,8 +73,8 @@ class Images:
 
         parsed = Reference.parse(reference)
         try:
-            with self._registry_client() as client:
-                return pull(
+            with self._registry_client(on_event) as client:
+                image = pull(
                     parsed,
                     client=client,
                     store=self._store,
@@ -76,20 +82,129 @@ class Images:
                     platform=platform or host_platform(),
                     on_event=on_event,
                 )
+            self._store.whereabouts.note([layer.digest for layer in image.manifest.layers], parsed)
+            return image
         except RegistryError as error:
             if parsed.familiar.partition(":")[0] in BASES and not error.status:
                 error.args = (f"{error}; or make a {parsed.familiar} here: {bootstrap_hint(parsed.familiar)}",)
             raise
 
+    def remote(
+        self,
+        reference: str,
+        *,
+        platform: Platform | None = None,
+        insecure: bool = False,
+        on_event: OnEvent = ignore,
+    ) -> RemoteImage:
+        """Look at an image in its registry without pulling it; raises RegistryError and what a bad image raises.
+
+        `insecure` allows the registry to be asked without TLS, or with a certificate of anybody's.
+        """
+        from dockmagic.image.remote import look
+
+        parsed = Reference.parse(reference)
+        with self._registry_client(on_event, parsed.registry if insecure else "") as client:
+            return look(client, parsed, platform)
+
+    def remote_parts(
+        self, remote: RemoteImage, *, configs: bool = False, insecure: bool = False, on_event: OnEvent = ignore
+    ) -> tuple[RemotePart, ...]:
+        """The manifests of what was looked at, each with its platform, and with its config where that is wanted."""
+        from dockmagic.image.remote_parts import parts_of
+
+        with self._registry_client(on_event, remote.reference.registry if insecure else "") as client:
+            return parts_of(client, remote, configs=configs)
+
+    def tags(self, repository: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
+        """The tags of a repository in its registry, in natural order; raises InvalidReference, RegistryError."""
+        from dockmagic.image.tags import list_tags
+
+        with self._registry_client(on_event) as client:
+            return list_tags(client, Reference.parse(repository))
+
+    def catalog(self, registry: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
+        """The repositories of a registry, HOST or HOST:PORT, but Docker Hub.
+
+        Raises InvalidReference, InvalidOption, RegistryError.
+        """
+        from dockmagic.image.tags import catalog
+
+        any_name = Reference.parse(f"{registry}/any")
+        if any_name.repository not in ("any", f"{OFFICIAL}any"):
+            raise InvalidReference(f"{registry!r} is not a registry; expected HOST or HOST:PORT")
+        with self._registry_client(on_event) as client:
+            return catalog(client, any_name.registry)
+
+    def referrers(self, reference: str, artifact_type: str = "", on_event: OnEvent = ignore) -> tuple[Descriptor, ...]:
+        """What refers to an image in its registry, of one type or all: signatures, bills of materials …
+
+        Raises RegistryError.
+        """
+        from dockmagic.image.referrers import referrers
+
+        with self._registry_client(on_event) as client:
+            return referrers(client, Reference.parse(reference), artifact_type)
+
+    def delete_remote(self, reference: str, on_event: OnEvent = ignore) -> str:
+        """Delete a tag, or by digest a manifest with all its tags, in its registry; what was done, as a line.
+
+        Raises RegistryError.
+        """
+        from dockmagic.image.deletion import delete
+
+        parsed = Reference.parse(reference)
+        with self._registry_client(on_event) as client:
+            delete(client, parsed)
+        return f"{'Untagged' if parsed.digest is None else 'Deleted'}: {parsed.familiar}"
+
+    def search(self, term: str, limit: int = 25, on_event: OnEvent = ignore) -> tuple[Found, ...]:
+        """Repositories that Docker Hub, or the registry HOST of "HOST/term", finds; raises RegistryError."""
+        from dockmagic.image.search import search
+
+        with self._registry_client(on_event) as client:
+            return search(client, term, limit)
+
+    def push(
+        self, reference: str, on_event: OnEvent = ignore, *, all_tags: bool = False, platform: Platform | None = None
+    ) -> tuple[Pushed, ...]:
+        """Bring an image, byte for byte, into the registry that its name says, or all tags of a repository.
+
+        Raises NotFound, InvalidOption where it isn't for this `platform`, InvalidReference, RegistryError, StoreError.
+        """
+        from dockmagic.image.push import chosen, push
+
+        with self.kept(), self._registry_client(on_event) as client:
+            items = chosen(self._store, reference, all_tags=all_tags, platform=platform)
+            return push(items, client=client, store=self._store, on_event=on_event)
+
+    def push_artifact(self, reference: Reference, manifest: bytes, on_event: OnEvent = ignore) -> Pushed:
+        """Push a manifest whose blobs are in the store, under this name; raises what a push raises."""
+        from dockmagic.image.push import push_artifact
+
+        with self._registry_client(on_event) as client:
+            return push_artifact(reference, manifest, client=client, store=self._store, on_event=on_event)
+
     @contextmanager
-    def _registry_client(self) -> Iterator[RegistryClient]:
-        """A client with the user's settings and credentials as they are now."""
+    def artifact(self, reference: Reference, place: Path, on_event: OnEvent = ignore) -> Iterator[Archive]:
+        """What a name stands for in its registry, as files of a layout, with the directory `place` to put them."""
+        from dockmagic.image.registry_archive import RegistryArchive
+
+        with self._registry_client(on_event) as client:
+            yield RegistryArchive(reference, client, self._store, place, on_event)
+
+    @contextmanager
+    def _registry_client(self, on_event: OnEvent = ignore, insecure: str = "") -> Iterator[RegistryClient]:
+        """A client with the user's settings and credentials as they are now; `insecure` is one more such host."""
         from dockmagic.image.auth import docker_config_path, read_credentials
         from dockmagic.image.registry import RegistryClient
 
         config = docker_config_path(os.environ, Path.home())
+        settings = self._registries()
         client = RegistryClient(
-            credentials_of=lambda registry: read_credentials(config, registry), registries=self._registries()
+            credentials_of=lambda registry: read_credentials(config, registry),
+            registries=replace(settings, insecure=settings.insecure | {insecure}) if insecure else settings,
+            on_warning=lambda registry, message: on_event(RegistryWarning(registry, message)),
         )
         try:
             yield client

@@ -13,7 +13,7 @@ from pathlib import Path
 from dockmagic.builder.addresses import LAYOUT
 from dockmagic.builder.agents import served
 from dockmagic.builder.bases import Bases
-from dockmagic.builder.cache_transfer import CacheImports, CacheRecord, export_cache
+from dockmagic.builder.cache_transfer import CacheImports, CacheRecord, export_cache, inlined
 from dockmagic.builder.context import Context
 from dockmagic.builder.crew import Crew, Task
 from dockmagic.builder.explain import Explanation
@@ -51,13 +51,13 @@ def execute(plan: Plan, context: Context, options: BuildOptions, parts: Parts, p
     One that isn't to be stored has its blobs only as long as the caller holds the store's content.
     Raises DockerfileError, BuildError and RunFailed where a step fails, and what `pull_base` raises.
     """
-    imported = CacheImports(options.cache_from, parts.store, parts.snapshots, progress.warn)
+    imported = CacheImports(options.cache_from, parts.store, parts.snapshots, parts.open_artifact, progress.warn)
     with parts.workspaces.hold(), served(options.ssh) as agents, imported as imports:
         build = _Build(plan, context, options, parts, progress, agents, imports)
         image = build.store(build.run())
         Exporter(parts.store, parts.snapshots, options.tags, options.epoch_s).write(image, options.outputs)
         for target in options.cache_to:
-            export_cache(target, build.records, image.config.diff_ids, parts.store)
+            export_cache(target, build.records, image.config.diff_ids, parts.store, parts.push_artifact)
         return image
 
 
@@ -103,6 +103,8 @@ class _Build:
         if options.labels:
             config = replace(image.config, labels={**image.config.labels, **options.labels})
             image = self._as_before(replace(image, config=config, created=options.now()))
+        inline = any(target.place is None for target in options.cache_to)
+        image = inlined(image, self.records, wanted=inline)
         if not options.is_stored:
             return self.parts.store.passing_image(image, standing.layers)
         return self.parts.store.add_image(image, standing.layers, references=options.tags)

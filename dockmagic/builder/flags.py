@@ -10,7 +10,7 @@ from typing import TypedDict
 from dockmagic.builder.addresses import LAYOUT, is_address
 from dockmagic.builder.agents import AgentPaths
 from dockmagic.builder.cache_transfer import CacheTarget
-from dockmagic.builder.outputs import Output
+from dockmagic.builder.outputs import Output, pushes
 from dockmagic.builder.parts import BuildOptions
 from dockmagic.builder.plan import EPOCH_ARG, BuildArgs, NamedDirectory
 from dockmagic.builder.settings import HOST_NETWORK, RunSettings
@@ -32,9 +32,9 @@ class BuildFlags(TypedDict, total=False):
     has an agent's socket, or files with keys, by id, for RUN --mount=type=ssh. `run` is how RUN steps run. Stages
     that don't need each other are built side by side unless `parallel` is False. The build argument
     SOURCE_DATE_EPOCH sets the image's times; with `rewrite_timestamp` no file of its new layers is younger.
-    `outputs` are what is written. Where there are some, none of which is the store, and no `tags`, the image isn't
-    stored. `cache_from` are directories of caches to be used besides the own one, `cache_to` says where the build's
-    goes.
+    `outputs` are what is written, or pushed. Where there are some, none of which is the store, and no `tags`, the
+    image isn't stored. `cache_from` are directories, or names in registries, of caches to be used besides
+    the own one, `cache_to` says where the build's goes.
     """
 
     tags: Sequence[str]
@@ -54,7 +54,7 @@ class BuildFlags(TypedDict, total=False):
     rewrite_timestamp: bool
     outputs: Sequence[Output]
     cache_to: Sequence[CacheTarget]
-    cache_from: Sequence[Path]
+    cache_from: Sequence[Path | Reference]
 
 
 def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOptions:
@@ -66,9 +66,10 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
     outputs, epoch_s = tuple(flags.get("outputs", ())), source_date_epoch(args.given)
     if flags.get("rewrite_timestamp") and epoch_s is None:
         raise InvalidOption(f"rewriting times needs a time: --build-arg {EPOCH_ARG}=SECONDS, since 1970")
+    tags = tuple(map(Reference.parse, flags.get("tags", ())))
     return BuildOptions(
         args=args,
-        tags=tuple(dict.fromkeys(_tags(flags.get("tags", ()), outputs))),
+        tags=tuple(dict.fromkeys((*tags, *_names(outputs)))),
         labels=flags.get("labels", {}),
         no_cache=no_cache is True,
         no_cache_stages=frozenset() if isinstance(no_cache, bool) else frozenset(map(str.lower, no_cache)),
@@ -82,14 +83,14 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         epoch_s=epoch_s,
         rewrite_timestamp=flags.get("rewrite_timestamp", False),
         outputs=outputs,
+        pushes=pushes(outputs, tags),
         cache_to=tuple(flags.get("cache_to", ())),
         cache_from=tuple(flags.get("cache_from", ())),
     )
 
 
-def _tags(given: Sequence[str], outputs: Sequence[Output]) -> Iterator[Reference]:
-    """The names of the image in the store."""
-    yield from map(Reference.parse, given)
+def _names(outputs: Sequence[Output]) -> Iterator[Reference]:
+    """The names in the store that outputs give."""
     for output in outputs:
         if output.is_stored:
             yield from output.names

@@ -39,13 +39,15 @@ class Output:
 
     `local` and `tar` are the image's files, without its config; `oci` and `docker` the whole image, in a layout's
     directory where `is_tar` is False. `docker` without a `dest`, and `image`, put it into the store; `cacheonly` writes
-    nothing. `names` are more names of the image, beside the build's tags.
+    nothing. `names` are more names of the image, beside the build's tags; with `push`, an `image` is pushed under all
+    of them.
     """
 
     type: OutputType
     dest: Path | Sink | None = None
     is_tar: bool = True
     names: tuple[Reference, ...] = ()
+    push: bool = False
 
     def __post_init__(self) -> None:
         """Raise InvalidOption for what doesn't go together."""
@@ -56,6 +58,8 @@ class Output:
             raise InvalidOption(f"type={self.type} needs a dest")
         if not self.is_tar and self.type is not OutputType.OCI:
             raise InvalidOption(f"type={self.type} has no tar=false; use type=oci")
+        if self.push and self.type is not OutputType.IMAGE:
+            raise InvalidOption(f"type={self.type} isn't pushed; use type=registry")
         if self.is_directory and not isinstance(self.dest, Path):
             raise InvalidOption("dest has to be a directory: many files are written")
 
@@ -68,6 +72,14 @@ class Output:
     def is_directory(self) -> bool:
         """Whether `dest` is a directory."""
         return self.type is OutputType.LOCAL or not self.is_tar
+
+
+def pushes(outputs: Sequence[Output], tags: Sequence[Reference]) -> tuple[Reference, ...]:
+    """The names that an image with these tags is pushed under; raises InvalidOption where it is to be, and has none."""
+    named = [(*tags, *output.names) for output in outputs if output.push]
+    if not all(named):
+        raise InvalidOption("tag is needed when pushing to registry; name the image with -t")
+    return tuple(dict.fromkeys(name for names in named for name in names))
 
 
 @dataclass(frozen=True, slots=True)

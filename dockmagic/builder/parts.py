@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dockmagic.builder.agents import AgentPaths
 from dockmagic.builder.cache import BuildCache
-from dockmagic.builder.cache_transfer import CacheTarget
+from dockmagic.builder.cache_transfer import CacheTarget, OpenArtifact, PushArtifact
 from dockmagic.builder.caches import Caches
 from dockmagic.builder.content import FileHashes
 from dockmagic.builder.crew import KeyLocks
@@ -31,7 +31,8 @@ from dockmagic.oci.reference import Reference
 class Parts:
     """What a build works with. `pull_base` gets an image that isn't here; it raises where that can't be.
 
-    `making` keeps two builds of one engine from making the same layer at the same time.
+    `open_artifact` and `push_artifact` are for caches in registries. `making` keeps two builds of one engine from
+    making the same layer at the same time.
     """
 
     store: ImageStore
@@ -44,6 +45,8 @@ class Parts:
     runs: StepRuns
     history: BuildHistory
     caches: Caches
+    open_artifact: OpenArtifact
+    push_artifact: PushArtifact
     hashes: FileHashes = field(default_factory=FileHashes)
     making: KeyLocks = field(default_factory=KeyLocks)
 
@@ -59,8 +62,8 @@ class BuildOptions:
     else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
-    file of a new layer is younger. Without `outputs` the image is put into the store. `cache_from` are directories of
-    caches to be used, `cache_to` those to be written.
+    file of a new layer is younger. Without `outputs` the image is put into the store. `pushes` are names that it is
+    pushed under afterwards. `cache_from` are caches to be used, `cache_to` those to be written.
     """
 
     args: BuildArgs = field(default_factory=BuildArgs)
@@ -78,8 +81,9 @@ class BuildOptions:
     epoch_s: int | None = None
     rewrite_timestamp: bool = False
     outputs: tuple[Output, ...] = ()
+    pushes: tuple[Reference, ...] = ()
     cache_to: tuple[CacheTarget, ...] = ()
-    cache_from: tuple[Path, ...] = ()
+    cache_from: tuple[Path | Reference, ...] = ()
 
     def why_fresh(self, stage: str) -> str:
         """The flag that makes the steps of this stage run although their layers may be known, "" for none."""

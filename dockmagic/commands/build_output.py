@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from dockmagic.builder.outputs import Output
     from dockmagic.image.streams import Sink
 
-_LOCAL, _TAR, _OCI, _DOCKER, _IMAGE, _CACHE_ONLY = _TYPES = ("local", "tar", "oci", "docker", "image", "cacheonly")
+_LOCAL, _TAR, _OCI, _DOCKER, _IMAGE, _REGISTRY, _CACHE_ONLY = _TYPES = (
+    "local", "tar", "oci", "docker", "image", "registry", "cacheonly"
+)  # fmt: skip
 _STDOUT: Final = "-"
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False, "": False}
 _KEYS: Final = {
@@ -27,12 +29,12 @@ _KEYS: Final = {
     _OCI: ("dest", "tar", "name", "rewrite-timestamp"),
     _DOCKER: ("dest", "tar", "name", "rewrite-timestamp"),
     _IMAGE: ("name", "push", "rewrite-timestamp"),
+    _REGISTRY: ("name", "push", "rewrite-timestamp"),
     _CACHE_ONLY: (),
 }
-_NO_PUSH: Final = "images can't be pushed yet; write type=oci,dest=FILE and push that with another tool"
 _REFUSED: Final = {
-    "push": _NO_PUSH,
-    "push-by-digest": _NO_PUSH,
+    "push-by-digest": "an image is pushed under its names",
+    "registry.insecure": "a registry without TLS is listed as insecure in dockmagic.toml",
     "compression": "layers are written as they are in the store",
     "compression-level": "layers are written as they are in the store",
     "force-compression": "layers are written as they are in the store",
@@ -52,14 +54,19 @@ class OutputFlag:
     is_tar: bool = True
     names: tuple[str, ...] = ()
     rewrite_timestamp: bool = False
+    push: bool = False
 
 
 def add_output_flags(parser: CommandParser) -> None:
     """Add the flags."""
     parser.add_argument(
         "-o", "--output", action="append", default=[], type=typed(output_flag), metavar="DIR|type=TYPE,dest=PATH",
-        help="write the image's files to DIR, or: type=local, tar, oci, docker, image, cacheonly; dest=- is standard "
-        "output. An image that has no -t is then stored with type=image and type=docker only",
+        help="write the image's files to DIR, or: type=local, tar, oci, docker, image, registry, cacheonly; dest=- is "
+        "standard output. An image that has no -t is then stored with type=image, registry and docker only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--push", action="append_const", dest="output", const=OutputFlag("--push", _IMAGE, push=True),
+        help="push the image under its names: -o type=registry",
     )  # fmt: skip
     parser.add_argument(
         "--load", action="append_const", dest="output", const=OutputFlag("--load", _DOCKER),
@@ -98,21 +105,18 @@ def _field(text: str, word: str) -> tuple[str, str]:
 def _checked(text: str, fields: Mapping[str, str]) -> OutputFlag:
     """The flag that these fields make. Raises InvalidOption."""
     kind = fields.get("type", "")
-    if kind == "registry":
-        raise InvalidOption(f"{text!r}: {_NO_PUSH}")
     if kind not in _TYPES:
         raise InvalidOption(f"{text!r}: the type is missing" if not kind else f"{text!r}: type can be {one_of(_TYPES)}")
     for key in sorted(fields.keys() - {"type"} - set(_KEYS[kind])):
         raise InvalidOption(f"{text!r}: type={kind} can't have {key}{_reason(key)}")
-    if _boolean(text, fields, "push"):
-        raise InvalidOption(f"{text!r}: {_NO_PUSH}")
     flag = OutputFlag(
         text,
-        kind,
+        _IMAGE if kind == _REGISTRY else kind,
         _dest(text, kind, fields),
         _boolean(text, fields, "tar", default=True),
         tuple(name for name in map(str.strip, fields.get("name", "").split(",")) if name),
         _boolean(text, fields, "rewrite-timestamp"),
+        _boolean(text, fields, "push", default=kind == _REGISTRY),
     )
     if not flag.is_tar and (kind != _OCI or flag.dest == _STDOUT):
         raise InvalidOption(f"{text!r}: tar=false writes a directory; it needs type=oci and dest=DIR")
@@ -129,7 +133,7 @@ def _dest(text: str, kind: str, fields: Mapping[str, str]) -> str:
     dest = fields.get("dest", "")
     if kind == _LOCAL and dest in {"", _STDOUT}:
         raise InvalidOption(f"{text!r}: type=local needs a directory: dest=DIR")
-    is_stored = kind in {_DOCKER, _IMAGE, _CACHE_ONLY}
+    is_stored = kind in {_DOCKER, _IMAGE, _REGISTRY, _CACHE_ONLY}
     return dest or ("" if is_stored else _STDOUT)
 
 
@@ -183,4 +187,4 @@ def _output(flag: OutputFlag, stack: ExitStack, console: Console) -> Output:
             raise InvalidOption(f"-o {flag.text}: an archive isn't written to the screen; name a file with dest=FILE")
         dest = stack.enter_context(archive(None, console))
     names = tuple(map(Reference.parse, flag.names))
-    return Output(OutputType(flag.type), dest, flag.is_tar, names)
+    return Output(OutputType(flag.type), dest, flag.is_tar, names, flag.push)

@@ -14,11 +14,17 @@ from dockmagic.commands import (
     fsck,
     history,
     image,
+    image_inspect,
     image_list,
+    manifest,
     prune,
+    pull,
+    push,
     run,
+    search,
     stats,
     system,
+    tags,
     update,
     usage,
 )
@@ -34,7 +40,13 @@ COMMANDS: tuple[Command, ...] = (
     *build_stats.COMMANDS,
     *image_list.COMMANDS,
     *history.COMMANDS,
+    *pull.COMMANDS,
     *image.COMMANDS,
+    *image_inspect.COMMANDS,
+    *tags.COMMANDS,
+    *search.COMMANDS,
+    *manifest.COMMANDS,
+    *push.COMMANDS,
     *difference.COMMANDS,
     *archive.COMMANDS,
     *system.COMMANDS,
@@ -63,7 +75,7 @@ def find(words: Sequence[str]) -> tuple[Command, str, list[str]]:
     Raises InvalidOption for words that name none, with the nearest ones.
     """
     names = by_name()
-    for count in (2, 1):
+    for count in (3, 2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in names:
             return names[name], name, list(words[count:])

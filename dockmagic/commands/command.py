@@ -137,7 +137,7 @@ class Command:
     @property
     def magic(self) -> str:
         """The magic's name: "container_run"; "" where there is none."""
-        return f"{self.noun}_{self.verb}" if self.noun else ""
+        return f"{self.noun}_{self.verb}".replace(" ", "_") if self.noun else ""
 
     def parser(self, prog: str) -> CommandParser:
         """A parser whose messages call the command `prog`."""

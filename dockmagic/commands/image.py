@@ -1,69 +1,24 @@
-"""Commands on images: pull, tag, rm, inspect, history, tree, bootstrap. Source: Docker's reference."""
+"""Commands on images: tag, rm, history, bootstrap. Source: Docker's reference."""
 
 from __future__ import annotations
 
 from argparse import BooleanOptionalAction
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.container import for_each
 from dockmagic.commands.human import ago, decimal_size, short_id
-from dockmagic.commands.refused import INSPECT, PULL, TEMPLATES, Refused, add_refused
-from dockmagic.commands.results import Document, Names, Stored
-from dockmagic.commands.table import Pretty, Table
-from dockmagic.events import ignore
-from dockmagic.widgets.tree import tree_html, tree_text
+from dockmagic.commands.refused import TEMPLATES, Refused, add_refused
+from dockmagic.commands.results import Names, Stored
+from dockmagic.commands.table import Table
+from dockmagic.errors import InvalidOption
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
-    from dockmagic.image.tree import ImageTree, LayerNode
 
 _INSTRUCTION_WIDTH = 45
-
-
-@dataclass(frozen=True)
-class Layers:
-    """The layers of an image, lowest first, with what they did to the files; `name` is what the user called it."""
-
-    name: str
-    tree: ImageTree
-
-    def __len__(self) -> int:
-        """Number of instructions."""
-        return len(self.tree.nodes)
-
-    def __getitem__(self, index: int) -> LayerNode:
-        """An instruction and its layer."""
-        return self.tree.nodes[index]
-
-    def __str__(self) -> str:
-        """The tree as text."""
-        return tree_text(self.name, self.tree.nodes)
-
-    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
-        """Plain text for IPython."""
-        printer.text(str(self))
-
-    def _repr_html_(self) -> str:
-        """The tree as folds."""
-        return tree_html(self.name, self.tree.nodes)
-
-
-def _pull_arguments(parser: CommandParser) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the image's name")
-    add_refused(parser, PULL)
-    parser.add_argument("reference", metavar="NAME[:TAG]", help="image in a registry")
-
-
-def _pull(engine: Engine, args: Namespace, console: Console) -> Stored:
-    """Fetch an image from its registry."""
-    if args.quiet:
-        return Stored(engine.images.pull(args.reference, ignore))
-    with console.watching() as on_event:
-        return Stored(engine.images.pull(args.reference, on_event))
 
 
 def _tag_arguments(parser: CommandParser) -> None:
@@ -79,6 +34,9 @@ def _tag(engine: Engine, args: Namespace, console: Console) -> Names:
 
 def _rm_arguments(parser: CommandParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="also where a stopped container uses it")
+    parser.add_argument(
+        "--remote", action="store_true", help="in their registries: a tag, or by digest an image with all its tags"
+    )
     add_refused(parser, (Refused(("--no-prune",), "layers that nothing uses are always removed", switch=True),))
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="name or id")
 
@@ -86,18 +44,14 @@ def _rm_arguments(parser: CommandParser) -> None:
 def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
     """Take names from images, and remove those that have none left."""
     lines: list[str] = []
-    for_each(args.images, lambda name: lines.extend(engine.images.rm(name, force=args.force)), console)
+    if not args.remote:
+        for_each(args.images, lambda name: lines.extend(engine.images.rm(name, force=args.force)), console)
+        return Names(lines)
+    if args.force:
+        raise InvalidOption("-f means nothing in a registry: leave it out")
+    with console.watching() as on_event:
+        for_each(args.images, lambda name: lines.append(engine.images.delete_remote(name, on_event)), console)
     return Names(lines)
-
-
-def _inspect_arguments(parser: CommandParser) -> None:
-    add_refused(parser, INSPECT)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="name or id")
-
-
-def _inspect(engine: Engine, args: Namespace, console: Console) -> Document:
-    """All that is known of images, in Docker's JSON form."""
-    return Document(engine.images.inspect(name) for name in args.images)
 
 
 def _history_arguments(parser: CommandParser) -> None:
@@ -147,15 +101,6 @@ def _instruction(text: str, no_trunc: bool) -> str:
     return line if no_trunc or len(line) <= _INSTRUCTION_WIDTH else f"{line[: _INSTRUCTION_WIDTH - 1]}…"
 
 
-def _tree_arguments(parser: CommandParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="name or id")
-
-
-def _tree(engine: Engine, args: Namespace, console: Console) -> Layers:
-    """What each layer of an image did to the files."""
-    return Layers(args.image, engine.images.tree(args.image))
-
-
 def _bootstrap_arguments(parser: CommandParser) -> None:
     parser.add_argument("name", metavar="NAME", help="busybox, debian, or debian:SUITE")
 
@@ -178,11 +123,8 @@ def _command(
 
 
 COMMANDS = (
-    _command("pull", ("pull",), "Fetch an image from a registry.", _pull_arguments, _pull),
     _command("tag", ("tag",), "Give an image one more name.", _tag_arguments, _tag),
     _command("rm", ("rmi", "image remove"), "Remove names of images, and images.", _rm_arguments, _rm),
-    _command("inspect", (), "Show all that is known of images, as JSON.", _inspect_arguments, _inspect),
     _command("history", ("history",), "Show what made an image.", _history_arguments, _history),
-    _command("tree", (), "Show the files of each layer.", _tree_arguments, _tree),
     _command("bootstrap", (), "Make a base image without a registry.", _bootstrap_arguments, _bootstrap),
 )

@@ -1,4 +1,4 @@
-"""Build and pull as lines of plain text, for terminals and logs; one line for each thing that happens.
+"""Build, pull and push as lines of plain text, for terminals and logs; one line for each thing that happens.
 
 Lines of steps that run at the same time are told apart by the step's number.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dockmagic.commands.human import decimal_size, short_id
 from dockmagic.events import (
@@ -21,6 +21,11 @@ from dockmagic.events import (
     Event,
     PullFinished,
     PullProgress,
+    PullStarted,
+    PushFinished,
+    PushProgress,
+    PushStarted,
+    RegistryWarning,
     StepState,
 )
 from dockmagic.widgets.text import plain_line, printable
@@ -33,6 +38,16 @@ _PULL_WORDS = {
     "extracting": "Extracting",
     "exists": "Already exists",
     "complete": "Pull complete",
+}
+_PUSH_WORDS = {
+    "preparing": "Preparing",
+    "waiting": "Waiting",
+    "uploading": "Pushing",
+    "retrying": "Retrying",
+    "pushed": "Pushed",
+    "exists": "Layer already exists",
+    "mounted": "Mounted",
+    "skipped": "Skipped foreign layer",
 }
 
 
@@ -63,8 +78,19 @@ class PlainProgress:
             case BuildFinished(image_id, references):
                 names = "".join(f"\n => named {name}" for name in references)
                 self._write_line(f" => image {image_id}{names}")
+            case PullStarted(name, repository):
+                self._write_line(f"{name}: Pulling from {repository}")
             case PullProgress():
-                self._layer(event)
+                self._layer(event, _PULL_WORDS, "downloading")
+            case PushStarted(repository):
+                self._layers.clear()
+                self._write_line(f"The push refers to repository [{repository}]")
+            case PushProgress():
+                self._layer(event, _PUSH_WORDS, "uploading")
+            case PushFinished(reference, digest, size_bytes):
+                self._write_line(f"{reference.rpartition(':')[2]}: digest: {digest} size: {size_bytes}")
+            case RegistryWarning(registry, message):
+                self._write_line(f"WARNING: {registry} says: {printable(message)}")
             case ContainerWarning(_, message):
                 self._write_line(f"WARNING: {printable(message)}")
             case BootstrapOutput(line):
@@ -110,12 +136,12 @@ class PlainProgress:
         elapsed = time.monotonic() - self._started.get(number, time.monotonic())
         self._write_line(f"#{number} {elapsed:.3f} {plain_line(text.rstrip(chr(13)))}")
 
-    def _layer(self, progress: PullProgress) -> None:
+    def _layer(self, progress: PullProgress | PushProgress, of_status: Mapping[str, str], moving: str) -> None:
         """A layer that changed its status."""
         if self._layers.get(progress.digest) == progress.status:
             return
         self._layers[progress.digest] = progress.status
         size = f" ({decimal_size(progress.total_bytes)})" if progress.total_bytes else ""
-        words = _PULL_WORDS.get(progress.status, progress.status)
-        more = size if progress.status == "downloading" else f" {progress.detail}".rstrip()
+        words = of_status.get(progress.status, progress.status)
+        more = size if progress.status == moving else f" {progress.detail}".rstrip()
         self._write_line(f"{short_id(progress.digest)}: {words}{more}")

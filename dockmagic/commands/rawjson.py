@@ -1,7 +1,7 @@
 """A build as JSON, an object a line, for other programs: the fields of BuildKit's client.SolveStatus.
 
-A step is a vertex, known by a digest; bytes are in base64, times in RFC 3339. Pulls are statuses of a vertex of their
-own. Source: BuildKit, client/graph.go; docker buildx build, "--progress".
+A step is a vertex, known by a digest; bytes are in base64, times in RFC 3339. Pulls and pushes are statuses of
+vertexes of their own. Source: BuildKit, client/graph.go; docker buildx build, "--progress".
 """
 
 from __future__ import annotations
@@ -14,13 +14,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, PullProgress, StepState
+from dockmagic.events import (
+    BuildFinished,
+    BuildOutput,
+    BuildStep,
+    BuildWarning,
+    Event,
+    PullProgress,
+    PushProgress,
+    StepState,
+)
 from dockmagic.oci.digest import Digest
 
 _STREAMS: Final = {"stdout": 1, "stderr": 2}
 _CANCELED: Final = "context canceled"  # by which readers of this format know what was canceled
 _EXPORT: Final = "exporting to image"
-_PULL: Final = "[internal] pull of base images"
+_TRANSFERS: Final = {PullProgress: "[internal] pull of base images", PushProgress: "pushing layers"}
 
 
 class JsonProgress:
@@ -30,7 +39,7 @@ class JsonProgress:
         self._write_line = write_line
         self._clock_ns = clock_ns
         self._vertexes: dict[int, dict[str, Any]] = {}
-        self._pulling = False
+        self._begun: set[Digest] = set()
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -47,8 +56,8 @@ class JsonProgress:
                     self._write(warnings=[{"level": 1, "short": _bytes(message.encode()), "range": [place]}])
                 case BuildFinished():
                     self._finished(event)
-                case PullProgress():
-                    self._pull(event)
+                case PullProgress() | PushProgress():
+                    self._transfer(event)
 
     def _step(self, step: BuildStep) -> None:
         """A step as a vertex: once when it begins, and again when it has ended."""
@@ -79,13 +88,14 @@ class JsonProgress:
         statuses = [{"id": each, "vertex": vertex, "current": 0, "timestamp": now, **over} for each in ids]
         self._write(vertexes=[{"digest": vertex, "name": _EXPORT, **over}], statuses=statuses)
 
-    def _pull(self, pull: PullProgress) -> None:
+    def _transfer(self, layer: PullProgress | PushProgress) -> None:
         """A layer's bytes so far."""
-        vertex, now = Digest.of(_PULL.encode()), self._now()
-        head = {} if self._pulling else {"vertexes": [{"digest": vertex, "name": _PULL, "started": now}]}
-        self._pulling = True
-        status = {"id": pull.digest, "vertex": vertex, "name": pull.status, "total": pull.total_bytes}
-        self._write(**head, statuses=[{**status, "current": pull.current_bytes, "timestamp": now}])
+        name, now = _TRANSFERS[type(layer)], self._now()
+        vertex = Digest.of(name.encode())
+        head = {} if vertex in self._begun else {"vertexes": [{"digest": vertex, "name": name, "started": now}]}
+        self._begun.add(vertex)
+        status = {"id": layer.digest, "vertex": vertex, "name": layer.status, "total": layer.total_bytes}
+        self._write(**head, statuses=[{**status, "current": layer.current_bytes, "timestamp": now}])
 
     def _now(self) -> str:
         seconds, nanoseconds = divmod(self._clock_ns(), 1_000_000_000)

@@ -16,7 +16,7 @@ _REAL_TIME = "real-time scheduling isn't available"
 _VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
 _WINDOWS = "it means something on Windows only"
 _PLATFORM = "images of this machine's platform are used"
-_TRUST = "image signatures aren't checked"
+TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
 _FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
 
@@ -56,7 +56,7 @@ RUN = (
     Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
     Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),
     Refused(("--platform",), _PLATFORM),
-    Refused(("--disable-content-trust",), _TRUST, switch=True),
+    Refused(("--disable-content-trust",), TRUST, switch=True),
     Refused(("--cidfile",), "use -d, which gives the id, or --name"),
     Refused(("--label-file",), "write each label with -l name=value"),
     Refused(("--annotation",), "use a label: -l name=value"),
@@ -86,10 +86,10 @@ START = (
 BUILD = (
     Refused(("--attest", "--provenance", "--sbom"), "an image has no attestations"),
     Refused(("--security-opt",), "RUN has Docker's default profile; build with --allow security.insecure for none"),
-    Refused(("--push", "--squash", "--compress"), "it isn't available yet", switch=True),
+    Refused(("--squash", "--compress"), "it isn't available yet", switch=True),
     Refused(("--builder", "--isolation"), "dockmagic is its own builder"),
     Refused(("--cgroup-parent",), "each RUN has a cgroup of its own beside those of the containers"),
-    Refused(("--disable-content-trust",), _TRUST, switch=True),
+    Refused(("--disable-content-trust",), TRUST, switch=True),
 )  # fmt: skip
 
 PS = (
@@ -107,11 +107,6 @@ TEMPLATES = (Refused(("--format",), _TEMPLATES),)
 INSPECT = (
     Refused(("-f", "--format"), _TEMPLATES),
     Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
-)
-PULL = (
-    Refused(("--platform",), _PLATFORM),
-    Refused(("-a", "--all-tags"), "pull one tag after the other", switch=True),
-    Refused(("--disable-content-trust",), _TRUST, switch=True),
 )
 
 

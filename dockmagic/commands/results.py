@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,16 @@ from dockmagic.commands.table import Pretty, columns_of_text
 
 if TYPE_CHECKING:
     from dockmagic.dockerfile.lint import LintWarning
+    from dockmagic.image.push import Pushed
     from dockmagic.image.store import Image
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 PRE = "margin:0;padding:0;background:none;font-family:var(--jp-code-font-family,monospace);line-height:1.35"
+
+
+def harmless(text: str) -> str:
+    """The text with control characters other than line feeds and tabs as JSON's escapes: no orders to a terminal."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class Names(tuple[str, ...]):
@@ -60,6 +68,30 @@ class Document(list[dict[str, Any]]):
     def __str__(self) -> str:
         """JSON as Docker prints it."""
         return json.dumps(list(self), indent=4, ensure_ascii=False)
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The same in a preformatted block."""
+        return f'<pre style="{PRE}">{html.escape(str(self))}</pre>'
+
+
+@dataclass(frozen=True)
+class Json:
+    """A JSON value, shown with this indentation: a number of blanks, or a text."""
+
+    value: Any
+    indent: int | str = 4
+
+    def __getitem__(self, key: Any) -> Any:
+        """A part of an object or a list."""
+        return self.value[key]
+
+    def __str__(self) -> str:
+        """JSON text."""
+        return harmless(json.dumps(self.value, indent=self.indent, ensure_ascii=False))
 
     def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
         """Plain text for IPython."""
@@ -161,19 +193,51 @@ class Checked:
 
 @dataclass(frozen=True)
 class Stored:
-    """An image that is in the store now."""
+    """An image that is in the store now; `asked` is the full name that it was asked for by, "" without one."""
 
     image: Image
+    asked: str = ""
 
     @property
     def name(self) -> str:
-        """Its first name, or its id."""
+        """The name it was asked for by, its first one, or its id."""
         references = self.image.references
+        if self.asked:
+            return self.asked
         return references[0].familiar if references else str(self.image.id)
 
     def __str__(self) -> str:
         """Its name."""
         return self.name
+
+    def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
+        """Plain text for IPython."""
+        printer.text(str(self))
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """What a push brought into the registry, by tag; it was shown meanwhile, unless there is a `name` to show."""
+
+    pushed: tuple[Pushed, ...]
+    name: str = ""
+
+    def __len__(self) -> int:
+        """Number of tags."""
+        return len(self.pushed)
+
+    def __getitem__(self, index: int) -> Pushed:
+        """Name, digest and size of a tag's manifest."""
+        return self.pushed[index]
+
+    def __str__(self) -> str:
+        """The name."""
+        return self.name
+
+    def _ipython_display_(self) -> None:
+        """Show nothing more than the push did; NotImplementedError makes IPython show the name."""
+        if self.name:
+            raise NotImplementedError
 
     def _repr_pretty_(self, printer: Pretty, cycle: bool) -> None:
         """Plain text for IPython."""

@@ -16,6 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 POOL_SIZE: Final = 8  # connections to one host that are kept for the next request
+_SEND_S: Final = 60.0  # for a piece of a request's body; connecting has another limit
 _BUFFER: Final = 1 << 20  # bytes that the kernel may hold for us: fewer turns for large blobs
 
 
@@ -89,5 +90,6 @@ def _pools(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
 def _note(sock: socket.socket | None, sockets: Sockets) -> None:
     """Take a new connection's socket in."""
     if sock is not None:
+        sock.settimeout(_SEND_S)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         sockets.add(sock)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dockmagic.errors import RegistryError
 from dockmagic.image.endpoints import Endpoints
+from dockmagic.image.notices import Notices, OnWarning, unheard
 from dockmagic.image.origin import origin
 from dockmagic.image.refusal import Refusal
 from dockmagic.image.retry import Retry
@@ -19,7 +20,7 @@ from dockmagic.image.token import CredentialsOf, Endpoint, Scopes, Tokens
 from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from dockmagic.image.transport import Answer, Transport
+    from dockmagic.image.transport import Answer, Body, Transport
 
 _ERROR_LIMIT: Final = 1 << 20  # bytes of a refusal's body
 
@@ -34,10 +35,13 @@ def _silent(error: RegistryError, pause_s: float) -> None:
 class Exchange:
     """What the parts of a registry client share. Any thread may call any method."""
 
-    def __init__(self, endpoints: Endpoints, credentials_of: CredentialsOf, retry: Retry) -> None:
+    def __init__(
+        self, endpoints: Endpoints, credentials_of: CredentialsOf, retry: Retry, on_warning: OnWarning = unheard
+    ) -> None:
         self.endpoints = endpoints
         self.retry = retry
         self._credentials_of = credentials_of
+        self._notices = Notices(on_warning)
         self._cancelled = threading.Event()
 
     @cached_property
@@ -53,6 +57,10 @@ class Exchange:
         """Where to read what a reference names, in order."""
         return self.endpoints.readable(reference, self.transport)
 
+    def home(self, reference: Reference) -> Endpoint:
+        """The registry of a reference itself, where it is written."""
+        return self.endpoints.home(reference.registry, self.transport)
+
     def send(
         self,
         endpoint: Endpoint,
@@ -60,6 +68,7 @@ class Exchange:
         method: str,
         url: str,
         headers: Mapping[str, str],
+        body: Body | bytes | None = None,
     ) -> Answer:
         """The answer to a request, its body unread, its status any; authorizes itself once where it is asked to.
 
@@ -68,12 +77,13 @@ class Exchange:
         self.check_cancelled()
         is_ours = origin(url) == origin(endpoint.base)
         secret = self._tokens.headers(endpoint, scopes) if is_ours else {}
-        answer = self.transport.request(method, url, {**headers, **secret})
+        answer = self.transport.request(method, url, {**headers, **secret}, body=body)
         if answer.status == 401 and is_ours and origin(answer.url) == origin(url):
             challenge = answer.headers.get("WWW-Authenticate", "")
             if better := self._tokens.renew(endpoint, scopes, challenge, secret):
                 answer.close()
-                answer = self.transport.request(method, url, {**headers, **better})
+                answer = self.transport.request(method, url, {**headers, **better}, body=body)
+        self._notices.take(endpoint.account, answer.headers.get("Warning", ""))
         return answer
 
     def patiently(self, attempt: Callable[[], T], on_retry: OnRetry = _silent) -> T:
@@ -118,6 +128,11 @@ class Exchange:
 
 def expect(answer: Answer, statuses: Collection[int], reference: Reference, what: str, action: str = "pull") -> Answer:
     """The answer, if its status is one of these; raises what a refusal means, with as much of it as could be had."""
+    return accepted(answer, statuses, reference.familiar_name, what, action)
+
+
+def accepted(answer: Answer, statuses: Collection[int], name: str, what: str, action: str = "pull") -> Answer:
+    """The same for what belongs to a repository, or to a whole registry, of this name."""
     if answer.status in statuses:
         return answer
     with answer:
@@ -126,4 +141,4 @@ def expect(answer: Answer, statuses: Collection[int], reference: Reference, what
         except RegistryError:
             body = b""
     refusal = Refusal(answer.method, answer.url, answer.status, answer.headers, body)
-    raise refusal.error(reference.familiar_name, what, action)
+    raise refusal.error(name, what, action)

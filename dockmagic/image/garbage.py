@@ -33,6 +33,7 @@ _BLOBS = """
     SELECT id AS digest FROM images UNION SELECT manifest_digest FROM images
     UNION SELECT digest FROM image_layers UNION SELECT digest FROM layers
 """
+_FORGET_WHERE_LOST_BLOBS_ARE = f"DELETE FROM blob_repositories WHERE digest NOT IN ({_BLOBS})"
 
 
 def collect(database: Database, root: Path, trash: Path) -> list[Digest]:
@@ -45,6 +46,7 @@ def collect(database: Database, root: Path, trash: Path) -> list[Digest]:
         transaction.execute(_FORGET_UNWRITTEN_LAYERS, (boot_id(),))
         lost = [Digest(row["chain_id"]) for row in transaction.execute(_UNUSED_LAYERS).fetchall()]
         layers = {Digest(row["chain_id"]).hex for row in transaction.execute("SELECT chain_id FROM layers")}
+        transaction.execute(_FORGET_WHERE_LOST_BLOBS_ARE)
         blobs = {row["digest"] for row in transaction.execute(_BLOBS)}
     unnamed = [path for path in _files(root / "layers") if path.name not in layers]
     unnamed += [path for path in _blobs(root / "blobs") if f"{path.parent.name}:{path.name}" not in blobs]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.errors import InvalidLayer, InvalidManifest
-from dockmagic.events import OnEvent, PullFinished, PullProgress, ignore
+from dockmagic.events import OnEvent, PullFinished, PullProgress, PullStarted, ignore
 from dockmagic.image.arrival import Arrival, ArrivingSource
 from dockmagic.image.fetch import Fetcher
 from dockmagic.image.foreign import check_addresses, is_foreign
-from dockmagic.image.platform import choose, describe, suits
-from dockmagic.image.registry import RawManifest, RegistryClient
+from dockmagic.image.platform import describe, suits
+from dockmagic.image.registry import CONFIG_LIMIT, RegistryClient
+from dockmagic.image.resolve import resolve
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.oci.descriptor import (
@@ -32,12 +33,10 @@ from dockmagic.oci.descriptor import (
 from dockmagic.oci.digest import Digest, chain_ids
 from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.image_json import parse_image_config
-from dockmagic.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
+from dockmagic.oci.manifest import Manifest
 from dockmagic.oci.reference import Reference
 
 LAYER_TYPES: Final = (OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER, DOCKER_LAYER_GZIP)
-_CONFIG_LIMIT: Final = 8 << 20
-_DEEPEST_INDEX: Final = 4
 
 
 def pull(
@@ -58,7 +57,9 @@ def pull(
     transfer = _Transfer(reference, client, store, snapshots, on_event)
     with store.workspaces.hold():
         top = client.manifest(reference)
-        raw, manifest = transfer.manifest(top, platform)
+        on_event(PullStarted(reference.tag or str(reference), reference.repository))
+        raw, manifest = resolve(client, reference, top, platform)
+        _check_manifest(manifest, reference)
         raw_config = transfer.config(manifest.config)
         config = _checked_config(raw_config, manifest, platform, reference)
         transfer.layers(manifest, config)
@@ -80,24 +81,10 @@ class _Transfer:
     snapshots: Snapshots
     on_event: OnEvent
 
-    def manifest(self, raw: RawManifest, platform: Platform) -> tuple[RawManifest, Manifest]:
-        """The image manifest for the platform, found by following indexes."""
-        for _ in range(_DEEPEST_INDEX):
-            document = parse_manifest(raw.data, raw.media_type)
-            if isinstance(document, Manifest):
-                _check_manifest(document, self.reference)
-                return raw, document
-            known = [entry for entry in document.manifests if entry.media_type in MANIFEST_TYPES + INDEX_TYPES]
-            entry = choose(known, platform)
-            if entry is None:
-                raise InvalidManifest(_no_match(self.reference, known, platform))
-            raw = self.client.manifest(self.reference, entry.digest)
-        raise InvalidManifest(f"{self.reference.familiar}: indexes lie in each other more than {_DEEPEST_INDEX} deep")
-
     def config(self, descriptor: Descriptor) -> bytes:
         """The image config's bytes, verified."""
-        if descriptor.size > _CONFIG_LIMIT:
-            sizes = f"{descriptor.size} bytes; at most {_CONFIG_LIMIT} are allowed"
+        if descriptor.size > CONFIG_LIMIT:
+            sizes = f"{descriptor.size} bytes; at most {CONFIG_LIMIT} are allowed"
             raise InvalidManifest(f"{self.reference.familiar}: the config has {sizes}")
         with Fetcher(self.reference, self.client, self.store, ignore) as fetcher:
             fetcher.start(descriptor).wait()
@@ -170,14 +157,6 @@ def _checked_config(data: bytes, manifest: Manifest, platform: Platform, referen
     if not suits(offered, platform):
         raise InvalidManifest(
             f"{reference.familiar}: the image is for {describe(offered)}, which does not run on {describe(platform)}; "
-            "choose another tag"
+            f"choose another tag, or --platform {describe(offered)} to have it all the same"
         )
     return config
-
-
-def _no_match(reference: Reference, entries: list[Descriptor], platform: Platform) -> str:
-    """Message for an index without an entry for the platform."""
-    platforms = [describe(entry.platform) for entry in entries if entry.platform is not None]
-    offers = ", ".join(dict.fromkeys(name for name in platforms if not name.startswith("unknown"))) or "nothing"
-    wanted = describe(platform)
-    return f"{reference.familiar}: no matching manifest for {wanted} in the manifest list entries; it has {offers}"

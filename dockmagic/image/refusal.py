@@ -12,7 +12,12 @@ from typing import Any, Final
 from dockmagic.errors import RegistryError, Unauthorized
 
 _DENIED_CODES: Final = frozenset({"NAME_UNKNOWN", "UNAUTHORIZED", "DENIED"})
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+PUSH: Final = "push"
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NOT_THE_SAME: Final = ("DIGEST_INVALID", "SIZE_INVALID")
+_DENIED: Final = "denied: requested access to the resource is denied"
+_SMALLER: Final = "set a smaller chunk_size in the table [registries] of dockmagic.toml"
+_LOST: Final = ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,13 @@ class Refusal:
             url=self.url,
             status=self.status,
             code=code,
-            passing=self.status in _PASSING and self._limit("remaining")[0] != "0",
+            passing=self.status in PASSING and self._limit("remaining")[0] != "0",
             wait_s=self._wait_s(),
         )
 
     def _message(self, repository: str, what: str, code: str, action: str) -> str:
+        if action == PUSH and (message := self._push_message(repository, what, code)):
+            return message
         if self.status in (401, 403) or (self.status == 404 and code in _DENIED_CODES):
             return f"{action} access denied for {repository}, repository does not exist or may require 'docker login'"
         if code == "BLOB_UNKNOWN":
@@ -53,6 +60,21 @@ class Refusal:
         if self.status >= 500:
             return f"the registry has trouble of its own with the {what}; try again later"
         return f"the registry refused the {what}"
+
+    def _push_message(self, repository: str, what: str, code: str) -> str:
+        """What only a push is refused for, "" for anything else."""
+        if self.status in (401, 403) or code == "DENIED":
+            denied = "unauthorized: authentication required" if self.status == 401 else _DENIED
+            return f"{denied}; log in ('docker login') as somebody who may push to {repository}, or check its name"
+        if code == "NAME_UNKNOWN":
+            return f"repository name not known to registry: {repository} has to be made there first"
+        if self.status == 405 or code == "UNSUPPORTED":
+            return f"the registry doesn't take images for {repository}: it may only pass on those of another"
+        if self.status == 413:
+            return f"the {what} is too large for the registry, or for a proxy before it; {_SMALLER}"
+        if code in _NOT_THE_SAME:
+            return f"the registry got other bytes than those of the {what}; `system fsck` checks what is here"
+        return f"the registry has lost a part of the {what}; push it again" if code in _LOST else ""
 
     def _code_and_detail(self) -> tuple[str, str]:
         """Code and message of the first error in the body; "" for each that isn't there."""

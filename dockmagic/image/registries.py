@@ -2,7 +2,7 @@
 
 [registries]
 insecure = ["registry.lan:5000"]            # may be asked without TLS, or with a certificate of anybody's
-chunk_size = 16777216                       # bytes; push layers in pieces of this size
+chunk_size = 16777216                       # bytes; layers are pushed in pieces of at most this size
 
 [registries.mirrors]                        # asked first for what this registry has, in order
 "docker.io" = ["https://mirror.example"]
@@ -21,17 +21,22 @@ from typing import Any, Final, NoReturn
 from dockmagic.errors import InvalidOption
 from dockmagic.image.origin import is_safe
 
-_KEYS: Final = ("mirrors", "insecure", "certificates")
+_KEYS: Final = ("mirrors", "insecure", "certificates", "chunk_size")
 _TABLE: Final = "registries"
+_CHUNK_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Registries:
-    """What the user says of registries. Hosts are HOST or HOST:PORT, mirrors base URLs, certificates directories."""
+    """What the user says of registries. Hosts are HOST or HOST:PORT, mirrors base URLs, certificates directories.
+
+    Pushed layers go in pieces of at most `chunk_bytes`, unless a registry wants larger ones.
+    """
 
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     insecure: frozenset[str] = frozenset()
     certificates: Mapping[str, str] = field(default_factory=dict)
+    chunk_bytes: int = _CHUNK_BYTES
 
     def __post_init__(self) -> None:
         """Raise InvalidOption for a mirror that nothing may be sent to."""
@@ -73,8 +78,9 @@ class _Table:
             host: self._text(f"certificates.{host}", path) for host, path in self._table("certificates").items()
         }
         insecure = frozenset(self._texts("insecure", self._values.get("insecure", [])))
+        chunk_bytes = self._size("chunk_size", self._values.get("chunk_size", _CHUNK_BYTES))
         try:
-            return Registries(mirrors, insecure, certificates)
+            return Registries(mirrors, insecure, certificates, chunk_bytes)
         except InvalidOption as error:
             raise InvalidOption(f"{self._name}: {error}") from error
 
@@ -92,6 +98,11 @@ class _Table:
     def _text(self, key: str, value: Any) -> str:
         if not isinstance(value, str) or not value:
             self._refuse(key, f"expected a text, got {value!r}")
+        return value
+
+    def _size(self, key: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self._refuse(key, f"expected a number of bytes, got {value!r}")
         return value
 
     def _refuse(self, key: str, why: str) -> NoReturn:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from dockmagic.errors import DigestMismatch, RegistryError
 from dockmagic.image.endpoints import Endpoints
 from dockmagic.image.exchange import Exchange, expect
+from dockmagic.image.notices import OnWarning, unheard
 from dockmagic.image.registries import Registries
 from dockmagic.image.retry import Retry
 from dockmagic.image.token import CredentialsOf, Endpoint, anonymous, scope
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MANIFEST_TYPES: Final = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 MANIFEST_LIMIT: Final = 4 << 20
+CONFIG_LIMIT: Final = 8 << 20
 _SCHEMA_1: Final = "application/vnd.docker.distribution.manifest.v1+"  # passed on, so that the parser says what it is
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
@@ -69,9 +71,10 @@ class RegistryClient:
         credentials_of: CredentialsOf = anonymous,
         registries: Registries = _NO_SETTINGS,
         retry: Retry = _RETRY,
+        on_warning: OnWarning = unheard,
     ) -> None:
         self.registries = registries
-        self.exchange = Exchange(Endpoints(registries), credentials_of, retry)
+        self.exchange = Exchange(Endpoints(registries), credentials_of, retry, on_warning)
         self._served: dict[str, Endpoint] = {}  # by repository: the endpoint that had its manifest
 
     def manifest(self, reference: Reference, digest: Digest | None = None) -> RawManifest:
@@ -114,6 +117,10 @@ class RegistryClient:
         except RegistryError as error:
             error.args = (f"{error}{refused}",)
             raise
+
+    def home(self, registry: str) -> Endpoint:
+        """The registry itself, for what mirrors can't answer."""
+        return self.exchange.endpoints.home(registry, self.exchange.transport)
 
     def close(self) -> None:
         """End the connections, if there are any."""

@@ -20,6 +20,7 @@ from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, InvalidManifest, InvalidReference, NotFound, StoreError
 from dockmagic.image import garbage, names, removal
 from dockmagic.image.blobs import BlobStore
+from dockmagic.image.whereabouts import Whereabouts
 from dockmagic.image.workspace import store_errors
 from dockmagic.linux.sync import boot_id, fsync, syncfs
 from dockmagic.oci.descriptor import OCI_CONFIG, Descriptor
@@ -75,6 +76,7 @@ class ImageStore(BlobStore):
     def __init__(self, root: Path, database: Database) -> None:
         super().__init__(root)
         self._database = database
+        self.whereabouts = Whereabouts(database)
         self._parsed: dict[tuple[tuple[Digest, int], ...], tuple[ImageConfig, Manifest]] = {}
 
     def add_image(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -44,6 +44,18 @@ class Trust:
 
 
 Form = Mapping[str, str]
+
+
+class Body(Protocol):
+    """What a request brings: bytes, of a number known beforehand; each time from the beginning, since a request may be
+    sent twice.
+    """
+
+    def __len__(self) -> int:
+        """How many bytes there are."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All of them, piece by piece; raises a DockmagicError where they can't be had."""
 
 
 class Answer:
@@ -79,7 +91,9 @@ class Answer:
         return bytes(body)
 
     def close(self) -> None:
-        """Give the connection back; idempotent."""
+        """Give the connection back if nothing is left to read, else end it; idempotent."""
+        if self._response.raw.length_remaining == 0:
+            self._response.raw.drain_conn()
         self._response.close()
 
     def __enter__(self) -> Answer:
@@ -131,14 +145,21 @@ class Transport:
         for prefix in ("http://", "https://"):
             self._session.mount(prefix, Adapter(self._sockets))
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], form: Form | None = None) -> Answer:
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: Form | None = None,
+        body: Body | bytes | None = None,
+    ) -> Answer:
         """The answer to a request, redirects followed. Its status may be any; only a missing answer is an error.
 
         A form, which holds secrets, is never sent to another origin.
         """
         sent = {"User-Agent": "dockmagic", "Accept-Encoding": "identity", **headers}
         for _ in range(_MOST_REDIRECTS + 1):
-            response = self._send(method, url, sent, form)
+            response = self._send(method, url, sent, form if body is None else body)
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return Answer(response, method)
             response.close()
@@ -159,7 +180,9 @@ class Transport:
         """End all connections."""
         self._session.close()
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], form: Form | None) -> requests.Response:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], data: Form | Body | bytes | None
+    ) -> requests.Response:
         self._check(url, method)
         parts = urlsplit(url)
         trust = self._trust(parts.netloc.rpartition("@")[2])
@@ -168,7 +191,7 @@ class Transport:
                 method,
                 url,
                 headers=headers,
-                data=form,
+                data=data,
                 stream=True,
                 timeout=self._timeout,
                 proxies={"no_proxy": "*"} if is_loopback(parts.hostname or "") else None,

@@ -50,7 +50,7 @@ class Reference:
         """
         rest, at, digest_text = text.partition("@")
         name, tag = _split_tag(rest)
-        registry, repository = _split_registry(name)
+        registry, repository = split_registry(name)
         _check_registry(text, registry)
         _check_repository(text, registry, repository)
         if tag is not None:
@@ -85,7 +85,7 @@ class Reference:
         short = self.repository.removeprefix(OFFICIAL)
         if "/" not in short:
             return short
-        is_ambiguous = _split_registry(self.repository)[0] != DEFAULT_REGISTRY
+        is_ambiguous = split_registry(self.repository)[0] != DEFAULT_REGISTRY
         return self.name if is_ambiguous else self.repository
 
     def __str__(self) -> str:
@@ -102,7 +102,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
     return (head, tag) if colon and "/" not in tag else (text, None)
 
 
-def _split_registry(name: str) -> tuple[str, str]:
+def split_registry(name: str) -> tuple[str, str]:
     """Registry and repository; a first part is a registry where it couldn't be a repository's on Docker Hub."""
     head, slash, rest = name.partition("/")
     is_host = "." in head or ":" in head or head == "localhost" or head != head.lower()

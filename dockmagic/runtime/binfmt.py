@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from dockmagic.errors import Unsupported
+
 DIRECTORY: Final = Path("/proc/sys/fs/binfmt_misc")
 _ELF: Final = b"\x7fELF"
 _MACHINES: Final = {  # e_machine as it stands in the file
@@ -29,6 +31,17 @@ def runs(architecture: str, host: str, directory: Path = DIRECTORY) -> bool:
         return True
     wanted = _MACHINES.get(architecture)
     return wanted is not None and any(magic[18:20] == wanted for magic in _magics(directory))
+
+
+def require(what: str, system: str, architecture: str, host: str) -> None:
+    """Raise Unsupported where a container for this system and architecture can't run on the host's architecture."""
+    if system == "linux" and runs(architecture, host):
+        return
+    raise Unsupported(
+        f"{what} is for {system}/{architecture}",
+        f"this machine, linux/{host}, doesn't run its programs, and there is no emulation unless an interpreter like "
+        f"qemu-user-static is registered in binfmt_misc; pull it for this machine with --platform linux/{host}",
+    )
 
 
 def _magics(directory: Path) -> Iterator[bytes]:

@@ -13,9 +13,14 @@ from dockmagic.events import (
     Event,
     PullFinished,
     PullProgress,
+    PullStarted,
+    PushFinished,
+    PushProgress,
+    PushStarted,
 )
 from dockmagic.widgets.build import BuildView
 from dockmagic.widgets.pull import PullView
+from dockmagic.widgets.push import PushView
 
 
 class View(Protocol):
@@ -36,8 +41,12 @@ _VIEWS: Final[Mapping[type, type[View]]] = {
     BuildOutput: BuildView,
     BuildWarning: BuildView,
     BuildFinished: BuildView,
+    PullStarted: PullView,
     PullProgress: PullView,
     PullFinished: PullView,
+    PushStarted: PushView,
+    PushProgress: PushView,
+    PushFinished: PushView,
 }
 
 

@@ -6,20 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dockmagic.image.archive_write import save_docker, save_oci, write_layout
-from dockmagic.image.flatten import flatten_into
-from dockmagic.image.layout import Saved, saved
+from dockmagic.image.layout import Saved
 from dockmagic.image.load import Loaded, load
-from dockmagic.image.store import Image
-from dockmagic.oci.image import ContainerConfig, ImageConfig
-from dockmagic.oci.reference import Reference
+from tests.integration.peers import Command, files_of, make_image, run, storage
 from tests.integration.registry_fixture import StateRoot, skopeo, state_root
-from tests.integration.trees import describe, make_rich_tree, settle_times
+from tests.integration.trees import describe
 
 pytestmark = pytest.mark.root
 _PROJECT = Path(__file__).parents[2]
@@ -38,34 +35,9 @@ def other(tmp_path: Path) -> Iterator[StateRoot]:
 
 
 @pytest.fixture
-def podman(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The command with a storage of its own, whose path has to be short."""
-    base = tmp_path_factory.mktemp("p")
-    return ["podman", "--root", base / "root", "--runroot", base / "run", "--storage-driver=overlay"]
-
-
-def run(*command: str | Path) -> str:
-    """What a command prints, which must succeed."""
-    done = subprocess.run(command, check=False, capture_output=True, timeout=100)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    return done.stdout.decode()
-
-
-def make_image(root: StateRoot) -> Saved:
-    """An image of two layers with files of every kind."""
-    snapshots = root.snapshots
-    lower = make_rich_tree(root.path / "lower")
-    first = snapshots.commit(None, lower)
-    upper = root.path / "upper"
-    snapshots.prepare(first.chain_id, upper)
-    (upper / "added").write_text("added")
-    os.mknod(upper / "etc", 0o020000, 0)  # a whiteout
-    settle_times(upper)
-    second = snapshots.commit(first.chain_id, upper)
-    config = ImageConfig("amd64", "linux", ContainerConfig(cmd=("sh",)), (first.diff_id, second.diff_id))
-    name = Reference.parse("localhost/app:1")
-    image = root.store.add_image(config, [first.descriptor, second.descriptor], references=[name])
-    return saved(root.store, image, [name])
+    return storage("podman", tmp_path_factory.mktemp("p"))
 
 
 def take(root: StateRoot, path: Path) -> Loaded:
@@ -85,12 +57,6 @@ def write(root: StateRoot, item: Saved, directory: Path) -> None:
     with (directory / "oci.tar").open("wb") as out:
         save_oci([item], root.store, out)
     write_layout([item], root.store, directory / "layout")
-
-
-def files_of(root: StateRoot, image: Image, directory: Path) -> object:
-    """What the image's file system holds."""
-    flatten_into(root.snapshots.lower(image.config.diff_ids), directory)
-    return describe(directory)
 
 
 @pytest.mark.needs("skopeo")
@@ -140,7 +106,7 @@ def test_what_umoci_unpacks(root: StateRoot, tmp_path: Path) -> None:
 @pytest.mark.parametrize("archive", ["docker.tar", "oci.tar"])
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
 def test_through_podman_and_back(
-    archive: str, form: str, root: StateRoot, other: StateRoot, tmp_path: Path, podman: Sequence[str | Path]
+    archive: str, form: str, root: StateRoot, other: StateRoot, tmp_path: Path, podman: Command
 ) -> None:
     item = make_image(root)
     write(root, item, tmp_path)
@@ -159,10 +125,7 @@ def test_what_buildah_pushes(
 ) -> None:
     item = make_image(root)
     write(root, item, tmp_path)
-    base = tmp_path_factory.mktemp("b")
-    buildah: list[str | Path] = [
-        "buildah", "--root", base / "root", "--runroot", base / "run", "--storage-driver=overlay"
-    ]  # fmt: skip
+    buildah = storage("buildah", tmp_path_factory.mktemp("b"))
     image_id = run(*buildah, "pull", f"oci-archive:{tmp_path / 'oci.tar'}:1").strip()
     run(*buildah, "push", image_id, f"oci:{tmp_path / 'pushed'}:app:2")
     loaded = take(other, tmp_path / "pushed")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dockmagic.builder.build import build_dockerfile
@@ -18,7 +19,11 @@ from dockmagic.builder.tree import Tree
 from dockmagic.builder.twins import Twins
 from dockmagic.database import Database
 from dockmagic.errors import NotFound
-from dockmagic.events import BuildStep, Event, StepState
+from dockmagic.events import BuildStep, Event, StepState, ignore
+from dockmagic.image.archive_files import Archive
+from dockmagic.image.push import push_artifact
+from dockmagic.image.registry import RegistryClient
+from dockmagic.image.registry_archive import RegistryArchive
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces
@@ -54,6 +59,8 @@ class Lab:
             runs=StepRuns(database),
             history=BuildHistory(database),
             caches=Caches(root, self.workspaces),
+            open_artifact=self._open_artifact,
+            push_artifact=self._push_artifact,
         )
 
     def base(self, name: str, files: Mapping[str, str], config: ContainerConfig | None = None) -> Image:
@@ -93,7 +100,7 @@ class Lab:
         rewrite: bool = False,
         ssh: Mapping[str, tuple[Path, ...]] | None = None,
         cache_to: tuple[CacheTarget, ...] = (),
-        cache_from: tuple[Path, ...] = (),
+        cache_from: tuple[Path | Reference, ...] = (),
     ) -> Image:
         """Build the text."""
         self.events.clear()
@@ -119,6 +126,15 @@ class Lab:
             rewrite_timestamp=rewrite,
         )
         return build_dockerfile(text, context, options, self.parts, on_event=self.events.append)
+
+    @contextmanager
+    def _open_artifact(self, reference: Reference, place: Path) -> Iterator[Archive]:
+        with closing(RegistryClient()) as client:
+            yield RegistryArchive(reference, client, self.store, place, ignore)
+
+    def _push_artifact(self, reference: Reference, manifest: bytes) -> None:
+        with closing(RegistryClient()) as client:
+            push_artifact(reference, manifest, client=client, store=self.store)
 
     def tree(self, image: Image) -> Tree:
         """The image's files."""

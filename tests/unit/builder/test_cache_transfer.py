@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.builder.cache_transfer import CACHE_CONFIG, CacheTarget
+from dockmagic.builder.cache_transfer import CACHE_CONFIG, INLINE, CacheTarget
 from dockmagic.builder.seam import OnOutput, RunStep
 from dockmagic.errors import StoreError
 from dockmagic.events import BuildWarning, StepState
+from dockmagic.image.push import push
+from dockmagic.image.registry import RegistryClient
+from dockmagic.oci.descriptor import OCI_INDEX, OCI_MANIFEST
+from dockmagic.oci.reference import Reference
 from tests.unit.builder.lab import Lab, fill
+from tests.unit.image.fake_registry import accepting
 
 TEXT = """\
 FROM scratch AS tools
@@ -84,6 +89,59 @@ def test_only_what_is_needed_is_copied(labs: Callable[[str], Lab], context: Path
     two.build("FROM scratch\nCOPY a /tool\n", context, cache_from=(tmp_path / "cache",))
     assert set(two.ended()) == {StepState.CACHED}
     assert len(blobs(two.root)) == 1
+
+
+def test_through_a_registry(labs: Callable[[str], Lab], context: Path) -> None:
+    one, two, three = labs("one"), labs("two"), labs("three")
+    with accepting() as registry:
+        place = Reference.parse(f"{registry.host}/team/cache:main")
+        image = one.build(TEXT, context, cache_to=(CacheTarget(place, all_stages=True),))
+        media_type, manifest = registry.manifests["team/cache", "main"]
+        assert (media_type, json.loads(manifest)["config"]["mediaType"]) == (OCI_MANIFEST, CACHE_CONFIG)
+        other = two.build(TEXT, context, cache_from=(place,))
+        assert (two.runs, two.listing(other)) == ([], one.listing(image))
+        before = len(registry.server.requests)
+        three.build("FROM scratch\nCOPY a /tool\n", context, cache_from=(place,))
+        assert set(three.ended()) == {StepState.CACHED}
+        fetched = [request.path for request in registry.server.requests[before:] if "/blobs/" in request.path]
+        assert len(fetched) == 2  # what the cache has, and one layer
+    assert [lab.left() for lab in (one, two, three)] == [[], [], []]
+
+
+def test_a_cache_inside_of_the_image(labs: Callable[[str], Lab], context: Path) -> None:
+    one, two = labs("one"), labs("two")
+    with accepting() as registry:
+        name = Reference.parse(f"{registry.host}/app:1")
+        image = one.build(TEXT, context, cache_to=(CacheTarget(None),), tag=str(name))
+        assert INLINE in image.config.extra
+        client = RegistryClient()
+        push([(name, image)], client=client, store=one.store)
+        client.close()
+        other = two.build(TEXT, context, cache_from=(name,), cache_to=(CacheTarget(None),))
+        assert [run.options.command[-1] for run in two.runs] == ["make tool"]
+        assert other.config.diff_ids == image.config.diff_ids
+        assert INLINE not in one.build(f"FROM {name.familiar}\nLABEL a=b\n", context).config.extra
+        plain = one.build(TEXT, context, tag=str(name))
+        client = RegistryClient()
+        push([(name, plain)], client=client, store=one.store)
+        client.close()
+        two.build(TEXT, context, cache_from=(name,))
+        assert "it is an image that --cache-to type=inline gave no cache" in warnings(two)[0]
+    assert [lab.left() for lab in (one, two)] == [[], []]
+
+
+def test_a_registry_without_the_cache(labs: Callable[[str], Lab], context: Path) -> None:
+    lab = labs("one")
+    with accepting() as registry:
+        place = Reference.parse(f"{registry.host}/cache")
+        lab.build(TEXT, context, cache_from=(place,))
+        (warning,) = warnings(lab)
+        assert f"registry cache import of {place.familiar} not found due to err: manifest for" in warning
+        registry.manifests["cache", "latest"] = (OCI_INDEX, b'{"schemaVersion": 2, "manifests": []}')
+        lab.build(TEXT, context, cache_from=(place,))
+        assert "it isn't a cache that --cache-to wrote" in warnings(lab)[0]
+    assert len(lab.runs) == 0
+    assert lab.left() == []
 
 
 def test_no_cache_reads_none(labs: Callable[[str], Lab], context: Path, tmp_path: Path) -> None:

@@ -118,3 +118,18 @@ def test_a_failure_leaves_nothing(lab: Lab, context: Path, tmp_path: Path) -> No
         write(lab, context, Output(OutputType.LOCAL, tmp_path / "file"), tags=("t",))
     with pytest.raises(InvalidOption, match="rewriting times needs a time: --build-arg SOURCE_DATE_EPOCH=SECONDS"):
         build_options({"rewrite_timestamp": True}, host_platform())
+
+
+def test_names_to_push() -> None:
+    a, b, c = (Reference.parse(name) for name in ("a", "b", "c"))
+    outputs = (
+        Output(OutputType.IMAGE, names=(b,), push=True),
+        Output(OutputType.IMAGE, names=(c,)),
+        Output(OutputType.IMAGE, push=True),
+    )
+    options = build_options({"outputs": outputs, "tags": ["a"]}, host_platform())
+    assert (options.pushes, options.tags) == ((a, b), (a, b, c))
+    with pytest.raises(InvalidOption, match="tag is needed when pushing to registry; name the image with -t"):
+        build_options({"outputs": outputs}, host_platform())
+    with pytest.raises(InvalidOption, match="type=oci isn't pushed; use type=registry"):
+        Output(OutputType.OCI, Path("x"), push=True)

@@ -17,13 +17,17 @@ from dockmagic.builder.remotes import Remotes
 from dockmagic.builder.upkeep import NO_LIMIT, Space
 from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
-from dockmagic.errors import NotFound
+from dockmagic.errors import NotFound, RegistryError
 from dockmagic.events import ContainerOutput, Event, OnEvent, StepState, ignore
 from dockmagic.image.difference import Difference
 from dockmagic.image.fsck import Report
 from dockmagic.image.pruning import Pruned
+from dockmagic.image.push import Pushed
+from dockmagic.image.remote import RemoteImage
+from dockmagic.image.search import Found
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
+from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.options import ExecOptions, RunOptions
@@ -211,6 +215,35 @@ class FakeImages:
     nodes: tuple[LayerNode, ...] = ()
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     events: tuple[Event, ...] = ()
+    tag_names: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+    looked_at: tuple[RemoteImage, ...] = ()
+    found: tuple[Found, ...] = ()
+
+    def tags(self, repository: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
+        """Those that the test gave."""
+        self.calls.append(("tags", repository))
+        return self.tag_names
+
+    def catalog(self, registry: str, on_event: OnEvent = ignore) -> tuple[str, ...]:
+        """Those that the test gave."""
+        self.calls.append(("catalog", registry))
+        return self.tag_names
+
+    def remote(self, reference: str, **options: Any) -> RemoteImage:
+        """The one that the test gave."""
+        self.calls.append(("remote", reference, options.get("platform")))
+        return self.looked_at[0]
+
+    def search(self, term: str, limit: int, on_event: OnEvent = ignore) -> tuple[Found, ...]:
+        """Those that the test gave."""
+        self.calls.append(("search", term, limit))
+        return self.found
+
+    def delete_remote(self, reference: str, on_event: OnEvent = ignore) -> str:
+        """Note it."""
+        self.calls.append(("delete_remote", reference))
+        return f"Untagged: {reference}"
 
     def ls(self) -> list[FakeImage]:
         """All."""
@@ -222,12 +255,23 @@ class FakeImages:
             raise NotFound("image", name)
         return self.all[name]
 
-    def pull(self, reference: str, on_event: OnEvent) -> FakeImage:
+    def pull(self, reference: str, on_event: OnEvent, platform: Platform | None = None) -> FakeImage:
         """Report the events."""
-        self.calls.append(("pull", reference))
+        self.calls.append(("pull", reference, platform))
+        if reference in self.failing:
+            raise RegistryError(f"no {reference}")
         for event in self.events:
             on_event(event)
         return FakeImage(references=(Reference.parse(reference),))
+
+    def push(
+        self, reference: str, on_event: OnEvent = ignore, *, all_tags: bool = False, platform: Platform | None = None
+    ) -> tuple[Pushed, ...]:
+        """Report the events."""
+        self.calls.append(("push", reference, all_tags, platform))
+        for event in self.events:
+            on_event(event)
+        return (Pushed(Reference.parse(reference), IMAGE_ID, 400),)
 
     def tag(self, source: str, target: str) -> None:
         """Note it."""

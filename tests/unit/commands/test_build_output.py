@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,21 +36,22 @@ def context(tmp_path: Path) -> Path:
         ("type=docker,DEST=f,rewrite-timestamp=true", OutputFlag("", "docker", "f", rewrite_timestamp=True)),
         ("type=image,push=false,name=a", OutputFlag("", "image", names=("a",))),
         ('type=image,"name=a,b:2"', OutputFlag("", "image", names=("a", "b:2"))),
+        ("type=image,name=a,push=true", OutputFlag("", "image", names=("a",), push=True)),
+        ("type=registry,name=a", OutputFlag("", "image", names=("a",), push=True)),
+        ("type=registry,push=false", OutputFlag("", "image")),
         ("type=cacheonly", OutputFlag("", "cacheonly")),
     ],
 )
 def test_values(text: str, expected: OutputFlag) -> None:
     flag = output_flag(text)
-    assert flag == OutputFlag(
-        text, expected.type, expected.dest, expected.is_tar, expected.names, expected.rewrite_timestamp
-    )
+    assert flag == replace(expected, text=text)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("dest=a,tar=true", "the type is missing"),
-        ("type=zip", "type can be local, tar, oci, docker, image or cacheonly"),
+        ("type=zip", "type can be local, tar, oci, docker, image, registry or cacheonly"),
         ("type=local", "needs a directory: dest=DIR"),
         ("type=local,dest=-", "needs a directory: dest=DIR"),
         ("type=local,x", "'x' isn't KEY=VALUE"),
@@ -58,8 +60,9 @@ def test_values(text: str, expected: OutputFlag) -> None:
         ("type=oci,tar=maybe", "tar can be true or false, not 'maybe'"),
         ("type=oci,tar=false", "needs type=oci and dest=DIR"),
         ("type=docker,dest=a,tar=false", "needs type=oci and dest=DIR"),
-        ("type=image,name=a,push=true", "images can't be pushed yet"),
-        ("type=registry,name=a", "images can't be pushed yet"),
+        ("type=oci,dest=a,push=true", "type=oci can't have push$"),
+        ("type=registry,push-by-digest=true", "can't have push-by-digest: an image is pushed under its names"),
+        ("type=registry,registry.insecure=true", "listed as insecure in dockmagic.toml"),
         ('type=tar,"dest', "unexpected end of data"),
     ],
 )
@@ -81,6 +84,15 @@ def test_they_reach_the_engine(context: Path, tmp_path: Path) -> None:
     assert (tar.type, hasattr(tar.dest, "write")) == (OutputType.TAR, True)
     assert store == Output(OutputType.DOCKER)
     assert (build["tags"], build["rewrite_timestamp"]) == (("t",), True)
+
+
+def test_a_push_is_an_output(context: Path) -> None:
+    engine = FakeEngine()
+    call(engine, "build", "--push", "-o", "type=registry,name=n", str(context))
+    assert engine.builds[0]["outputs"] == (
+        Output(OutputType.IMAGE, push=True),
+        Output(OutputType.IMAGE, names=(Reference.parse("n"),), push=True),
+    )
 
 
 def test_the_time_is_taken_from_the_environment(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:

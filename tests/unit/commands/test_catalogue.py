@@ -22,6 +22,8 @@ def test_names_belong_to_one_command_each() -> None:
         ("build .", "image build"),
         ("inspect x", "inspect"),
         ("version", "system version"),
+        ("buildx imagetools inspect x", "buildx imagetools inspect"),
+        ("search x", "image search"),
     ],
 )
 def test_lines_find_their_command(line: str, command: str) -> None:

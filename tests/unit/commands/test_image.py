@@ -3,21 +3,11 @@ from __future__ import annotations
 import pytest
 
 from dockmagic.errors import NotFound
-from dockmagic.events import PullProgress
 from dockmagic.oci.reference import Reference
 from tests.unit.commands.calling import call
-from tests.unit.commands.fakes import IMAGE_ID, FakeConsole, FakeEngine, FakeImage, FakeImages, change, node
+from tests.unit.commands.fakes import IMAGE_ID, FakeEngine, FakeImage, FakeImages, change, node
 
 BOTH = FakeImage(references=(Reference.parse("hello"), Reference.parse("ghcr.io/me/hello:1")))
-
-
-def test_pull_shows_progress_unless_quiet() -> None:
-    images = FakeImages(events=(PullProgress("sha256:1", "complete", 1, 1),))
-    console = FakeConsole()
-    stored = call(FakeEngine(images=images), "pull", "busybox", console=console)
-    assert (str(stored), len(console.events)) == ("busybox:latest", 1)
-    call(FakeEngine(images=images), "pull", "-q", "busybox", console=console)
-    assert len(console.events) == 1
 
 
 def test_commands_call_the_engine() -> None:

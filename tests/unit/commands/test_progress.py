@@ -10,6 +10,11 @@ from dockmagic.events import (
     Event,
     PullFinished,
     PullProgress,
+    PullStarted,
+    PushFinished,
+    PushProgress,
+    PushStarted,
+    RegistryWarning,
     StepState,
 )
 
@@ -63,11 +68,15 @@ def test_warnings_and_the_end() -> None:
 
 def test_a_layer_has_a_line_for_each_status() -> None:
     assert lines_of(
+        PullStarted("latest", "library/busybox"),
+        RegistryWarning("r.example", "moving\x1b[2J"),
         PullProgress(DIGEST, "downloading", 0, 4_200_000),
         PullProgress(DIGEST, "downloading", 99, 4_200_000),
         PullProgress(DIGEST, "complete", 4_200_000, 4_200_000),
         PullFinished("busybox:latest", DIGEST, updated=True),
     ) == [
+        "latest: Pulling from library/busybox",
+        "WARNING: r.example says: moving\\x1b[2J",
         "abababababab: Downloading (4.2MB)",
         "abababababab: Pull complete",
         f"Digest: {DIGEST}",
@@ -101,3 +110,35 @@ def test_stages_side_by_side_keep_their_lines_apart() -> None:
     assert lines[:2] == ["#2 [one 2/3] RUN make", "#5 [two 2/6] RUN make"]
     assert [(line.split(" ")[0], line.split(" ")[2]) for line in lines[2:4]] == [("#5", "b"), ("#2", "ac")]
     assert lines[4:] == ["#2 ERROR", "#5 CANCELED"]
+
+
+def test_a_push() -> None:
+    layer = "sha256:" + "cd" * 32
+    assert lines_of(
+        PushStarted("r.example/app"),
+        PushProgress(DIGEST, "preparing", 0, 1000),
+        PushProgress(layer, "preparing", 0, 1000),
+        PushProgress(DIGEST, "waiting", 0, 1000),
+        PushProgress(DIGEST, "uploading", 0, 1000),
+        PushProgress(DIGEST, "uploading", 500, 1000),
+        PushProgress(layer, "mounted", 1000, 1000, "from library/x"),
+        PushProgress(DIGEST, "retrying", 500, 1000, "in 0.3 s: why"),
+        PushProgress(DIGEST, "pushed", 1000, 1000),
+        PushFinished("r.example:5000/app:1", DIGEST, 400),
+        PushProgress(DIGEST, "exists", 1000, 1000),
+        PushProgress(layer, "skipped", 0, 1000),
+        RegistryWarning("r.example", "going \x1b[2J away"),
+    ) == [
+        "The push refers to repository [r.example/app]",
+        "abababababab: Preparing",
+        "cdcdcdcdcdcd: Preparing",
+        "abababababab: Waiting",
+        "abababababab: Pushing (1kB)",
+        "cdcdcdcdcdcd: Mounted from library/x",
+        "abababababab: Retrying in 0.3 s: why",
+        "abababababab: Pushed",
+        f"1: digest: {DIGEST} size: 400",
+        "abababababab: Layer already exists",
+        "cdcdcdcdcdcd: Skipped foreign layer",
+        "WARNING: r.example says: going \\x1b[2J away",
+    ]

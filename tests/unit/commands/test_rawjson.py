@@ -13,6 +13,7 @@ from dockmagic.events import (
     ContainerStarted,
     Event,
     PullProgress,
+    PushProgress,
     StepState,
 )
 
@@ -58,6 +59,20 @@ def test_failures_and_what_was_canceled() -> None:
     failed, canceled = objects(step(6, StepState.FAILED, reason="exit code: 1"), step(7, StepState.CANCELED))
     assert failed["vertexes"][0]["error"] == "exit code: 1"
     assert canceled["vertexes"][0]["error"] == "context canceled"
+
+
+def test_a_push() -> None:
+    pull, first, second = objects(
+        PullProgress(IMAGE, "complete", 4, 4),
+        PushProgress(IMAGE, "uploading", 1, 4),
+        PushProgress(IMAGE, "pushed", 4, 4),
+    )
+    assert first["vertexes"][0]["name"] == "pushing layers"
+    assert first["vertexes"][0]["digest"] != pull["vertexes"][0]["digest"]
+    assert (second["statuses"][0]["vertex"], second["statuses"][0]["name"]) == (
+        first["vertexes"][0]["digest"],
+        "pushed",
+    )
 
 
 def test_warnings_pulls_and_the_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,11 +34,20 @@ class Reply:
 Answerer = Callable[[Request], Reply]
 
 
+class _Server(ThreadingHTTPServer):
+    """Doesn't tell of clients that hang up."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class FakeServer:
-    """`routes` by path; `requests` has what came, in order. An unknown path gets 404."""
+    """`routes` by path; `requests` has what came, in order."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Reply | Answerer] = {}
+        self.default: Reply | Answerer = Reply(404)  # for an unknown path
         self.requests: list[Request] = []
         self.keep_open = False  # whether a connection stays open after the answer
         self.stopping = threading.Event()
@@ -49,14 +59,14 @@ class FakeServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 request = Request(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body)
                 fake.requests.append(request)
-                route = fake.routes.get(parts.path, Reply(404))
+                route = fake.routes.get(parts.path, fake.default)
                 reply = route if isinstance(route, Reply) else route(request)
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                self.wfile.write(b"" if self.command == "HEAD" else reply.body)
                 if fake.keep_open:
                     self.wfile.flush()
                     fake.stopping.wait()
@@ -64,10 +74,22 @@ class FakeServer:
             def do_POST(self) -> None:
                 self.do_GET()
 
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
+            def do_PUT(self) -> None:
+                self.do_GET()
+
+            def do_PATCH(self) -> None:
+                self.do_GET()
+
+            def do_DELETE(self) -> None:
+                self.do_GET()
+
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 

@@ -19,7 +19,7 @@ import pytest
 
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, DockmagicError, InvalidManifest, RegistryError, StoreError
-from dockmagic.events import Event, PullFinished, PullProgress
+from dockmagic.events import Event, PullFinished, PullProgress, PullStarted
 from dockmagic.image.pull import pull
 from dockmagic.image.registry import RegistryClient
 from dockmagic.image.retry import Retry
@@ -175,7 +175,8 @@ def test_progress_is_reported_layer_by_layer(bench: Bench) -> None:
     assert bench.statuses()[:2] == [(0, "waiting"), (1, "waiting")]
     assert bench.way(0) == bench.way(1) == ["waiting", "downloading", "downloaded", "extracting", "complete"]
     assert bench.events[-1] == PullFinished(f"{bench.server.host}/{REPOSITORY}:1", digest, updated=True)
-    for event in bench.events[:-1]:
+    assert bench.events[0] == PullStarted("1", REPOSITORY)
+    for event in bench.events[1:-1]:
         assert isinstance(event, PullProgress)
         assert 0 <= event.current_bytes <= event.total_bytes
 
@@ -339,7 +340,7 @@ def test_an_interruption_leaves_nothing_half_stored(bench: Bench) -> None:
 
     def interrupt(event: Event) -> None:
         bench.events.append(event)
-        if bench.statuses()[-1] == (0, "complete"):
+        if bench.statuses()[-1:] == [(0, "complete")]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -75,3 +75,11 @@ def test_certificates_of_a_host(tmp_path: Path) -> None:
         certificates_of("r.example", Registries(), tmp_path)
     with pytest.raises(InvalidOption, match="there is no directory"):
         certificates_of("r.example", Registries(certificates={"r.example": "/none"}), tmp_path)
+
+
+def test_the_size_of_chunks() -> None:
+    assert parse_registries("[registries]\nchunk_size = 1000", "f").chunk_bytes == 1000
+    assert parse_registries("", "f").chunk_bytes == 16 << 20
+    for text in ("0", "true", '"16MB"', "1.5"):
+        with pytest.raises(InvalidOption, match=r"f: registries\.chunk_size: expected a number of bytes, got "):
+            parse_registries(f"[registries]\nchunk_size = {text}", "f")

@@ -18,9 +18,9 @@ def test_every_command_is_a_magic(shell: Any) -> None:
     lines = shell.magics_manager.magics["line"]
     for name in "run ps logs exec start stop kill rm inspect stats wait create".split():
         assert f"container_{name}" in lines
-    for name in "ls pull tag rm inspect history tree bootstrap build".split():
+    for name in "ls pull tag tags rm inspect history tree bootstrap build search referrers catalog".split():
         assert f"image_{name}" in lines
-    assert {"docker", "system_info", "build_stats"} <= set(lines)
+    assert {"docker", "system_info", "build_stats", "manifest_inspect", "buildx_imagetools_inspect"} <= set(lines)
     assert {"dockerfile", "container_run", "container_exec"} <= set(shell.magics_manager.magics["cell"])
 
 

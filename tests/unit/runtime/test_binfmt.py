@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.runtime.binfmt import runs
+from dockmagic.errors import Unsupported
+from dockmagic.runtime.binfmt import require, runs
 
 ENTRY = """enabled
 interpreter /usr/bin/qemu-aarch64-static
@@ -32,3 +33,11 @@ def test_what_runs_without_one(tmp_path: Path) -> None:
 def test_one_that_is_switched_off(tmp_path: Path) -> None:
     (tmp_path / "qemu-aarch64").write_text(ENTRY.format(flags="F").replace("enabled", "disabled"))
     assert not runs("arm64", "amd64", tmp_path)
+
+
+def test_a_foreign_image_is_refused_with_what_to_do() -> None:
+    require("image app", "linux", "amd64", "amd64")
+    with pytest.raises(Unsupported, match=r"image app is for linux/wasm: this machine, linux/amd64, .* no emulation"):
+        require("image app", "linux", "wasm", "amd64")
+    with pytest.raises(Unsupported, match="is for windows/amd64"):
+        require("image app", "windows", "amd64", "amd64")
