@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
@@ -21,9 +21,10 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
-from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.convert import resources
+from dockmagic.oci.options import JOIN, ExecOptions, LimitChanges, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
-from dockmagic.runtime import binfmt, inspect, logs, state
+from dockmagic.runtime import binfmt, inspect, logs, state, updating
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
@@ -121,7 +122,7 @@ class Containers:
     def _plan(self, container_id: str, reference: str, image: Image, lower: Sequence[Path], options: RunOptions) -> Row:
         """Everything that is decided when a container is created."""
         config = image.config.config
-        options = replace(options, stop_signal=options.stop_signal or config.stop_signal)
+        options = self._resolved(replace(options, stop_signal=options.stop_signal or config.stop_signal))
         directory = self.rows.directory(container_id)
         writable = str(directory / "upper"), str(directory / "work")
         overlay = Overlay(tuple(map(str, self.rows.with_stubs(lower))), *writable, volatile=options.remove)
@@ -130,6 +131,19 @@ class Containers:
         text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
         return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)
+
+    def _resolved(self, options: RunOptions) -> RunOptions:
+        """The options with other containers by their ids, and the host name that goes with a network.
+
+        Raises NotFound.
+        """
+        found = {kind: self.rows.find(name) for kind, name in options.joined().items()}
+        if "pid" in found:
+            options = replace(options, pid=f"{JOIN}{found['pid'].id}")
+        if "network" in found:
+            network, hostname = f"{JOIN}{found['network'].id}", found["network"].spec.hostname
+            options = replace(options, network=network, hostname=hostname)
+        return options
 
     def close(self) -> None:
         """End all sampling."""
@@ -290,6 +304,18 @@ class Container:
             with connection:
                 ended = session.follow(connection, 0, init=False)
         return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
+
+    def update(self, **changes: Unpack[LimitChanges]) -> tuple[str, ...]:
+        """Change its limits, at once where it runs; what can't be enforced here comes back as sentences.
+
+        Raises InvalidOption for limits that contradict each other, and where the kernel refuses one.
+        """
+        options = updating.changed(self.row.options, changes)
+        limits = resources(options)
+        now = self.state()
+        warnings = updating.put_in_force(now.cgroup, limits) if now.running else []
+        self.row = self._rows.change_limits(self.row, options, limits)
+        return tuple(warnings)
 
     def stats(self) -> Sample:
         """What it uses at this moment; raises InvalidState where it doesn't run."""

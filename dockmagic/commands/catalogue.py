@@ -26,6 +26,7 @@ from dockmagic.commands import (
     stats,
     system,
     tags,
+    update,
     usage,
 )
 from dockmagic.commands.command import Command
@@ -34,6 +35,7 @@ from dockmagic.errors import InvalidOption
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *container.COMMANDS,
+    *update.COMMANDS,
     *stats.COMMANDS,
     *build.COMMANDS,
     *build_stats.COMMANDS,

@@ -11,15 +11,11 @@ from dockmagic.errors import InvalidOption
 
 _NETWORKS = "containers have only a loopback (--network none) or the host's network (--network host)"
 _NO_TERMINAL = "there is no terminal to give to a container; leave it out, output arrives as it is written"
-_DEVICES = "a container has the default devices only"
 _HEALTH = "health checks don't run yet"
-_IO = "block I/O isn't limited yet"
 _REAL_TIME = "real-time scheduling isn't available"
-_NAMESPACES = "a container always has a namespace of its own"
 _VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
 _WINDOWS = "it means something on Windows only"
 _PLATFORM = "images of this machine's platform are used"
-_QUOTA = "write the limit as --cpus, such as --cpus 0.5"
 TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
 _FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
@@ -47,26 +43,16 @@ RUN = (
     Refused(("--mac-address", "--network-alias", "--net-alias", "--link-local-ip"), _NETWORKS),
     Refused(("--mount", "--volumes-from", "--volume-driver"), _VOLUMES),
     Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
-    Refused(("--device", "--device-cgroup-rule", "--gpus"), _DEVICES),
-    Refused(("--privileged",), f"{_DEVICES} and capabilities; add single ones with --cap-add", switch=True),
-    Refused(("--device-read-bps", "--device-read-iops", "--device-write-bps", "--device-write-iops"), _IO),
-    Refused(("--blkio-weight", "--blkio-weight-device"), _IO),
-    Refused(("--cpu-period", "--cpu-quota"), _QUOTA),
+    Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
-    Refused(("--cpuset-mems",), "memory nodes can't be chosen; choose CPUs with --cpuset-cpus"),
-    Refused(("--memory-swappiness",), "limit swap with --memory-swap"),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
-    Refused(("--oom-kill-disable",), "a container over its memory limit is always killed", switch=True),
-    Refused(("--oom-score-adj",), "the order in which the kernel kills isn't changed yet"),
     Refused(("--restart",), "containers aren't restarted yet"),
     Refused(("--init",), "there is no extra init process yet", switch=True),
     Refused(("--health-cmd", "--health-interval", "--health-retries", "--health-start-period"), _HEALTH),
     Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
     Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
     Refused(("--log-driver", "--log-opt"), "logs are always kept beside the container; read them with logs"),
-    Refused(("--pid", "--ipc", "--uts", "--userns", "--cgroupns"), _NAMESPACES),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
-    Refused(("--sysctl",), "kernel parameters aren't set yet"),
     Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
     Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),
     Refused(("--platform",), _PLATFORM),
@@ -77,6 +63,12 @@ RUN = (
     Refused(("--runtime",), "dockmagic is its own runtime"),
     Refused(("--use-api-socket",), "there is no API socket yet", switch=True),
     Refused(("--isolation", "--cpu-count", "--cpu-percent", "--io-maxbandwidth", "--io-maxiops"), _WINDOWS),
+)
+
+UPDATE = (
+    Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
+    Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
+    Refused(("--restart",), "containers aren't restarted yet"),
 )
 
 EXEC = (

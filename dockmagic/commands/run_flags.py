@@ -5,28 +5,30 @@ from __future__ import annotations
 import argparse
 import os
 import posixpath
+from typing import Any
 
 from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
+from dockmagic.commands.run_namespaces import add_namespaces, namespaces
+from dockmagic.commands.run_privileges import add_privileges, privileges
+from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
-from dockmagic.oci.convert import capability
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Mount
-
-_TRUE = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"}
-_FALSE = {"no-new-privileges:false", "no-new-privileges=false"}
-_SO_ANYWAY = {"label=disable", "label:disable", "apparmor=unconfined", "apparmor:unconfined"}  # no label, no profile
 
 
 def add_run_flags(parser: CommandParser) -> None:
     """Add every flag of `docker create`, then the image and its command; flags end at the image."""
     _add_identity(parser)
     _add_process(parser)
-    _add_resources(parser)
+    add_limits(parser)
+    add_fixed_limits(parser)
     _add_isolation(parser)
+    add_privileges(parser)
+    add_namespaces(parser)
     add_refused(parser, RUN)
     parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
     parser.add_argument(
@@ -71,43 +73,16 @@ def _add_process(parser: CommandParser) -> None:
     group.add_argument("-h", "--hostname", default="", metavar="NAME", help="host name")
     group.add_argument("--domainname", default="", metavar="NAME", help="NIS domain name")
     group.add_argument(
-        "--ulimit",
+        "--sysctl",
         action="append",
         default=[],
-        type=typed(values.ulimit),
-        metavar="NAME=SOFT[:HARD]",
-        help="set a limit",
-    )
-
-
-def _add_resources(parser: CommandParser) -> None:
-    """Add the limits of the cgroup."""
-    group = parser.add_argument_group("limits")
-    group.add_argument("-m", "--memory", type=typed(values.memory_bytes), metavar="SIZE", help="most memory: 64m")
-    group.add_argument(
-        "--memory-swap",
-        type=typed(values.swap_bytes),
-        metavar="SIZE",
-        help="most memory and swap; -1: no limit",
-    )
-    group.add_argument(
-        "--memory-reservation", type=typed(values.size_bytes), metavar="SIZE", help="memory left to it under pressure"
-    )
-    group.add_argument("--cpus", type=typed(values.cpus), metavar="N", help="most CPU time, in cores, such as 0.5")
-    group.add_argument("-c", "--cpu-shares", type=typed(values.cpu_shares), metavar="N", help="relative CPU weight")
-    group.add_argument(
-        "--cpuset-cpus", type=typed(values.cpu_list), metavar="LIST", help="CPUs to run on, such as 0-2,4"
-    )
-    group.add_argument(
-        "--pids-limit", type=typed(values.pids_limit), metavar="N", help="most processes and threads; -1: no limit"
-    )
-    group.add_argument(
-        "--shm-size", type=typed(values.size_bytes), default=64 << 20, metavar="SIZE", help="size of /dev/shm (64m)"
+        metavar="NAME=VALUE",
+        help="set a kernel parameter of its namespaces",
     )
 
 
 def _add_isolation(parser: CommandParser) -> None:
-    """Add file system, network and privileges."""
+    """Add file system and network."""
     group = parser.add_argument_group("isolation")
     group.add_argument("--read-only", action="store_true", help="make the root file system read-only")
     group.add_argument(
@@ -118,24 +93,18 @@ def _add_isolation(parser: CommandParser) -> None:
         "--tmpfs", action="append", default=[], type=typed(tmpfs), metavar="DIR[:OPTIONS]", help="mount a tmpfs"
     )
     group.add_argument(
-        "--network", "--net", default="none", type=typed(values.network), metavar="NETWORK", help="none or host"
-    )
-    for flag, what in (("--cap-add", "add"), ("--cap-drop", "drop")):
-        group.add_argument(
-            flag, action="append", default=[], type=typed(capability), metavar="NAME",
-            help=f"{what} a capability, or ALL",
-        )  # fmt: skip
-    group.add_argument(
-        "--security-opt", action="append", default=[], metavar="OPTION", help="no-new-privileges, seccomp=unconfined"
+        "--network",
+        "--net",
+        default="none",
+        type=typed(values.network),
+        metavar="NETWORK",
+        help="none, host or container:NAME",
     )
 
 
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
     """What the parsed flags ask for. Raises InvalidOption where flags contradict each other."""
-    _check_memory(args)
-    _check_cpus(args.cpus, os.cpu_count())
     _check_mount_points(args.volume)
-    no_new_privileges, seccomp = _security(args.security_opt)
     return RunOptions(
         name=args.name or "",
         command=tuple(args.command),
@@ -154,22 +123,23 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         read_only=args.read_only,
         mounts=tuple(args.volume),
         tmpfs=tuple(args.tmpfs),
-        shm_size_bytes=args.shm_size,
-        memory_bytes=args.memory or None,
-        memory_swap_bytes=args.memory_swap or None if args.memory else None,
-        memory_reservation_bytes=args.memory_reservation or None,
-        cpus=args.cpus or None,
-        cpu_shares=args.cpu_shares or None,
-        cpuset_cpus=args.cpuset_cpus or "",
-        pids_limit=args.pids_limit,
-        ulimits=tuple(args.ulimit),
-        cap_add=tuple(args.cap_add),
-        cap_drop=tuple(args.cap_drop),
-        no_new_privileges=no_new_privileges,
-        seccomp=seccomp,
+        sysctls=pairs(args.sysctl),
         stop_signal=args.stop_signal or "",
         stop_timeout_s=args.stop_timeout,
+        **_limits(args),
+        **privileges(args),
+        **namespaces(args),
     )
+
+
+def _limits(args: Namespace) -> dict[str, Any]:
+    """All limits; one of swap alone says nothing without one of memory, unless it is a number."""
+    found = {**limits(args), **fixed_limits(args)}
+    if not args.memory and args.memory_swap:
+        if args.memory_swap > 0:
+            raise InvalidOption("--memory-swap limits memory and swap together; give --memory too")
+        found["memory_swap_bytes"] = None
+    return found
 
 
 def _entrypoint(text: str | None) -> tuple[str, ...] | None:
@@ -179,43 +149,9 @@ def _entrypoint(text: str | None) -> tuple[str, ...] | None:
     return (text,) if text else ()
 
 
-def _check_memory(args: Namespace) -> None:
-    """Raise InvalidOption unless memory, swap and reservation fit together (docker/cli, "verifyContainerResources")."""
-    memory, swap, reservation = args.memory, args.memory_swap, args.memory_reservation
-    if swap and swap > 0 and not memory:
-        raise InvalidOption("--memory-swap limits memory and swap together; give --memory too")
-    if swap and memory and 0 < swap < memory:
-        raise InvalidOption("--memory-swap is memory and swap together, so it can't be less than --memory")
-    if memory and reservation and reservation > memory:
-        raise InvalidOption("--memory-reservation can't be more than --memory")
-
-
-def _check_cpus(asked: float | None, there: int | None) -> None:
-    """Raise InvalidOption where more CPUs are asked for than this machine has, as Docker does."""
-    if asked and there and asked > there:
-        raise InvalidOption(f"--cpus {asked:g}: there are only {there} CPUs here; write a number from 0.01 to {there}")
-
-
 def _check_mount_points(mounts: list[Mount]) -> None:
     """Raise InvalidOption where two directories would be mounted at one place."""
     places = [posixpath.normpath(mount.destination) for mount in mounts]
     for place in places:
         if places.count(place) > 1:
             raise InvalidOption(f"-v: duplicate mount point {place}; mount one directory there")
-
-
-def _security(given: list[str]) -> tuple[bool, str]:
-    """The no_new_privileges flag and the seccomp profile of `--security-opt`."""
-    no_new_privileges, seccomp = False, "default"
-    for option in given:
-        if option in _TRUE | _FALSE:
-            no_new_privileges = option in _TRUE
-        elif option in {"seccomp=unconfined", "seccomp:unconfined"}:
-            seccomp = "unconfined"
-        elif option in {"seccomp=builtin", "seccomp=default"}:
-            seccomp = "default"
-        elif option not in _SO_ANYWAY:
-            raise InvalidOption(
-                f"--security-opt {option} isn't available yet; use no-new-privileges or seccomp=unconfined"
-            )
-    return no_new_privileges, seccomp

@@ -69,6 +69,22 @@ def cpu_shares(text: str) -> int:
     return number
 
 
+def swappiness(text: str) -> int | None:
+    """How readily memory goes to swap, 0 to 100; None for Docker's -1, which leaves it."""
+    number = integer(text)
+    if not -1 <= number <= 100:
+        raise InvalidOption(f"{text!r} isn't a swappiness; write a number from 0 to 100")
+    return None if number == -1 else number
+
+
+def oom_score(text: str) -> int:
+    """An adjustment of the score by which the kernel chooses what to kill, -1000 to 1000."""
+    number = integer(text)
+    if not -1000 <= number <= 1000:
+        raise InvalidOption(f"{text!r} isn't an adjustment of the OOM score; write a number from -1000 to 1000")
+    return number
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     return tuple(name for name in map(str.strip, text.split(",")) if name)
@@ -83,11 +99,11 @@ def cpu_period(text: str) -> int:
 
 
 def cpu_quota(text: str) -> int:
-    """Microseconds of CPU time in a period, at least 1000; 0 is no limit, and so is what is below."""
+    """Microseconds of CPU time in a period, at least 1000; -1 is no limit, and 0 is as if it weren't given."""
     number = integer(text)
     if 0 < number < 1000:
         raise InvalidOption(f"{text!r} is less than the least quota, 1000 microseconds")
-    return max(number, 0)
+    return max(number, -1)
 
 
 def cpu_list(text: str) -> str:
@@ -205,7 +221,9 @@ def extra_host(text: str) -> tuple[str, str]:
 
 
 def network(text: str) -> str:
-    """A network: "none" or "host"; the others aren't available yet."""
-    if text in {"none", "host"}:
+    """A network: "none", "host" or "container:NAME"; the others aren't available yet."""
+    if text in {"none", "host"} or re.fullmatch(r"container:.+", text):
         return text
-    raise InvalidOption(f"{text!r} isn't available yet; use none (a loopback of its own) or host (the host's network)")
+    raise InvalidOption(
+        f"{text!r} isn't available yet; use none (a loopback of its own), host (the host's network) or container:NAME"
+    )

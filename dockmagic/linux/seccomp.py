@@ -16,7 +16,11 @@ from dockmagic.linux.libc import checked, libc
 from dockmagic.linux.syscalls import numbers
 
 RET_KILL_PROCESS: Final = 0x8000_0000
+RET_KILL_THREAD: Final = 0
+RET_TRAP: Final = 0x0003_0000
 RET_ERRNO: Final = 0x0005_0000  # the low 16 bits are the errno
+RET_TRACE: Final = 0x7FF0_0000  # the low 16 bits are for the tracer
+RET_LOG: Final = 0x7FFC_0000
 RET_ALLOW: Final = 0x7FFF_0000
 
 LD: Final = 0x20  # A ← the 32-bit word at offset k
@@ -24,6 +28,7 @@ JEQ: Final = 0x15  # jumps count the instructions to skip: jt where A == k, else
 JGE: Final = 0x35
 JSET: Final = 0x45
 JA: Final = 0x05
+AND: Final = 0x54  # A ← A & k
 RET: Final = 0x06
 
 NUMBER: Final = 0  # offsets in struct seccomp_data

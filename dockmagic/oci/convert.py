@@ -8,7 +8,7 @@ from math import ceil
 from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
 from dockmagic.oci.image import ContainerConfig
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import JOIN, RunOptions
 from dockmagic.oci.spec import (
     CPU,
     Capabilities,
@@ -34,18 +34,20 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
     One with `privileged` has all capabilities and the usual devices; what this host has of either is the caller's part.
     Raises InvalidOption where there is no command, or a value can't be met.
     """
+    open_paths = options.privileged or options.unconfined_paths
     return Spec(
         process=process(config, options, hostname),
         root=Root(root.path, options.read_only, root.overlay),
-        hostname="" if options.network == "host" and not options.hostname else hostname,
+        hostname="" if options.uts == "host" or (options.network == "host" and not options.hostname) else hostname,
         domainname=options.domainname,
         mounts=mounts(options, etc),
         linux=Linux(
             namespaces=namespaces(options),
             resources=resources(options),
             devices=defaults.DEVICES,
-            masked_paths=() if options.privileged else defaults.MASKED_PATHS,
-            readonly_paths=() if options.privileged else defaults.READONLY_PATHS,
+            sysctl=options.sysctls,
+            masked_paths=() if open_paths else defaults.MASKED_PATHS,
+            readonly_paths=() if open_paths else defaults.READONLY_PATHS,
         ),
     )
 
@@ -62,6 +64,7 @@ def process(config: ContainerConfig, options: RunOptions, hostname: str) -> Proc
         else capabilities(options.cap_add, options.cap_drop),
         rlimits=options.ulimits,
         no_new_privileges=options.no_new_privileges,
+        oom_score_adj=options.oom_score_adj,
     )
 
 
@@ -123,14 +126,28 @@ def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
     chosen = options.tmpfs + options.mounts
     taken = {mount.destination for mount in chosen}
     generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
-    fixed = defaults.mounts(options.shm_size_bytes, writable=options.privileged) + generated
+    fixed = _with_ipc(defaults.mounts(options.shm_size_bytes, writable=options.privileged), options.ipc) + generated
     return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
 
 
+def _with_ipc(fixed: Iterable[Mount], mode: str) -> tuple[Mount, ...]:
+    """The mounts, with the host's shared memory where its IPC namespace is used; "none" has none.
+
+    A file system of message queues shows those of the namespace in which it was mounted.
+    """
+    if mode == "none":
+        return tuple(mount for mount in fixed if mount.destination != "/dev/shm")
+    if mode != "host":
+        return tuple(fixed)
+    shared = Mount("/dev/shm", "bind", "/dev/shm", ("rbind", "rprivate"))
+    return tuple(shared if mount.destination == shared.destination else mount for mount in fixed)
+
+
 def namespaces(options: RunOptions) -> tuple[Namespace, ...]:
-    """New namespaces of every kind, but the network's where the host's is asked for."""
-    kinds = (kind for kind in defaults.NAMESPACES if not (kind == "network" and options.network == "host"))
-    return tuple(Namespace(kind) for kind in kinds)
+    """New namespaces of every kind, but of those where the host's or another container's is asked for."""
+    modes = options.modes()
+    shared = {kind for kind, mode in modes.items() if mode == "host" or mode.startswith(JOIN)}
+    return tuple(Namespace(kind) for kind in defaults.NAMESPACES if kind not in shared)
 
 
 def resources(options: RunOptions) -> Resources:
@@ -147,6 +164,7 @@ def resources(options: RunOptions) -> Resources:
             cpus=options.cpuset_cpus,
             mems=options.cpuset_mems,
         ),
+        block_io=options.block_io,
         pids_limit=options.pids_limit,
         devices=defaults.EVERY_DEVICE if options.privileged else defaults.DEVICE_RULES,
     )
@@ -164,4 +182,10 @@ def memory(options: RunOptions) -> Memory:
     reservation = options.memory_reservation_bytes or None
     if limit is not None and reservation is not None and reservation > limit:
         raise InvalidOption("--memory-reservation: must not be larger than --memory")
-    return Memory(limit=limit, swap=swap or (None if limit is None else 2 * limit), reservation=reservation)
+    return Memory(
+        limit=limit,
+        swap=swap or (None if limit is None else 2 * limit),
+        reservation=reservation,
+        swappiness=options.memory_swappiness,
+        disable_oom_killer=options.oom_kill_disable,
+    )

@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, TypedDict
 
-from dockmagic.oci.spec import Mount, Rlimit
+from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMapping:
+    """A device of the host, or a directory of them, and where the container has it; `access` some of "rwm"."""
+
+    source: str
+    path: str
+    access: str = "rwm"
+
+
+JOIN: Final = "container:"
+"""Begins a mode that names the container whose namespace is joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +43,11 @@ class RunOptions:
     interactive: bool = False
     remove: bool = False
     detach: bool = False
-    network: str = "none"  # "none" or "host"
+    network: str = "none"  # "none", "host" or "container:ID"
+    pid: str = ""  # "" is a namespace of its own; "host" or "container:ID"
+    ipc: str = ""  # "" and "private" are one of its own, "none" that without /dev/shm; "host"
+    uts: str = ""  # "" or "host"
+    cgroupns: str = ""  # "" and "private" are one of its own; "host"
     extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address: lines of /etc/hosts
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
@@ -38,21 +56,54 @@ class RunOptions:
     memory_bytes: int | None = None
     memory_swap_bytes: int | None = None
     memory_reservation_bytes: int | None = None
+    memory_swappiness: int | None = None  # 0 to 100, cgroup v1 only
+    oom_kill_disable: bool = False  # cgroup v1 only
+    oom_score_adj: int | None = None  # -1000 to 1000
     cpus: float | None = None
     cpu_shares: int | None = None
     cpu_period_us: int | None = None
     cpu_quota_us: int | None = None
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
+    block_io: BlockIO = field(default_factory=BlockIO)
     pids_limit: int | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
     ulimits: tuple[Rlimit, ...] = ()
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     privileged: bool = False  # all that the host may do: capabilities, devices, system calls, /sys
+    devices: tuple[DeviceMapping, ...] = ()
+    device_rules: tuple[DeviceRule, ...] = ()
     no_new_privileges: bool = False
-    seccomp: str = "default"  # "default" or "unconfined"
+    seccomp: str = "default"  # "default", "unconfined" or "profile"
+    seccomp_profile: str = field(default="", repr=False)  # the text of a profile in Docker's JSON form
+    unconfined_paths: bool = False  # nothing of /proc and /sys is hidden or write-protected
     stop_signal: str = ""
     stop_timeout_s: int | None = None
+
+    def modes(self) -> Mapping[str, str]:
+        """Where each namespace that may be another's comes from, by its kind in the runtime spec."""
+        return {"network": self.network, "pid": self.pid, "ipc": self.ipc, "uts": self.uts, "cgroup": self.cgroupns}
+
+    def joined(self) -> Mapping[str, str]:
+        """The containers whose namespaces it joins, by kind."""
+        return {kind: mode.removeprefix(JOIN) for kind, mode in self.modes().items() if mode.startswith(JOIN)}
+
+
+class LimitChanges(TypedDict, total=False):
+    """Limits that can be changed while a container runs, as in RunOptions; those that aren't given stay."""
+
+    memory_bytes: int
+    memory_swap_bytes: int
+    memory_reservation_bytes: int
+    cpus: float
+    cpu_shares: int
+    cpu_period_us: int
+    cpu_quota_us: int
+    cpuset_cpus: str
+    cpuset_mems: str
+    pids_limit: int
+    blkio_weight: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ fields are ours, since the specification leaves them to a layer above: `Root.ove
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -83,7 +84,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The process to start. `env` entries are "NAME=value"."""
+    """The process to start. `env` entries are "NAME=value"; `oom_score_adj` is that of proc(5), -1000 to 1000."""
 
     args: tuple[str, ...]
     cwd: str = "/"
@@ -93,6 +94,7 @@ class Process:
     capabilities: Capabilities = field(default_factory=Capabilities)
     rlimits: tuple[Rlimit, ...] = ()
     no_new_privileges: bool = False
+    oom_score_adj: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Device:
     major: int
     minor: int
     file_mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +123,16 @@ class DeviceRule:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Limits in bytes; -1 is "unlimited", None "not set". `swap` is memory plus swap together."""
+    """Limits in bytes; -1 is "unlimited", None "not set". `swap` is memory plus swap together.
+
+    `swappiness` is 0 to 100; it and the switch of the OOM killer are for cgroup v1 only.
+    """
 
     limit: int | None = None
     swap: int | None = None
     reservation: int | None = None
+    swappiness: int | None = None
+    disable_oom_killer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +147,33 @@ class CPU:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceNumber:
+    """A number for one block device: a weight (10 to 1000), or bytes or operations per second."""
+
+    major: int
+    minor: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockIO:
+    """Share of block I/O (`weight` 10 to 1000), and the most of it by device, per second."""
+
+    weight: int | None = None
+    weight_device: tuple[DeviceNumber, ...] = ()
+    throttle_read_bps_device: tuple[DeviceNumber, ...] = ()
+    throttle_write_bps_device: tuple[DeviceNumber, ...] = ()
+    throttle_read_iops_device: tuple[DeviceNumber, ...] = ()
+    throttle_write_iops_device: tuple[DeviceNumber, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """Limits of the container's cgroup; `pids_limit` counts tasks, -1 is "unlimited"."""
 
     memory: Memory = field(default_factory=Memory)
     cpu: CPU = field(default_factory=CPU)
+    block_io: BlockIO = field(default_factory=BlockIO)
     pids_limit: int | None = None
     devices: tuple[DeviceRule, ...] = ()
 
@@ -156,12 +187,16 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Linux:
-    """The part of a spec that is Linux'. `seccomp_filter` is a BPF program in base64, "" for none."""
+    """The part of a spec that is Linux'. `seccomp_filter` is a BPF program in base64, "" for none.
+
+    `sysctl` are kernel parameters of the container's own namespaces, by name.
+    """
 
     namespaces: tuple[Namespace, ...] = ()
     resources: Resources = field(default_factory=Resources)
     cgroups_path: str = ""
     devices: tuple[Device, ...] = ()
+    sysctl: Mapping[str, str] = field(default_factory=dict)
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
     seccomp_filter: str = ""

@@ -11,12 +11,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dockmagic.errors import StartFailed, Unsupported
+from dockmagic.errors import Conflict, StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
 from dockmagic.oci.options import RunOptions
@@ -64,7 +64,7 @@ class Client:
         self._lease: socket.socket | None = None
 
     def start(self, request: StartRequest, spec_text: str, descriptors: Sequence[int]) -> Started:
-        """Start a container of this spec, in its JSON form; `descriptors` are those of `request.streams`.
+        """Start a container of this spec, in its JSON form; `descriptors` are those of `request.streams` and `.joined`.
 
         They stay the caller's.
 
@@ -107,6 +107,26 @@ class Client:
                 why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"
                 raise Unsupported("starting containers", why) from error
             yield
+
+    @contextlib.contextmanager
+    def namespaces(self, joined: Mapping[str, str]) -> Iterator[tuple[int, ...]]:
+        """Descriptors of namespaces of other containers, whose ids are given by kind, in the order of the kinds.
+
+        Raises Conflict where such a container doesn't run.
+        """
+        descriptors: list[int] = []
+        try:
+            for kind, container_id in joined.items():
+                record = self.record(container_id)
+                if record is None:
+                    why = f"it doesn't run, so that its {kind} namespace can't be joined; start it first"
+                    raise Conflict("container", container_id[:12], why)
+                file = {"network": "net"}.get(kind, kind)
+                descriptors.append(os.open(f"/proc/{record.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC))
+            yield tuple(descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def control(self, container_id: str) -> socket.socket | None:
         """Connection to the container's monitor; None where there is none, so that the container doesn't run."""

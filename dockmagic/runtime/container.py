@@ -28,7 +28,7 @@ from dockmagic.database import Database
 from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Spec
+from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, state
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.request import Record, StartRequest, record_of
@@ -164,6 +164,17 @@ class Containers:
             )
         return replace(row, name=name)
 
+    def change_limits(self, row: Row, options: RunOptions, limits: Resources) -> Row:
+        """Write other limits down; the container's row as it is then."""
+        spec = replace(row.spec, linux=replace(row.spec.linux, resources=limits))
+        text = json.dumps(encode(spec))
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE containers SET spec = ?, options = ? WHERE id = ?",
+                (text, json.dumps(encode(options)), row.id),
+            )
+        return replace(row, spec=spec, spec_text=text, options=options)
+
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""
         self.forget(container_id)
@@ -181,19 +192,25 @@ class Containers:
 
         Raises InvalidState, NotFound, StartFailed, Unsupported.
         """
-        directory = self.directory(row.id)
+        directory, joined = self.directory(row.id), row.options.joined()
         request = StartRequest(
             row.id,
             tuple(namespace.type for namespace in row.spec.linux.namespaces),
             session.streams if session else (),
+            tuple(joined),
             foreground=session is not None,
             interactive=row.options.interactive,
             log=str(directory / "log.jsonl"),
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
         )
-        with self._alone(row.id), self._client.generated_files(row.id, row.spec, row.options):
-            started = self._client.start(request, row.spec_text, session.descriptors if session else ())
+        streams = session.descriptors if session else ()
+        with (
+            self._alone(row.id),
+            self._client.namespaces(joined) as namespaces,
+            self._client.generated_files(row.id, row.spec, row.options),
+        ):
+            started = self._client.start(request, row.spec_text, (*streams, *namespaces))
         try:
             if started.stubs and row.spec.root.overlay is not None:
                 self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)

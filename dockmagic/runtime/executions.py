@@ -16,10 +16,9 @@ from dockmagic.linux import process as p
 from dockmagic.oci.spec import Process, Spec
 from dockmagic.runtime import process, protocol
 from dockmagic.runtime.request import STREAMS, ExecRequest
-from dockmagic.runtime.sandbox import CLONE_FLAGS, Sandbox, spawn
+from dockmagic.runtime.sandbox import CLONE_FLAGS, Sandbox, children_in, spawn
 from dockmagic.runtime.stage import Failed, stage
 
-_OWN_PID_NAMESPACE: Final = "/proc/self/ns/pid"
 _LOOK_S: Final = 0.1
 
 
@@ -44,7 +43,6 @@ def execute(
     stdio = [streams.get(name, -1) for name in STREAMS]
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     ours, theirs = protocol.seqpacket_pair()
-    own = os.open(_OWN_PID_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
 
     def live(in_v2: bool) -> None:
         ours.close()
@@ -52,12 +50,13 @@ def execute(
         enter(sandbox, spec, asked.process, (filled[0], filled[1], filled[2]), theirs, in_v2)
 
     try:
-        with stage("exec", "enter the container's namespaces"):
-            p.setns(sandbox.pidfd, p.CLONE_NEWPID if "pid" in sandbox.namespaces else 0)
+        with (
+            stage("exec", "enter the container's namespaces"),
+            children_in(sandbox.pidfd if "pid" in sandbox.apart else None),
+        ):
             pid, pidfd = spawn(0, sandbox.group, live)
     finally:
-        p.setns(own, p.CLONE_NEWPID)
-        for descriptor in (own, null, *descriptors):
+        for descriptor in (null, *descriptors):
             os.close(descriptor)
         theirs.close()
     with ours:
@@ -101,7 +100,7 @@ def enter(
         with stage("cgroup", "join the container's cgroup"):
             sandbox.group.attach_self(in_v2=in_v2)
         with stage("namespaces", "join the container's namespaces"):
-            p.setns(sandbox.pidfd, sum(CLONE_FLAGS[kind] for kind in sandbox.namespaces if kind != "pid"))
+            p.setns(sandbox.pidfd, sum(CLONE_FLAGS[kind] for kind in sandbox.apart if kind != "pid"))
         with stage("keyring", "join a session keyring"):
             p.join_session_keyring()
         os.chdir("/")

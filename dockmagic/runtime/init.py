@@ -30,7 +30,7 @@ from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Mount, Overlay, Root, Spec
-from dockmagic.runtime import composed, process, protocol, rootfs
+from dockmagic.runtime import composed, process, protocol, rootfs, sysctl
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.stage import Failed, stage
@@ -115,6 +115,9 @@ def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sy
     for tree, operations in wanted.items():
         if made.get(tree) != operations:
             make_tree(tree, operations)
+    if spec.linux.sysctl:
+        with stage("sysctl", "set kernel parameters"):
+            sysctl.set_parameters(spec.linux.sysctl, STAGE)
     _mount_root(spec, binds)
     shown = _shown(spec, binds)
     stubs: Stubs = []

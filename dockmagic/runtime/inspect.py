@@ -64,7 +64,7 @@ def _host_config(row: Row) -> dict[str, Any]:
     return {
         "NetworkMode": options.network,
         "AutoRemove": options.remove,
-        "Privileged": False,
+        "Privileged": options.privileged,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "PortBindings": {},
         "LogConfig": {"Type": "json-file", "Config": {}},

@@ -11,25 +11,35 @@ from dockmagic.oci.convert import convert
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
-from dockmagic.runtime import etc
+from dockmagic.runtime import etc, sysctl
+from dockmagic.runtime.devices import with_devices
 from dockmagic.runtime.privileges import with_host_privileges
+from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
+from dockmagic.runtime.seccomp_json import profile_filter
 
 
 def make_spec(
     run_dir: str, container_id: str, config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str
 ) -> Spec:
     """The runtime spec of a container; writes nothing. Raises InvalidOption."""
-    if options.network == "host" and not options.hostname:
+    if "host" in (options.network, options.uts) and not options.hostname:
         hostname = os.uname().nodename
+    for name in options.sysctls:
+        sysctl.check(name, host_network=options.network == "host", host_ipc=options.ipc == "host")
     sources = etc.sources(container_directory(run_dir, container_id))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
+    check_available(spec.linux.resources.cpu)
+    spec = with_devices(spec, options.devices, options.device_rules)
     if options.privileged:
         return with_host_privileges(spec)
     if options.seccomp == "unconfined":
         return spec
-    program = default_filter(frozenset(spec.process.capabilities.bounding))
+    capabilities = frozenset(spec.process.capabilities.bounding)
+    program = default_filter(capabilities)
+    if options.seccomp == "profile":
+        program = profile_filter(options.seccomp_profile, capabilities)
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 

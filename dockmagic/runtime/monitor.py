@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
@@ -55,7 +55,9 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoRet
             waiting.dismiss()
         else:
             asked = decode(request.StartRequest, message)
-            Monitor(site, waiting.sandbox_for(asked), asked, connection).run(descriptors)
+            own = len(descriptors) - len(asked.joined)
+            joined = dict(zip(asked.joined, descriptors[own:], strict=True))
+            Monitor(site, waiting.sandbox_for(asked, joined), asked, connection).run(descriptors[:own])
     except Failed as error:
         with contextlib.suppress(OSError):
             protocol.send(connection, protocol.failed(error.failure))
@@ -92,15 +94,18 @@ class Waiting:
         p.prctl(p.PR_SET_PDEATHSIG, 0)
         return connection
 
-    def sandbox_for(self, asked: request.StartRequest) -> Sandbox:
-        """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed."""
+    def sandbox_for(self, asked: request.StartRequest, joined: Mapping[str, int]) -> Sandbox:
+        """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed.
+
+        `joined` are descriptors of namespaces of other containers, by kind; they are closed.
+        """
         if self._failure is not None:
             raise self._failure
         assert self._sandbox is not None
-        if asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
+        if not joined and asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
             return self._sandbox
         self._sandbox.discard()
-        return make(self._site, asked.namespaces)
+        return make(self._site, asked.namespaces, joined)
 
     def dismiss(self) -> None:
         """Do away with the sandbox."""
@@ -187,9 +192,11 @@ class Monitor:
         self._on_readable(connection, partial(self._on_message, connection))
 
     def _on_exit(self) -> None:
-        """Process 1 is gone, and with it all others: the pid namespace ends with it."""
+        """Process 1 is gone, and with it all others: a pid namespace of its own ends with it, else they are killed."""
         self._selector.unregister(self._sandbox.pidfd)
         status = self._sandbox.reap()
+        if "pid" not in self._sandbox.namespaces:
+            self._sandbox.group.kill()
         oom_killed, used = self._sandbox.group.oom_kills() > 0, self._meter.read()
         self._record = replace(
             self._record,

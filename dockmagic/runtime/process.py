@@ -46,6 +46,7 @@ def become(
     environment = _environment(process.env, credentials.home)
     with stage("rlimits", "set resource limits"):
         _set_rlimits(process.rlimits)
+        _set_oom_score(process.oom_score_adj)
     with stage("stdio", "give the streams to the user"):
         _hand_over(stdio, credentials.uid)
     _close_all_but(sync)
@@ -112,6 +113,24 @@ def _set_rlimits(limits: Iterable[Rlimit]) -> None:
             hard = resource.getrlimit(getattr(resource, limit.type))[1]
             reason = f"--ulimit {name}={limit.soft}:{limit.hard}: not allowed here; the host's own limit is {hard}"
             raise Failed(Failure("rlimits", errno.EPERM, reason)) from error
+
+
+def _set_oom_score(adjustment: int | None) -> None:
+    """Say how early the kernel kills this process for want of memory; below the present score that takes a capability.
+
+    Source: proc(5), /proc/pid/oom_score_adj.
+    """
+    if adjustment is None:
+        return
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, str(adjustment).encode())
+    except PermissionError as error:
+        present = os.pread(descriptor, 16, 0).decode().strip()
+        reason = f"--oom-score-adj {adjustment}: not allowed here; the least that this host allows is {present}"
+        raise Failed(Failure("rlimits", errno.EACCES, reason)) from error
+    finally:
+        os.close(descriptor)
 
 
 def _change_directory(path: str, *, make: bool) -> None:

@@ -20,13 +20,15 @@ LOG = "launcher.log"
 class StartRequest:
     """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`.
 
-    `foreground`: the container ends with the connection that asked for it. `log` and `state` are files to write, ""
-    for none. `remove`: directories that go when the container has ended.
+    `joined`: kinds of namespaces of other containers, whose descriptors come last. `foreground`: the container ends
+    with the connection that asked for it. `log` and `state` are files to write, "" for none. `remove`: directories that
+    go when the container has ended.
     """
 
     container_id: str
     namespaces: tuple[str, ...]
     streams: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
     foreground: bool = False
     interactive: bool = False
     log: str = ""

@@ -78,11 +78,15 @@ class Node:
     target: str
     mode: int
     device: int
+    uid: int = 0
+    gid: int = 0
 
     def execute(self, base: str) -> None:
         """Do it below `base`; chmod undoes the umask."""
         make_directory(os.path.dirname(base + self.target))
         os.mknod(base + self.target, self.mode, self.device)
+        if self.uid or self.gid:
+            os.chown(base + self.target, self.uid, self.gid)
         os.chmod(base + self.target, stat.S_IMODE(self.mode))
 
 
@@ -170,7 +174,8 @@ def _staged_operations(spec: Spec, cgroups: tuple[CgroupMount, ...]) -> Iterator
             yield from _cgroup_operations(mount, cgroups) if mount.type == "cgroup" else (file_system(mount),)
     for device in spec.linux.devices:
         kind = stat.S_IFBLK if device.type == "b" else stat.S_IFCHR
-        yield Node(device.path, kind | device.file_mode, os.makedev(device.major, device.minor))
+        number = os.makedev(device.major, device.minor)
+        yield Node(device.path, kind | device.file_mode, number, device.uid, device.gid)
     yield from (Link(target, to) for target, to in _LINKS.items())
     yield from (Mask(path) for path in spec.linux.masked_paths if tree_of(path))
     yield from (ReadOnly(path) for path in spec.linux.readonly_paths if tree_of(path))

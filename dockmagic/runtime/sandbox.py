@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,6 +29,7 @@ CLONE_FLAGS: Final = {
     "network": p.CLONE_NEWNET,
     "cgroup": p.CLONE_NEWCGROUP,
 }
+NOTHING: Final[Mapping[str, int]] = {}
 USUAL_RESOURCES: Final = Resources(devices=defaults.DEVICE_RULES)
 """What the cgroup of a new sandbox has, as nearly every container wants it."""
 
@@ -56,9 +57,10 @@ USUAL_SPEC: Final = Spec(
 class Sandbox:
     """The waiting process, the socket to it, and its cgroup.
 
-    `mounts` is a descriptor of its mount namespace. While it is open, the file systems outlive the process: unmounting
-    them takes the kernel longer than all else about an end, and nobody should have to wait for it. `bell` is an event
-    descriptor that wakes the process. `warnings` say what of the usual limits can't be enforced here.
+    It has `namespaces` of its own, and is in `joined` ones of others. `mounts` is a descriptor of its mount namespace.
+    While it is open, the file systems outlive the process: unmounting them takes the kernel longer than all else about
+    an end, and nobody should have to wait for it. `bell` is an event descriptor that wakes the process. `warnings` say
+    what of the usual limits can't be enforced here.
     """
 
     pid: int
@@ -66,9 +68,15 @@ class Sandbox:
     sync: socket.socket
     group: Group
     namespaces: tuple[str, ...]
+    joined: tuple[str, ...]
     mounts: int
     bell: int
     warnings: tuple[str, ...]
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """Kinds of namespaces in which its processes are, and the host's aren't."""
+        return frozenset((*self.namespaces, *self.joined))
 
     def send_spec(self, spec: int, stdio: Sequence[int]) -> None:
         """Hand over a spec's memory file and the ends of the streams; the process begins to work on it."""
@@ -141,16 +149,10 @@ def ended(pidfd: int) -> int | None:
     return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
 
 
-def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
-    """A new sandbox with namespaces of these kinds; raises Failed."""
+def make(site: Site, namespaces: Iterable[str], joined: Mapping[str, int] = NOTHING) -> Sandbox:
+    """A new sandbox with namespaces of these kinds, and in `joined` ones, whose descriptors go; raises Failed."""
     kinds = tuple(namespaces)
-    group = Group(site.hierarchies, f"{root_key(site.state_root)}-{os.urandom(8).hex()}")
-    try:
-        group.create()
-        warnings = group.apply(USUAL_RESOURCES)
-    except OSError as error:
-        group.remove()
-        raise Failed(Failure("cgroup", error.errno or 0, f"make a cgroup: {describe(error)}")) from error
+    group, warnings = _make_group(site)
     flags = sum(CLONE_FLAGS[kind] for kind in kinds if kind != "cgroup")
     ours, theirs = protocol.seqpacket_pair()
     bell = os.eventfd(0, os.EFD_CLOEXEC)
@@ -161,19 +163,61 @@ def make(site: Site, namespaces: Iterable[str]) -> Sandbox:
         with contextlib.suppress(BlockingIOError):
             if not theirs.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):  # the monitor died before that
                 os._exit(0)
+        _join(joined)
         place = init.Place(
             site.state_root, f"{site.run_dir}/stage", group, in_v2, "network" in kinds, "cgroup" in kinds
         )
         init.run(place, USUAL_SPEC, theirs, bell, site.cgroups)
 
     try:
-        pid, pidfd = spawn(flags, group, live)
+        with children_in(joined.get("pid")):
+            pid, pidfd = spawn(flags, group, live)
     except OSError as error:
         group.remove()
         raise Failed(Failure("clone", error.errno or 0, f"make namespaces: {describe(error)}")) from error
+    finally:
+        for descriptor in joined.values():
+            os.close(descriptor)
     theirs.close()
     mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    return Sandbox(pid, pidfd, ours, group, kinds, mounts, bell, tuple(warnings))
+    return Sandbox(pid, pidfd, ours, group, kinds, tuple(joined), mounts, bell, warnings)
+
+
+def _make_group(site: Site) -> tuple[Group, tuple[str, ...]]:
+    """A new cgroup with the usual limits, and what of them can't be enforced here; raises Failed."""
+    group = Group(site.hierarchies, f"{root_key(site.state_root)}-{os.urandom(8).hex()}")
+    try:
+        group.create()
+        return group, tuple(group.apply(USUAL_RESOURCES))
+    except OSError as error:
+        group.remove()
+        raise Failed(Failure("cgroup", error.errno or 0, f"make a cgroup: {describe(error)}")) from error
+
+
+def _join(joined: Mapping[str, int]) -> None:
+    """Join namespaces, by kind, and close their descriptors; a pid namespace is for children, and joined before."""
+    for kind, descriptor in joined.items():
+        if kind != "pid":
+            p.setns(descriptor, CLONE_FLAGS[kind])
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def children_in(pid_namespace: int | None) -> Iterator[None]:
+    """Have processes that are forked inside the context in another pid namespace; None leaves them in this one.
+
+    The descriptor is one of the namespace, or a pidfd of a process in it. Raises OSError.
+    """
+    if pid_namespace is None:
+        yield
+        return
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        p.setns(pid_namespace, p.CLONE_NEWPID)
+        yield
+    finally:
+        p.setns(own, p.CLONE_NEWPID)
+        os.close(own)
 
 
 def spawn(flags: int, group: Group, child: Callable[[bool], None]) -> tuple[int, int]:

@@ -17,10 +17,11 @@ from typing import Final
 
 from dockmagic.oci.spec import DeviceRule, Resources
 from dockmagic.runtime.cgroup import control, devices, v1, v2
-from dockmagic.runtime.cgroup.hierarchy import PARENT, Hierarchies, enabled, prepare
+from dockmagic.runtime.cgroup.hierarchy import PARENT, V1_NAMES, Hierarchies, enabled, prepare
 
 UNIFIED: Final = "unified"  # the key of the cgroup2 directory among the controllers of `paths`
 _PAUSE_S: Final = 0.002
+_OTHERWISE: Final = {**v1.OTHERWISE, **v2.OTHERWISE}
 
 
 class Group:
@@ -59,13 +60,16 @@ class Group:
         Raises an OSError that names the control file where the kernel refuses a value (EBUSY: more is in use already).
         """
         old, new = v1.writes(resources), v2.writes(resources)
-        on_v2 = enabled(self.hierarchies) if new.keys() - self._v1.keys() else frozenset()
+        names = {controller: V1_NAMES.get(controller, controller) for controller in {**new, **old}}
+        on_v1 = {controller: self._v1[name] for controller, name in names.items() if name in self._v1}
+        on_v2 = enabled(self.hierarchies) if names.keys() - on_v1.keys() - {"devices"} else frozenset()
         warnings: list[str] = []
-        for controller in {**new, **old}:
-            if controller in self._v1:
-                warnings += _write_all(self._v1[controller], old[controller])
+        for controller in names:
+            if controller in on_v1:
+                warnings += _write_all(on_v1[controller], old.get(controller, []))
             elif controller in on_v2:
-                warnings += _write_all(self._v2, new[controller])
+                warnings += _write_all(self._v2, new.get(controller, []))
+                warnings += _only_on_v1(old.get(controller, []))
             elif controller == "devices":
                 warnings += self._confine(resources.devices)
             else:
@@ -188,12 +192,35 @@ def _write_all(directory: str, entries: v1.Writes) -> list[str]:
         try:
             control.write(f"{directory}/{name}", text)
         except FileNotFoundError:
-            warnings.append(f"{name} is not enforced: this kernel has no such file")
+            warnings += _write_otherwise(directory, name, text)
         except OSError:
             refused.append((name, text))
     for name, text in refused:
         control.write(f"{directory}/{name}", text)
     return warnings
+
+
+def _write_otherwise(directory: str, name: str, text: str) -> list[str]:
+    """Write what stands for a file that this kernel doesn't have; a warning where nothing does."""
+    missing = [f"{name} is not enforced: this kernel has no such file"]
+    otherwise = _OTHERWISE.get(name)
+    if otherwise is None:
+        return missing
+    other, value = otherwise(text)
+    try:
+        control.write(f"{directory}/{other}", value)
+    except FileNotFoundError:
+        return [f"{other} is not enforced: this kernel has neither that file nor {name}"]
+    return []
+
+
+def _only_on_v1(entries: v1.Writes) -> list[str]:
+    """A warning for each limit that v2 doesn't have."""
+    return [
+        f"{v2.V1_ONLY[name]} is not enforced: control groups of version 2 don't have it"
+        for name, _ in entries
+        if name in v2.V1_ONLY
+    ]
 
 
 def _await(done: Callable[[], bool], timeout_s: float = 1.0) -> None:

@@ -16,8 +16,10 @@ from typing import Final
 from dockmagic.runtime.cgroup import control
 
 PARENT: Final = "dockmagic"
-V1_CONTROLLERS: Final = ("memory", "cpu", "cpuacct", "cpuset", "pids", "devices", "freezer")
-V2_CONTROLLERS: Final = ("memory", "cpu", "cpuset", "pids")
+V1_CONTROLLERS: Final = ("memory", "cpu", "cpuacct", "cpuset", "pids", "devices", "freezer", "blkio")
+V2_CONTROLLERS: Final = ("memory", "cpu", "cpuset", "pids", "io")
+V1_NAMES: Final = {"io": "blkio"}
+"""Name on v1 by name on v2, where they differ."""
 
 
 @dataclass(frozen=True, slots=True)

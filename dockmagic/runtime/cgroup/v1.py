@@ -1,13 +1,22 @@
 """Limits as writes to the control files of cgroup v1.
 
-Source: the kernel's admin-guide/cgroup-v1 (memory, cpusets, pids, devices) and scheduler/sched-bwc.
+Source: the kernel's admin-guide/cgroup-v1 (memory, cpusets, pids, devices, blkio-controller), scheduler/sched-bwc and
+block/bfq-iosched.
 """
 
 from __future__ import annotations
 
-from dockmagic.oci.spec import CPU, DeviceRule, Memory, Resources
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dockmagic.oci.spec import CPU, BlockIO, DeviceRule, Memory, Resources
 
 Writes = list[tuple[str, str]]
+OTHERWISE: Final[Mapping[str, Callable[[str], tuple[str, str]]]] = {
+    "blkio.bfq.weight": lambda text: ("blkio.weight", text),
+    "blkio.bfq.weight_device": lambda text: ("blkio.weight_device", text),
+}
+"""What to write where a kernel has another scheduler, and not the file of this name."""
 
 
 def writes(resources: Resources) -> dict[str, Writes]:
@@ -16,6 +25,7 @@ def writes(resources: Resources) -> dict[str, Writes]:
         "memory": _memory(resources.memory),
         "cpu": _cpu(resources.cpu),
         "cpuset": _cpuset(resources.cpu),
+        "io": _block_io(resources.block_io),
         "pids": _pids(resources.pids_limit),
         "devices": [_device(rule) for rule in resources.devices],
     }
@@ -28,6 +38,8 @@ def _memory(memory: Memory) -> Writes:
         "memory.limit_in_bytes": memory.limit,
         "memory.memsw.limit_in_bytes": memory.swap or None,  # Docker's 0 means "not set"
         "memory.soft_limit_in_bytes": memory.reservation or None,
+        "memory.swappiness": memory.swappiness,
+        "memory.oom_control": 1 if memory.disable_oom_killer else None,
     }
     return [(name, str(value)) for name, value in values.items() if value is not None]
 
@@ -40,6 +52,20 @@ def _cpu(cpu: CPU) -> Writes:
 
 def _cpuset(cpu: CPU) -> Writes:
     return [(name, text) for name, text in (("cpuset.cpus", cpu.cpus), ("cpuset.mems", cpu.mems)) if text]
+
+
+def _block_io(block_io: BlockIO) -> Writes:
+    """Weights, then the most for each device as "major:minor number"."""
+    entries: Writes = [("blkio.bfq.weight", str(block_io.weight))] if block_io.weight else []
+    files = {
+        "blkio.bfq.weight_device": block_io.weight_device,
+        "blkio.throttle.read_bps_device": block_io.throttle_read_bps_device,
+        "blkio.throttle.write_bps_device": block_io.throttle_write_bps_device,
+        "blkio.throttle.read_iops_device": block_io.throttle_read_iops_device,
+        "blkio.throttle.write_iops_device": block_io.throttle_write_iops_device,
+    }
+    entries += [(name, f"{d.major}:{d.minor} {d.number}") for name, devices in files.items() for d in devices]
+    return entries
 
 
 def _pids(limit: int | None) -> Writes:

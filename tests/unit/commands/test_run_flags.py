@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from dockmagic.commands.catalogue import by_name
-from dockmagic.commands.refused import BUILD, EXEC, LOGS, PS, RUN, Refused
+from dockmagic.commands.refused import BUILD, EXEC, LOGS, PS, RUN, UPDATE, Refused
 from dockmagic.commands.run_flags import run_options
 from dockmagic.errors import InvalidOption
-from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Mount, Rlimit
+from dockmagic.oci.options import DeviceMapping, RunOptions
+from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
 
 
 def options(*words: str) -> RunOptions:
@@ -45,12 +46,31 @@ def test_without_flags_the_options_are_the_defaults() -> None:
         ("--cpus .5", "cpus", 0.5),
         ("-c 512", "cpu_shares", 512),
         ("--cpuset-cpus 0-1", "cpuset_cpus", "0-1"),
+        ("--cpuset-mems 0", "cpuset_mems", "0"),
+        ("--cpu-period 50000", "cpu_period_us", 50000),
+        ("--cpu-quota 25000", "cpu_quota_us", 25000),
         ("--pids-limit -1", "pids_limit", -1),
+        ("--memory-swappiness 0", "memory_swappiness", 0),
+        ("--oom-kill-disable", "oom_kill_disable", True),
+        ("--oom-score-adj 500", "oom_score_adj", 500),
+        ("--blkio-weight 300", "block_io", BlockIO(300)),
+        ("--sysctl net.ipv4.ip_forward=1", "sysctls", {"net.ipv4.ip_forward": "1"}),
         ("--ulimit nofile=10:20", "ulimits", (Rlimit("RLIMIT_NOFILE", 10, 20),)),
         ("--cap-add SYS_PTRACE", "cap_add", ("CAP_SYS_PTRACE",)),
         ("--cap-drop ALL", "cap_drop", ("ALL",)),
         ("--security-opt no-new-privileges", "no_new_privileges", True),
         ("--security-opt seccomp=unconfined", "seccomp", "unconfined"),
+        ("--security-opt systempaths=unconfined", "unconfined_paths", True),
+        ("--privileged", "privileged", True),
+        ("--pid host", "pid", "host"),
+        ("--pid container:web", "pid", "container:web"),
+        ("--ipc none", "ipc", "none"),
+        ("--uts host", "uts", "host"),
+        ("--cgroupns host", "cgroupns", "host"),
+        ("--network container:web", "network", "container:web"),
+        ("--device /dev/fuse", "devices", (DeviceMapping("/dev/fuse", "/dev/fuse"),)),
+        ("--device /dev/fuse:r", "devices", (DeviceMapping("/dev/fuse", "/dev/fuse", "r"),)),
+        ("--device /dev/sda:/dev/xvda:rw", "devices", (DeviceMapping("/dev/sda", "/dev/xvda", "rw"),)),
         ("--stop-signal INT", "stop_signal", "INT"),
         ("--stop-timeout 3", "stop_timeout_s", 3),
     ],
@@ -70,6 +90,19 @@ def test_swap_goes_with_memory() -> None:
 @pytest.mark.parametrize("option", ["label=disable", "apparmor=unconfined"])
 def test_what_a_container_never_has_may_be_turned_off(option: str) -> None:
     assert options("--security-opt", option, "x") == RunOptions()
+
+
+def test_a_rule_for_devices() -> None:
+    found = options("--device-cgroup-rule", "c 42:* rm", "x").device_rules
+    assert found == (DeviceRule(True, "c", 42, None, "rm"),)
+
+
+def test_a_profile_of_system_calls_is_read(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text("{}")
+    found = options("--security-opt", f"seccomp={tmp_path}/profile.json", "x")
+    assert (found.seccomp, found.seccomp_profile) == ("profile", "{}")
+    again = options("--security-opt", f"seccomp={tmp_path}/profile.json", "--security-opt", "seccomp=builtin", "x")
+    assert (again.seccomp, again.seccomp_profile) == ("default", "")
 
 
 def test_an_empty_entrypoint_clears_the_images() -> None:
@@ -96,6 +129,29 @@ def test_short_switches_may_be_joined() -> None:
         ("-m 8m --memory-reservation 16m x", "can't be more"),
         ("--security-opt apparmor=none x", "apparmor=none isn't available"),
         ("--cpus 1e6 x", "there are only"),
+        ("--pid private x", "'private' isn't a mode; use host"),
+        ("--pid container: x", "isn't a mode"),
+        ("--ipc container:web x", "don't share memory with each other"),
+        ("--userns keep-id x", "isn't a mode"),
+        ("--uts host -h web x", "--hostname: with --uts host"),
+        ("--net container:a -h web x", "--hostname: with --network container:a"),
+        ("--security-opt seccomp=/no/such/profile x", "seccomp=/no/such/profile: No such file"),
+        ("--device fuse x", "isn't a device"),
+        ("--device /dev/a:/dev/b:rw:c x", "isn't a device"),
+        ("--device /dev/a:/b x", "/b isn't below /dev"),
+        ("--device nvidia.com/gpu=all x", "CDI name"),
+        ("--device-cgroup-rule c:1:3 x", "isn't a rule"),
+        ("--cpus 1 --cpu-quota 50000 x", "--cpus and --cpu-quota both limit CPU time"),
+        ("--cpus 1 --cpu-period 50000 x", "--cpus and --cpu-period both limit CPU time"),
+        ("--cpu-period 10 x", "isn't a period"),
+        ("--cpuset-mems a x", "isn't a list"),
+        ("--memory-swappiness 101 x", "isn't a swappiness"),
+        ("--oom-score-adj 1001 x", "from -1000 to 1000"),
+        ("--blkio-weight 5 x", "from 10 to 1000"),
+        ("--blkio-weight-device /dev/null:100 x", "/dev/null isn't a block device"),
+        ("--device-read-bps /dev/no-such-disk:1mb x", "/dev/no-such-disk: No such file"),
+        ("--device-write-iops sda:100 x", "isn't a device with a number"),
+        ("--sysctl =1 x", "has no name"),
         ("-v /a:/m -v /b:/m/ x", "duplicate mount point /m"),
         ("-w app x", "-w/--workdir: 'app' isn't an absolute path"),
         ("--cap-drop BOGUS x", "--cap-drop: 'BOGUS' isn't a capability"),
@@ -117,7 +173,7 @@ def test_what_cannot_be_is_refused_with_its_reason(words: str, message: str) -> 
 
 @pytest.mark.parametrize(
     ("command", "table"),
-    [("run", RUN), ("exec", EXEC), ("build", BUILD), ("ps", PS), ("logs", LOGS)],
+    [("run", RUN), ("exec", EXEC), ("build", BUILD), ("ps", PS), ("logs", LOGS), ("update", UPDATE)],
 )
 def test_every_refused_flag_is_refused_by_name(command: str, table: tuple[Refused, ...]) -> None:
     parser = by_name()[command].parser(command)

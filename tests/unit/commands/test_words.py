@@ -30,9 +30,9 @@ def test_the_last_word_on_a_switch_counts(run: CommandParser, words: str) -> Non
 
 
 def test_a_refused_switch_may_be_off(run: CommandParser) -> None:
-    assert run.parse_words(["--privileged=false", "busybox"]).image == "busybox"
-    with pytest.raises(InvalidOption, match="--privileged"):
-        run.parse_words(["--privileged=true", "busybox"])
+    assert run.parse_words(["--use-api-socket=false", "busybox"]).image == "busybox"
+    with pytest.raises(InvalidOption, match="--use-api-socket"):
+        run.parse_words(["--use-api-socket=true", "busybox"])
 
 
 @pytest.mark.parametrize("words", [["-h-x"], ["-h=-x"], ["-h", "-x"], ["--hostname", "-x"], ["-ih", "-x"]])

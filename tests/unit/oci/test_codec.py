@@ -9,7 +9,21 @@ from dockmagic.errors import InvalidManifest
 from dockmagic.oci import defaults
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import CPU, Linux, Memory, Mount, Overlay, Process, Resources, Rlimit, Root, Spec, User
+from dockmagic.oci.spec import (
+    CPU,
+    BlockIO,
+    DeviceNumber,
+    Linux,
+    Memory,
+    Mount,
+    Overlay,
+    Process,
+    Resources,
+    Rlimit,
+    Root,
+    Spec,
+    User,
+)
 
 SPEC = Spec(
     Process(
@@ -23,8 +37,11 @@ SPEC = Spec(
     hostname="box",
     mounts=defaults.mounts(1),
     linux=Linux(
-        resources=Resources(Memory(1, -1), CPU(quota=5, period=6), 7, defaults.DEVICE_RULES),
+        resources=Resources(
+            Memory(1, -1), CPU(quota=5, period=6), BlockIO(9, (DeviceNumber(8, 0, 9),)), 7, defaults.DEVICE_RULES
+        ),
         devices=defaults.DEVICES,
+        sysctl={"net.ipv4.ip_forward": "1"},
     ),
 )
 

@@ -7,7 +7,8 @@ from dockmagic.oci.convert import convert
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Root
-from dockmagic.runtime.privileges import bounding_set, host_devices, with_host_privileges
+from dockmagic.runtime.devices import host_devices
+from dockmagic.runtime.privileges import bounding_set, with_host_privileges
 
 
 def test_devices_of_the_host_are_nodes_with_their_numbers(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import platform
-import struct
 
 import pytest
 
@@ -12,32 +11,14 @@ from dockmagic.errors import Unsupported
 from dockmagic.linux import seccomp as bpf
 from dockmagic.linux.syscalls import numbers
 from dockmagic.runtime import seccomp_profile as profile
-from dockmagic.runtime.seccomp import ENOSYS, EPERM, default_filter
+from dockmagic.runtime.seccomp import default_filter
+from dockmagic.runtime.seccomp_code import ENOSYS, EPERM
+from tests.unit.runtime.classic_bpf import verdict
 
 ABIS = (("x86_64", "x86_64"), ("x86_64", "i386"), ("aarch64", "aarch64"))
 BY_ARGUMENT = {"clone", "personality", "socket"}
 NOBODY: frozenset[str] = frozenset()
 ADMIN = frozenset({"CAP_SYS_ADMIN"})
-
-
-def verdict(program: bytes, architecture: int, number: int, *arguments: int) -> int:
-    """What the filter returns for a call; fails on a jump out of the program or an unknown instruction."""
-    padded = (*arguments, *[0] * (6 - len(arguments)))
-    data = struct.pack("=iIQ6Q", number - (1 << 32) if number >= 1 << 31 else number, architecture, 0, *padded)
-    code = list(struct.iter_unpack("=HBBI", program))
-    accumulator = counter = 0
-    while True:
-        operation, jump_true, jump_false, k = code[counter]
-        counter += 1
-        if operation == bpf.LD:
-            (accumulator,) = struct.unpack_from("=I", data, k)
-        elif operation == bpf.JA:
-            counter += k
-        elif operation == bpf.RET:
-            return int(k)
-        else:
-            true = {bpf.JEQ: accumulator == k, bpf.JGE: accumulator >= k, bpf.JSET: bool(accumulator & k)}[operation]
-            counter += jump_true if true else jump_false
 
 
 def call(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.oci.spec import CPU, DeviceRule, Memory, Resources
+from dockmagic.oci.spec import CPU, BlockIO, DeviceRule, Memory, Resources
 from dockmagic.runtime.cgroup import control
 from dockmagic.runtime.cgroup.group import Group, leftovers
 from dockmagic.runtime.cgroup.hierarchy import Hierarchies
@@ -216,3 +216,32 @@ def test_leftovers(tmp_path: Path) -> None:
     (tmp_path / "pids" / "dockmagic" / "half").mkdir()
     (tmp_path / "memory" / "foreign").mkdir()
     assert leftovers(hierarchies, {"alive"}) == ["dead", "half"]
+
+
+def test_a_weight_goes_to_the_scheduler_that_there_is(tmp_path: Path) -> None:
+    hierarchies = v2_hierarchies(tmp_path, "io")
+    group = Group(hierarchies, "one")
+    group.create()
+    weight = files(group.paths()["unified"], "io.weight")["io.weight"]
+    assert group.apply(Resources(block_io=BlockIO(1000))) == []
+    assert weight.read_text() == "default 10000"
+    bfq = files(group.paths()["unified"], "io.bfq.weight")["io.bfq.weight"]
+    assert group.apply(Resources(block_io=BlockIO(300))) == []
+    assert (weight.read_text(), bfq.read_text()) == ("default 10000", "300")
+
+
+def test_a_weight_without_a_scheduler_is_told(tmp_path: Path) -> None:
+    group = Group(v1_hierarchies(tmp_path, "blkio"), "one")
+    group.create()
+    (warning,) = group.apply(Resources(block_io=BlockIO(300)))
+    assert warning == "blkio.weight is not enforced: this kernel has neither that file nor blkio.bfq.weight"
+
+
+def test_limits_that_v2_lacks_are_told(tmp_path: Path) -> None:
+    group = Group(v2_hierarchies(tmp_path, "memory"), "one")
+    group.create()
+    files(group.paths()["unified"], "memory.max")
+    warnings = group.apply(Resources(memory=Memory(64, swappiness=5, disable_oom_killer=True)))
+    assert [warning.partition(" ")[0] for warning in warnings] == ["--memory-swappiness", "--oom-kill-disable"]
+    only = group.apply(Resources(memory=Memory(swappiness=5)))
+    assert only == ["--memory-swappiness is not enforced: control groups of version 2 don't have it"]

@@ -39,10 +39,13 @@ def test_v1_with_comounted_controllers() -> None:
         "cpuacct": "/sys/fs/cgroup/cpu,cpuacct",
         "memory": "/sys/fs/cgroup/memory",
         "freezer": "/sys/fs/cgroup/freezer",
+        "blkio": "/sys/fs/cgroup/blkio",
     }
     assert found.v2 == ""
     assert not found.must_join_v2
-    assert found.parents == tuple(f"/sys/fs/cgroup/{name}/dockmagic" for name in ("cpu,cpuacct", "memory", "freezer"))
+    assert found.parents == tuple(
+        f"/sys/fs/cgroup/{name}/dockmagic" for name in ("cpu,cpuacct", "memory", "freezer", "blkio")
+    )
 
 
 def test_v1_controllers_that_are_not_mounted_are_not_served() -> None:
@@ -117,7 +120,10 @@ def test_prepare_enables_what_is_not_enabled_yet(tmp_path: Path, monkeypatch: py
     hierarchies = detect(v2_line(root), "")
     prepare(hierarchies)
     switch = "cgroup.subtree_control"
-    assert written == [(f"{root}/{switch}", "+memory"), (f"{root}/{switch}", "+cpu"), (f"{own}/{switch}", "+cpu")]
+    assert written == [
+        *((f"{root}/{switch}", f"+{name}") for name in ("memory", "cpu", "io")),
+        *((f"{own}/{switch}", f"+{name}") for name in ("cpu", "io")),
+    ]
     assert enabled(hierarchies) == {"memory"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.oci.spec import CPU, DeviceRule, Memory, Resources
+from dockmagic.oci.spec import CPU, BlockIO, DeviceNumber, DeviceRule, Memory, Resources
 from dockmagic.runtime.cgroup.v1 import Writes, writes
 
 MIB = 1 << 20
@@ -75,4 +75,24 @@ def test_device_rules_keep_their_order() -> None:
             ("devices.allow", "c 1:3 rwm"),
             ("devices.deny", "b 8:* w"),
         ]
+    }
+
+
+def test_block_io_has_a_line_for_each_device_and_limit() -> None:
+    disk = DeviceNumber(254, 0, 1024)
+    assert writes(Resources(block_io=BlockIO(500, (disk,), (disk,), (disk,), (disk,), (disk,)))) == {
+        "io": [
+            ("blkio.bfq.weight", "500"),
+            ("blkio.bfq.weight_device", "254:0 1024"),
+            ("blkio.throttle.read_bps_device", "254:0 1024"),
+            ("blkio.throttle.write_bps_device", "254:0 1024"),
+            ("blkio.throttle.read_iops_device", "254:0 1024"),
+            ("blkio.throttle.write_iops_device", "254:0 1024"),
+        ]
+    }
+
+
+def test_what_only_v1_has() -> None:
+    assert writes(Resources(memory=Memory(swappiness=0, disable_oom_killer=True))) == {
+        "memory": [("memory.swappiness", "0"), ("memory.oom_control", "1")]
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.oci.spec import CPU, DeviceRule, Memory, Resources
+from dockmagic.oci.spec import CPU, BlockIO, DeviceNumber, DeviceRule, Memory, Resources
 from dockmagic.runtime.cgroup.v1 import Writes
-from dockmagic.runtime.cgroup.v2 import weight, writes
+from dockmagic.runtime.cgroup.v2 import io_weight, weight, writes
 
 MIB = 1 << 20
 
@@ -75,3 +75,35 @@ def test_cpuset_and_pids() -> None:
         "cpuset": [("cpuset.cpus", "1")],
         "pids": [("pids.max", "max")],
     }
+
+
+def test_block_io_has_a_line_for_each_device_and_limit() -> None:
+    disk, other = DeviceNumber(254, 0, 1024), DeviceNumber(8, 16, 7)
+    block_io = BlockIO(
+        500,
+        weight_device=(other,),
+        throttle_read_bps_device=(disk,),
+        throttle_write_bps_device=(disk, other),
+        throttle_read_iops_device=(other,),
+        throttle_write_iops_device=(disk,),
+    )
+    assert writes(Resources(block_io=block_io)) == {
+        "io": [
+            ("io.bfq.weight", "500"),
+            ("io.bfq.weight", "8:16 7"),
+            ("io.max", "254:0 rbps=1024"),
+            ("io.max", "254:0 wbps=1024"),
+            ("io.max", "8:16 wbps=7"),
+            ("io.max", "8:16 riops=7"),
+            ("io.max", "254:0 wiops=1024"),
+        ]
+    }
+
+
+@pytest.mark.parametrize(("given", "expected"), [("10", "default 1"), ("100", "default 910"), ("500", "default 4950")])
+def test_a_weight_for_another_scheduler(given: str, expected: str) -> None:
+    assert io_weight(given) == expected
+
+
+def test_what_only_v1_has_isn_t_written() -> None:
+    assert writes(Resources(memory=Memory(swappiness=5, disable_oom_killer=True))) == {}

@@ -1,0 +1,39 @@
+"""The command that changes limits of containers. Source: docker container update's reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from dockmagic.commands.command import Command, CommandParser, Console, Namespace
+from dockmagic.commands.container import for_each
+from dockmagic.commands.refused import UPDATE, add_refused
+from dockmagic.commands.results import Names
+from dockmagic.commands.run_resources import add_limits, limits
+from dockmagic.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from dockmagic.engine import Engine
+    from dockmagic.oci.options import LimitChanges
+
+
+def _arguments(parser: CommandParser) -> None:
+    add_limits(parser)
+    add_refused(parser, UPDATE)
+    parser.add_argument("containers", metavar="CONTAINER", nargs="+", help="name, id, or the beginning of an id")
+
+
+def _update(engine: Engine, args: Namespace, console: Console) -> Names:
+    """Change limits of containers, of running ones at once."""
+    asked = {**limits(args), "blkio_weight": args.blkio_weight or None}
+    changes = cast("LimitChanges", {name: value for name, value in asked.items() if value not in (None, "")})
+    if not changes:
+        raise InvalidOption("you must provide one or more flags when using this command: --memory, --cpus, …")
+
+    def change(name: str) -> None:
+        for warning in engine.containers.get(name).update(**changes):
+            console.write("stderr", f"WARNING: {warning}\n".encode())
+
+    return for_each(args.containers, change, console)
+
+
+COMMANDS = (Command("container", "update", ("update",), "Change limits of containers.", _arguments, _update),)
