@@ -32,6 +32,7 @@ from dockmagic.oci.codec import encode
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.spec import Overlay
+from dockmagic.registry.service import RegistryService
 from dockmagic.runtime import binfmt, leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
@@ -98,6 +99,7 @@ class Engine:
         self._registries = settings
         self.images = Images(self.store, self.snapshots, settings, rows.images_in_use, limits)
         self.containers = Containers(rows, self.client, self.images, self.snapshots)
+        self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()
 
     def __enter__(self) -> Engine:
@@ -230,7 +232,8 @@ class Engine:
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
 
     def close(self) -> None:
-        """Let the launcher go and close the database; detached containers run on. Idempotent."""
+        """Stop registries, let the launcher go, close the database; detached containers run on. Idempotent."""
+        self.registry.close()
         self.containers.close()
         self.client.close()
         self.database.close()

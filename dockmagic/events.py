@@ -155,6 +155,26 @@ class PushFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryRequest:
+    """A registry that is served here has answered a request; sizes are those of the bodies.
+
+    `path` is as the client wrote it, `user` the name that it gave, and `error` has the code and the words of a refusal.
+    The status is 0 where the connection broke off before an answer.
+    """
+
+    client: str
+    agent: str
+    user: str
+    method: str
+    path: str
+    status: int
+    received_bytes: int
+    sent_bytes: int
+    duration_s: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BootstrapOutput:
     """A line of what the making of a base image said."""
 
@@ -207,6 +227,7 @@ Event = (
     | PushStarted
     | PushProgress
     | PushFinished
+    | RegistryRequest
     | BootstrapOutput
     | ContainerStarted
     | ContainerWarning

@@ -32,9 +32,9 @@ class Digest(str):
         return super().__new__(cls, text)
 
     @classmethod
-    def of(cls, data: bytes) -> Digest:
-        """Digest (sha256) of these bytes."""
-        return cls.sha256(hashlib.sha256(data).hexdigest())
+    def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
+        """Digest of these bytes."""
+        return cls(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
 
     @classmethod
     def sha256(cls, hexadecimal: str) -> Digest:

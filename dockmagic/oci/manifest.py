@@ -177,6 +177,8 @@ def _descriptor_json(descriptor: Descriptor) -> dict[str, Any]:
         "digest": descriptor.digest,
         "size": descriptor.size,
     }
+    if descriptor.artifact_type:
+        document["artifactType"] = descriptor.artifact_type
     if descriptor.urls:
         document["urls"] = list(descriptor.urls)
     if descriptor.annotations:
