@@ -36,7 +36,7 @@ def get_referrers(request: Request, content: Content) -> Answer:
     subject = digest_of(request.route.identifier)
     found = content.referrers(request.route.repository, subject)
     headers: Headers = (("Content-Type", OCI_INDEX),)
-    if wanted := request.parameter(_TYPE):
+    if wanted := request.parameter(_TYPE).replace(" ", "+"):  # a bare + in a query is a space, and no type has one
         found = [descriptor for descriptor in found if descriptor.artifact_type == wanted]
         headers = (*headers, ("OCI-Filters-Applied", _TYPE))
     return Answer(HTTPStatus.OK, headers, dump_manifest(Index(tuple(found))))
