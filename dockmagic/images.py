@@ -26,6 +26,7 @@ from dockmagic.oci.reference import OFFICIAL, Reference
 if TYPE_CHECKING:
     from dockmagic.image.archive_files import Archive
     from dockmagic.image.load import Loaded
+    from dockmagic.image.offline import Offer
     from dockmagic.image.push import Pushed
     from dockmagic.image.registry import RegistryClient
     from dockmagic.image.remote import RemoteImage
@@ -68,10 +69,16 @@ class Images:
         return self._store.get(name)
 
     def pull(self, reference: str, on_event: OnEvent = ignore, platform: Platform | None = None) -> Image:
-        """Fetch an image, for this machine or a platform; raises RegistryError and what a bad image raises."""
+        """Fetch an image, for this machine or a platform; from an installed package, where one offers it.
+
+        Raises RegistryError and what a bad image raises.
+        """
         from dockmagic.image.pull import pull
 
         parsed = Reference.parse(reference)
+        wanted = platform or host_platform()
+        if (offered := self._from_package(parsed, wanted, on_event)) is not None:
+            return offered
         try:
             with self._registry_client(on_event) as client:
                 image = pull(
@@ -79,7 +86,7 @@ class Images:
                     client=client,
                     store=self._store,
                     snapshots=self._snapshots,
-                    platform=platform or host_platform(),
+                    platform=wanted,
                     on_event=on_event,
                 )
             self._store.whereabouts.note([layer.digest for layer in image.manifest.layers], parsed)
@@ -192,6 +199,35 @@ class Images:
 
         with self._registry_client(on_event) as client:
             yield RegistryArchive(reference, client, self._store, place, on_event)
+
+    def _from_package(self, reference: Reference, platform: Platform, on_event: OnEvent) -> Image | None:
+        """The image out of an installed package, None where none offers it."""
+        from dockmagic.image.offline import find_offer, take
+
+        offer = find_offer(reference, platform) if self._registries().packages else None
+        if offer is None:
+            return None
+        return take(
+            offer, reference, store=self._store, snapshots=self._snapshots, platform=platform, on_event=on_event
+        )
+
+    def offline(self) -> list[Offer]:
+        """The images that installed packages offer; a pull takes them without any network."""
+        from dockmagic.image.offline import offers
+
+        return offers()
+
+    def wheel(self, names: Sequence[str], directory: Path, *, name: str = "", version: str = "") -> Path:
+        """Write these images as a Python package that can be installed; the wheel's path.
+
+        The package is named after the first image, unless told else. Raises NotFound, InvalidOption, StoreError.
+        """
+        from dockmagic.image.selection import select
+        from dockmagic.image.wheel import package_of, write_wheel
+
+        with self.kept():
+            images = select(self._store, names)
+            return write_wheel(images, package_of(images, name, version), self._store, directory)
 
     @contextmanager
     def _registry_client(self, on_event: OnEvent = ignore, insecure: str = "") -> Iterator[RegistryClient]:

@@ -115,7 +115,7 @@ def _follow(served: Served, console: Console) -> None:
     console.write("stderr", f"{served}\n".encode())
     with suppress(KeyboardInterrupt):
         for request in served.server.follow():
-            console.write("stderr", f"{request_line(request, datetime.now())}\n".encode())  # noqa: DTZ005
+            console.write("stderr", f"{request_line(request, datetime.now())}\n".encode())
     served.stop()
 
 

@@ -89,7 +89,8 @@ class _Reader:
         index = self._index()
         if index is None:
             raise InvalidManifest(f"there is no OCI layout: {INDEX_FILE} is missing")
-        entries = [entry for entry in index.manifests if name in (entry.digest, entry.annotations.get(REF_NAME))]
+        named = [entry for entry in index.manifests if name in (entry.digest, entry.annotations.get(REF_NAME))]
+        entries = list({entry.digest: entry for entry in named}.values())  # one with two names is there twice
         if not entries:
             tags = dict.fromkeys(entry.annotations.get(REF_NAME) or entry.digest for entry in index.manifests)
             raise InvalidManifest(f"the OCI layout has no image {name}; it has {', '.join(tags) or 'none'}")

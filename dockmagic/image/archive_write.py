@@ -69,14 +69,14 @@ def _add(writer: TarWriter, path: str, content: bytes | Descriptor, blobs: BlobS
     if isinstance(content, bytes):
         writer.add_bytes(Entry(path.encode(), mode=_FILE_MODE), content)
         return
-    fd = _open_blob(content, blobs)
+    fd = open_blob(content, blobs)
     try:
         writer.add(Entry(path.encode(), mode=_FILE_MODE, size=content.size, stored=content.size), fd)
     finally:
         os.close(fd)
 
 
-def _open_blob(descriptor: Descriptor, blobs: BlobStore) -> int:
+def open_blob(descriptor: Descriptor, blobs: BlobStore) -> int:
     """Descriptor of the blob's file; raises NotFound, and StoreError where it hasn't the size that it must have."""
     try:
         fd = os.open(blobs.blob_path(descriptor.digest), os.O_RDONLY | os.O_CLOEXEC)
@@ -148,7 +148,7 @@ def _place_blob(path: Path, descriptor: Descriptor, blobs: BlobStore) -> None:
     if path.exists():
         return
     temporary = path.with_name(f".{path.name}")
-    with os.fdopen(_open_blob(descriptor, blobs), "rb") as source, temporary.open("wb") as target:
+    with os.fdopen(open_blob(descriptor, blobs), "rb") as source, temporary.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
     temporary.rename(path)
 

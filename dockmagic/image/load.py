@@ -5,7 +5,8 @@ Source: Docker's reference of `image load`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockmagic.events import OnEvent, PullProgress, ignore
@@ -58,15 +59,23 @@ def load(
 
 
 def load_one(
-    directory: Path, name: str, *, store: ImageStore, snapshots: Snapshots, platform: Platform | None = None
+    directory: Path,
+    name: str,
+    *,
+    store: ImageStore,
+    snapshots: Snapshots,
+    platform: Platform | None = None,
+    references: Sequence[Reference] = (),
+    on_event: OnEvent = ignore,
 ) -> Image:
-    """The image of this tag or digest in an OCI layout, stored and unpacked, without a name.
+    """The image of this tag or digest in an OCI layout, stored and unpacked, under these names only.
 
     Raises InvalidManifest, DigestMismatch, InvalidLayer or StoreError.
     """
     with store.workspaces.new("load-") as workspace:
         found = read_named(DirectoryArchive(directory, workspace, store), name, platform)
-        _unpack(found, store, snapshots, ignore)
+        found = replace(found, references=tuple(references))
+        _unpack(found, store, snapshots, on_event)
         if found.layers:
             store.bring_to_disk(found.config.diff_ids)
         with store.at_once():

@@ -1,6 +1,7 @@
 """How registries are reached: mirrors, insecure hosts, certificates. Pure; `configuration` reads it.
 
 [registries]
+packages = true                             # whether installed Python packages are asked first of all for images
 insecure = ["registry.lan:5000"]            # may be asked without TLS, or with a certificate of anybody's
 chunk_size = 16777216                       # bytes; layers are pushed in pieces of at most this size
 
@@ -21,7 +22,7 @@ from typing import Any, Final, NoReturn
 from dockmagic.errors import InvalidOption
 from dockmagic.image.origin import is_safe
 
-_KEYS: Final = ("mirrors", "insecure", "certificates", "chunk_size")
+_KEYS: Final = ("mirrors", "insecure", "certificates", "chunk_size", "packages")
 _TABLE: Final = "registries"
 _CHUNK_BYTES: Final = 16 << 20
 
@@ -37,6 +38,7 @@ class Registries:
     insecure: frozenset[str] = frozenset()
     certificates: Mapping[str, str] = field(default_factory=dict)
     chunk_bytes: int = _CHUNK_BYTES
+    packages: bool = True
 
     def __post_init__(self) -> None:
         """Raise InvalidOption for a mirror that nothing may be sent to."""
@@ -80,7 +82,7 @@ class _Table:
         insecure = frozenset(self._texts("insecure", self._values.get("insecure", [])))
         chunk_bytes = self._size("chunk_size", self._values.get("chunk_size", _CHUNK_BYTES))
         try:
-            return Registries(mirrors, insecure, certificates, chunk_bytes)
+            return Registries(mirrors, insecure, certificates, chunk_bytes, self._truth("packages", default=True))
         except InvalidOption as error:
             raise InvalidOption(f"{self._name}: {error}") from error
 
@@ -88,6 +90,12 @@ class _Table:
         value = self._values.get(key, {})
         if not isinstance(value, dict):
             self._refuse(key, f"expected a table of registries, got {value!r}")
+        return value
+
+    def _truth(self, key: str, *, default: bool) -> bool:
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            self._refuse(key, f"expected true or false, got {value!r}")
         return value
 
     def _texts(self, key: str, value: Any) -> tuple[str, ...]:
