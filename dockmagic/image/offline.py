@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from typing import Final
 
 from dockmagic.errors import DigestMismatch, InvalidManifest, InvalidReference
-from dockmagic.events import OnEvent, PullFinished, ignore
+from dockmagic.events import Event, OnEvent, PullFinished, PullProgress, ignore
 from dockmagic.image.layout import IMAGE_NAME, INDEX_FILE
 from dockmagic.image.limits import DEFAULT_LIMITS
 from dockmagic.image.load import load_one
@@ -81,7 +81,7 @@ def take(
             snapshots=snapshots,
             platform=platform,
             references=[reference],
-            on_event=on_event,
+            on_event=lambda event: on_event(_told(event, offer)),
         )
     except (DigestMismatch, InvalidManifest) as error:
         error.args = (f"{error}; the package {offer.package} is damaged, install it again",)
@@ -89,6 +89,15 @@ def take(
     updated = before is None or before.id != image.id
     on_event(PullFinished(reference.familiar, offer.descriptor.digest, updated))
     return image
+
+
+def _told(event: Event, offer: Offer) -> Event:
+    """The event of a load as that of a pull."""
+    if not isinstance(event, PullProgress):
+        return event
+    if event.status == "loaded":
+        return replace(event, status="complete")
+    return replace(event, detail=f"from the package {offer.package} {offer.version}")
 
 
 def _offers(distribution: Distribution, module: str) -> list[Offer]:

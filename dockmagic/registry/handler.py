@@ -54,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         """Refuse what isn't HTTP, or no method that is known."""
         status = HTTPStatus(code)
         self.close_connection = True
+        self.request_version = self.protocol_version  # else the base class takes the client for one of 1991
         self._send(refusal(Fault("UNSUPPORTED", message or status.phrase, status=status)))
 
     def _serve(self) -> None:

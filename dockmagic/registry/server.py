@@ -79,7 +79,8 @@ class _Server(ThreadingHTTPServer):
         for thread, connection in list(self._connections.items()):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            thread.join(_END_S)
+            if thread is not threading.current_thread():  # that of a hook which stops the server
+                thread.join(_END_S)
 
 
 @dataclass(frozen=True, slots=True)
