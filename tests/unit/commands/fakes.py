@@ -18,11 +18,12 @@ from dockmagic.builder.upkeep import NO_LIMIT, Space
 from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound, RegistryError, Unauthorized
-from dockmagic.events import ContainerOutput, Event, OnEvent, StepState, ignore
+from dockmagic.events import ContainerOutput, Event, OnEvent, RegistryRequest, StepState, ignore
 from dockmagic.image.accounts import Login, Logout
 from dockmagic.image.auth import Credentials
 from dockmagic.image.difference import Difference
 from dockmagic.image.fsck import Report
+from dockmagic.image.offline import Offer
 from dockmagic.image.pruning import Pruned
 from dockmagic.image.push import Pushed
 from dockmagic.image.remote import RemoteImage
@@ -217,6 +218,7 @@ class FakeImages:
     nodes: tuple[LayerNode, ...] = ()
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     events: tuple[Event, ...] = ()
+    offered: list[Offer] = field(default_factory=list)
     tag_names: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
     looked_at: tuple[RemoteImage, ...] = ()
@@ -294,10 +296,63 @@ class FakeImages:
             raise NotFound("image", name)
         return {"Id": self.all[name].id}
 
+    def wheel(self, names: list[str], directory: Path, *, name: str = "", version: str = "") -> Path:
+        """Note it."""
+        self.calls.append(("wheel", names, directory, name, version))
+        return directory / "x.whl"
+
+    def offline(self) -> list[Offer]:
+        """What the test gave."""
+        return self.offered
+
     def bootstrap(self, name: str, on_event: OnEvent = ignore) -> FakeImage:
         """Note it."""
         self.calls.append(("bootstrap", name))
         return FakeImage(references=(Reference.parse(name),))
+
+
+@dataclass
+class FakeServer:
+    """A registry that is asked what the test gave."""
+
+    port: int = 5000
+    warning: str = ""
+    requests: tuple[RegistryRequest, ...] = ()
+    interrupted: bool = False
+    stopped: bool = False
+
+    @property
+    def host(self) -> str:
+        """On this machine."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """On this machine."""
+        return f"http://{self.host}"
+
+    def follow(self) -> Iterator[RegistryRequest]:
+        """The requests, and then perhaps Ctrl-C."""
+        yield from self.requests
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Note it."""
+        self.stopped = True
+
+
+@dataclass
+class FakeRegistries:
+    """Serves the registries that the test gave, and notes how."""
+
+    served: tuple[FakeServer, ...] = field(default_factory=lambda: (FakeServer(),))
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def serve(self, port: int, bind: str, **options: Any) -> FakeServer:
+        """The first."""
+        self.calls.append((port, bind, options))
+        return self.served[0]
 
 
 @dataclass
@@ -419,6 +474,7 @@ class FakeEngine:
     fails: Exception | None = None
     closed: bool = False
     upkeep: FakeUpkeep = field(default_factory=FakeUpkeep)
+    registry: FakeRegistries = field(default_factory=FakeRegistries)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
 
     def login(self, registry: str = "", username: str = "", password: str = "") -> Login:

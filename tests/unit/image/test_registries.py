@@ -23,6 +23,7 @@ def test_a_whole_file() -> None:
         {"docker.io": ("https://mirror.example", "http://lan:5000")}, frozenset({"lan:5000"}), {"r.example": "/certs"}
     )
     assert parse_registries("", "f") == Registries()
+    assert parse_registries("[registries]\npackages = false", "f") == Registries(packages=False)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def test_a_whole_file() -> None:
         ('[registries.mirrors]\na = "https://x"', "f: registries.mirrors.a: expected a list of texts"),
         ('[registries.mirrors]\na = ["http://far.example"]', "f: mirror 'http://far.example' of a: expected https"),
         ("[registries]\ninsecure = [1]", "f: registries.insecure: expected a text, got 1"),
+        ("[registries]\npackages = 1", "f: registries.packages: expected true or false, got 1"),
         ("[registries.certificates]\na = 1", "f: registries.certificates.a: expected a text"),
     ],
 )
