@@ -81,8 +81,9 @@ class _Table:
         }
         insecure = frozenset(self._texts("insecure", self._values.get("insecure", [])))
         chunk_bytes = self._size("chunk_size", self._values.get("chunk_size", _CHUNK_BYTES))
+        packages = self._truth("packages", default=True)
         try:
-            return Registries(mirrors, insecure, certificates, chunk_bytes, self._truth("packages", default=True))
+            return Registries(mirrors, insecure, certificates, chunk_bytes, packages)
         except InvalidOption as error:
             raise InvalidOption(f"{self._name}: {error}") from error
 
