@@ -112,9 +112,10 @@ def _serve(engine: Engine, args: Namespace, console: Console) -> Served:
 
 def _follow(served: Served, console: Console) -> None:
     """Say where it is, and write a line for each request until the registry or the user ends it."""
-    console.write("stderr", f"{served}\n".encode())
+    requests = served.server.follow()  # before anybody knows where it is
     with suppress(KeyboardInterrupt):
-        for request in served.server.follow():
+        console.write("stderr", f"{served}\n".encode())
+        for request in requests:
             console.write("stderr", f"{request_line(request, datetime.now())}\n".encode())
     served.stop()
 

@@ -144,14 +144,9 @@ class RegistryServer:
         waiting: queue.SimpleQueue[RegistryRequest | None] = queue.SimpleQueue()
         with self._lock:
             if self.stopped:
-                return
+                return iter(())
             self._followers = [*self._followers, waiting]
-        try:
-            while (request := waiting.get()) is not None:
-                yield request
-        finally:
-            with self._lock:
-                self._followers = [other for other in self._followers if other is not waiting]
+        return self._following(waiting)
 
     def stop(self) -> None:
         """End it: connections are cut, threads gone, uploads given up. Idempotent."""
@@ -173,6 +168,15 @@ class RegistryServer:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+    def _following(self, waiting: queue.SimpleQueue[RegistryRequest | None]) -> Iterator[RegistryRequest]:
+        """What comes into a queue, until it ends."""
+        try:
+            while (request := waiting.get()) is not None:
+                yield request
+        finally:
+            with self._lock:
+                self._followers = [other for other in self._followers if other is not waiting]
 
     def _note(self, event: Event) -> None:
         """Pass an event on to all who want to know."""

@@ -28,7 +28,7 @@ def blob() -> bytes:
     return random.randbytes(SIZE)
 
 
-def check_blob(ask: Asking, location: str, data: bytes, algorithm: str = "sha256") -> None:
+def assert_blob(ask: Asking, location: str, data: bytes, algorithm: str = "sha256") -> None:
     """There is this blob, by GET and by HEAD."""
     for method in ("GET", "HEAD"):
         reply = ask(method, location)
@@ -38,45 +38,45 @@ def check_blob(ask: Asking, location: str, data: bytes, algorithm: str = "sha256
         assert reply.body == (data if method == "GET" else b"")
 
 
-def check_created(ask: Asking, reply: Reply, data: bytes, algorithm: str = "sha256") -> None:
+def assert_created(ask: Asking, reply: Reply, data: bytes, algorithm: str = "sha256") -> None:
     """The reply says that a blob is there, and where."""
     assert reply.status == 201
     assert reply.headers["Docker-Content-Digest"] in (None, digest_of(data, algorithm))
-    check_blob(ask, located(reply), data, algorithm)
+    assert_blob(ask, located(reply), data, algorithm)
 
 
-def test_ping(ask: Asking) -> None:
+def check_ping(ask: Asking) -> None:
     assert ask("GET", "/v2/").status == 200
 
 
-def test_empty_tag_list(ask: Asking) -> None:
+def check_empty_tag_list(ask: Asking) -> None:
     assert ask("GET", f"/v2/{fresh()}/tags/list").status in {200, 404}
 
 
-def test_empty_referrers(ask: Asking) -> None:
+def check_empty_referrers(ask: Asking) -> None:
     reply = ask("GET", f"/v2/{fresh()}/referrers/{MISSING}")
     assert (reply.status, reply.headers["Content-Type"]) == (200, OCI_INDEX)
     assert reply.json() == {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
 
 
-def test_empty(ask: Asking) -> None:
-    test_empty_tag_list(ask)
-    test_empty_referrers(ask)
+def check_empty(ask: Asking) -> None:
+    check_empty_tag_list(ask)
+    check_empty_referrers(ask)
 
 
-def test_push_blob_post_only(ask: Asking) -> None:
+def check_push_blob_post_only(ask: Asking) -> None:
     data, repository = blob(), fresh()
     target = f"/v2/{repository}/blobs/uploads/?digest={digest_of(data)}"
     assert ask("POST", target, data + b"oh no", OCTETS).status == 400
-    check_created(ask, ask("POST", target, data, OCTETS), data)
+    assert_created(ask, ask("POST", target, data, OCTETS), data)
 
 
-def test_push_blob_post_put(ask: Asking) -> None:
+def check_push_blob_post_put(ask: Asking) -> None:
     data, repository = blob(), fresh()
     target = with_query(ask.begin(repository), f"digest={digest_of(data)}")
     assert ask("PUT", target, data + b"oh no", OCTETS).status == 400
     target = with_query(ask.begin(repository), f"digest={digest_of(data)}")
-    check_created(ask, ask("PUT", target, data, OCTETS), data)
+    assert_created(ask, ask("PUT", target, data, OCTETS), data)
 
 
 def send_chunks(ask: Asking, data: bytes, *, put_last: bool, out_of_order: bool, digest: str = "") -> Reply:
@@ -105,64 +105,64 @@ def send_chunks(ask: Asking, data: bytes, *, put_last: bool, out_of_order: bool,
     return ask("PUT", with_query(location, f"digest={digest}"), b"", OCTETS)
 
 
-def test_push_blob_patch_chunked(ask: Asking) -> None:
+def check_push_blob_patch_chunked(ask: Asking) -> None:
     for put_last in (False, True):
         for out_of_order in (False, True):
             data = blob()
-            check_created(ask, send_chunks(ask, data, put_last=put_last, out_of_order=out_of_order), data)
+            assert_created(ask, send_chunks(ask, data, put_last=put_last, out_of_order=out_of_order), data)
         assert send_chunks(ask, blob(), put_last=put_last, out_of_order=False, digest=MISSING).status == 400
 
 
-def test_push_blob_patch_stream(ask: Asking) -> None:
+def check_push_blob_patch_stream(ask: Asking) -> None:
     data = blob()
     for digest, status in ((MISSING, 400), (digest_of(data), 201)):
         reply = ask("PATCH", ask.begin(fresh()), iter([data[:500], data[500:]]), OCTETS)
         assert reply.status == 202
         reply = ask("PUT", with_query(located(reply), f"digest={digest}"), b"", OCTETS)
         assert reply.status == status
-    check_created(ask, reply, data)
+    assert_created(ask, reply, data)
 
 
-def test_push_blob_any(ask: Asking) -> None:
+def check_push_blob_any(ask: Asking) -> None:
     """Of any content and either algorithm."""
     for algorithm in ("sha256", "sha512"):
         for data in (b"", b"{}", blob()):
             repository = fresh()
             digest = ask.push_blob(repository, data, algorithm)
-            check_blob(ask, f"/v2/{repository}/blobs/{digest}", data, algorithm)
+            assert_blob(ask, f"/v2/{repository}/blobs/{digest}", data, algorithm)
 
 
-def test_push_blob_mount(ask: Asking) -> None:
+def check_push_blob_mount(ask: Asking) -> None:
     data, source, repository = blob(), fresh(), fresh()
     digest = ask.push_blob(source, data)
-    check_created(ask, ask("POST", f"/v2/{repository}/blobs/uploads/?mount={digest}&from={source}"), data)
-    check_blob(ask, f"/v2/{repository}/blobs/{digest}", data)
+    assert_created(ask, ask("POST", f"/v2/{repository}/blobs/uploads/?mount={digest}&from={source}"), data)
+    assert_blob(ask, f"/v2/{repository}/blobs/{digest}", data)
 
 
-def test_push_blob_mount_anonymous(ask: Asking) -> None:
+def check_push_blob_mount_anonymous(ask: Asking) -> None:
     data, repository = blob(), fresh()
     digest = ask.push_blob(fresh(), data)
-    check_created(ask, ask("POST", f"/v2/{repository}/blobs/uploads/?mount={digest}"), data)
+    assert_created(ask, ask("POST", f"/v2/{repository}/blobs/uploads/?mount={digest}"), data)
 
 
-def test_push_blob_mount_missing(ask: Asking) -> None:
+def check_push_blob_mount_missing(ask: Asking) -> None:
     data, repository = blob(), fresh()
     reply = ask("POST", f"/v2/{repository}/blobs/uploads/?mount={digest_of(data)}&from={fresh()}")
     assert reply.status == 202
-    check_created(ask, ask("PUT", with_query(located(reply), f"digest={digest_of(data)}"), data, OCTETS), data)
+    assert_created(ask, ask("PUT", with_query(located(reply), f"digest={digest_of(data)}"), data, OCTETS), data)
 
 
-def test_push_blob_post_cancel(ask: Asking) -> None:
+def check_push_blob_post_cancel(ask: Asking) -> None:
     location = ask.begin(fresh())
     assert ask("DELETE", location).status == 204
     assert ask("GET", location).status == 404
 
 
-def test_pull_blob(ask: Asking) -> None:
+def check_pull_blob(ask: Asking) -> None:
     """Whole, in parts, and one that isn't there."""
     data, repository = blob(), fresh()
     target = f"/v2/{repository}/blobs/{ask.push_blob(repository, data)}"
-    check_blob(ask, target, data)
+    assert_blob(ask, target, data)
     for asked, start, end in RANGES:
         reply = ask("GET", target, headers={"Range": f"bytes={asked}"})
         assert (reply.status, reply.body) == (206, data[start : end + 1])
@@ -172,20 +172,20 @@ def test_pull_blob(ask: Asking) -> None:
     assert (missing.status, missing.codes) == (404, ["BLOB_UNKNOWN"])
 
 
-def test_range_that_ends_before_it_begins(ask: Asking) -> None:
+def check_range_that_ends_before_it_begins(ask: Asking) -> None:
     repository = fresh()
     target = f"/v2/{repository}/blobs/{ask.push_blob(repository, blob())}"
     assert ask("GET", target, headers={"Range": "bytes=500-0"}).status == 416
 
 
-def test_head_blob(ask: Asking) -> None:
+def check_head_blob(ask: Asking) -> None:
     repository = fresh()
     digest = ask.push_blob(repository, blob())
     assert ask("HEAD", f"/v2/{repository}/blobs/{digest}").status == 200
     assert ask("HEAD", f"/v2/{repository}/blobs/{MISSING}").status == 404
 
 
-def test_delete_blob(ask: Asking) -> None:
+def check_delete_blob(ask: Asking) -> None:
     repository = fresh()
     target = f"/v2/{repository}/blobs/{ask.push_blob(repository, blob())}"
     assert ask("DELETE", target).status == 202
@@ -193,19 +193,19 @@ def test_delete_blob(ask: Asking) -> None:
     assert ask("DELETE", target).status == 404
 
 
-def test_blob_apis(ask: Asking) -> None:
+def check_blob_apis(ask: Asking) -> None:
     """A blob that was cancelled isn't there, and one that is deleted can be pushed again."""
     data, repository = blob(), fresh()
     target = f"/v2/{repository}/blobs/{digest_of(data)}"
-    test_push_blob_post_cancel(ask)
+    check_push_blob_post_cancel(ask)
     assert ask("GET", target).status == 404
     for _ in range(2):
         ask.push_blob(repository, data)
-        check_blob(ask, target, data)
+        assert_blob(ask, target, data)
         assert ask("DELETE", target).status == 202
 
 
-def test_manifest_errors(ask: Asking) -> None:
+def check_manifest_errors(ask: Asking) -> None:
     data, repository = Data(), fresh()
     data.image()
     push_blobs(ask, data, repository)
@@ -221,7 +221,7 @@ def test_manifest_errors(ask: Asking) -> None:
     assert (reply.status, reply.codes) == (400, ["DIGEST_INVALID"])
 
 
-def test_unknown_parts(ask: Asking) -> None:
+def check_unknown_parts(ask: Asking) -> None:
     """A document is refused whose blobs aren't here."""
     data = Data()
     data.image("x")
@@ -231,12 +231,12 @@ def test_unknown_parts(ask: Asking) -> None:
     assert set(reply.codes) == {"MANIFEST_BLOB_UNKNOWN"}
 
 
-def test_tag_pages(ask: Asking) -> None:
+def check_tag_pages(ask: Asking) -> None:
     """`n` and `last`, and the link to the next page."""
     data, repository = Data(), fresh()
     for tag in ("a", "b", "c", "d", "e"):
         data.image(tag, layers=0)
-    test_push(ask, data, repository)
+    check_push(ask, data, repository)
     first = ask("GET", f"/v2/{repository}/tags/list?n=2")
     assert first.json() == {"name": repository, "tags": ["a", "b"]}
     link = first.headers["Link"]
@@ -258,11 +258,11 @@ def put(ask: Asking, data: Data, repository: str, reference: str, digest: str, q
     reply = ask("PUT", f"/v2/{repository}/manifests/{reference}{query}", content, {"Content-Type": media_type})
     assert reply.status == 201, reply.body
     assert reply.headers["Docker-Content-Digest"] in (None, digest)
-    check_document(ask, located(reply), data, digest)
+    assert_document(ask, located(reply), data, digest)
     return reply
 
 
-def check_document(ask: Asking, location: str, data: Data, digest: str, methods: tuple[str, ...] = ("GET",)) -> None:
+def assert_document(ask: Asking, location: str, data: Data, digest: str, methods: tuple[str, ...] = ("GET",)) -> None:
     """There is this document, byte for byte."""
     media_type, content = data.documents[digest]
     for method in methods:
@@ -273,34 +273,34 @@ def check_document(ask: Asking, location: str, data: Data, digest: str, methods:
         assert reply.body == (content if method == "GET" else b"")
 
 
-def test_push_manifest_digest(ask: Asking, data: Data, repository: str) -> None:
+def check_push_manifest_digest(ask: Asking, data: Data, repository: str) -> None:
     for digest in data.documents:
         tags = [tag for tag, named in data.tags.items() if named == digest] if data.by_parameter else []
         query = "&".join(f"tag={tag}" for tag in tags)
         reply = put(ask, data, repository, digest, digest, f"?{query}" if query else "")
         assert (reply.headers.get_all("OCI-Tag") or []) == tags
-        check_subject(reply, data, digest)
+        assert_subject(reply, data, digest)
 
 
-def test_push_manifest_tag(ask: Asking, data: Data, repository: str) -> None:
+def check_push_manifest_tag(ask: Asking, data: Data, repository: str) -> None:
     for tag, digest in data.tags.items():
         if not data.by_parameter:
-            check_subject(put(ask, data, repository, tag, digest), data, digest)
+            assert_subject(put(ask, data, repository, tag, digest), data, digest)
 
 
-def check_subject(reply: Reply, data: Data, digest: str) -> None:
+def assert_subject(reply: Reply, data: Data, digest: str) -> None:
     """The reply names the document's subject, if it has one."""
     subjects = [subject for subject, found in data.referrers.items() if digest in {each["digest"] for each in found}]
     assert reply.headers["OCI-Subject"] == next(iter(subjects), None)
 
 
-def test_push(ask: Asking, data: Data, repository: str) -> None:
+def check_push(ask: Asking, data: Data, repository: str) -> None:
     push_blobs(ask, data, repository)
-    test_push_manifest_digest(ask, data, repository)
-    test_push_manifest_tag(ask, data, repository)
+    check_push_manifest_digest(ask, data, repository)
+    check_push_manifest_tag(ask, data, repository)
 
 
-def test_list(ask: Asking, data: Data, repository: str) -> None:
+def check_list(ask: Asking, data: Data, repository: str) -> None:
     if not data.tags:
         return
     tags = sorted(data.tags)
@@ -308,39 +308,39 @@ def test_list(ask: Asking, data: Data, repository: str) -> None:
     assert ask("GET", f"/v2/{repository}/tags/list?last={tags[0]}").json()["tags"] == tags[1:]
 
 
-def test_head_manifest_digest(ask: Asking, data: Data, repository: str) -> None:
+def check_head_manifest_digest(ask: Asking, data: Data, repository: str) -> None:
     for digest in data.documents:
-        check_document(ask, f"/v2/{repository}/manifests/{digest}", data, digest, ("HEAD",))
+        assert_document(ask, f"/v2/{repository}/manifests/{digest}", data, digest, ("HEAD",))
 
 
-def test_head_manifest_tag(ask: Asking, data: Data, repository: str) -> None:
+def check_head_manifest_tag(ask: Asking, data: Data, repository: str) -> None:
     for tag, digest in data.tags.items():
-        check_document(ask, f"/v2/{repository}/manifests/{tag}", data, digest, ("HEAD",))
+        assert_document(ask, f"/v2/{repository}/manifests/{tag}", data, digest, ("HEAD",))
 
 
-def test_head(ask: Asking, data: Data, repository: str) -> None:
-    test_head_manifest_tag(ask, data, repository)
-    test_head_manifest_digest(ask, data, repository)
+def check_head(ask: Asking, data: Data, repository: str) -> None:
+    check_head_manifest_tag(ask, data, repository)
+    check_head_manifest_digest(ask, data, repository)
 
 
-def test_pull_manifest_digest(ask: Asking, data: Data, repository: str) -> None:
+def check_pull_manifest_digest(ask: Asking, data: Data, repository: str) -> None:
     for digest in data.documents:
-        check_document(ask, f"/v2/{repository}/manifests/{digest}", data, digest)
+        assert_document(ask, f"/v2/{repository}/manifests/{digest}", data, digest)
 
 
-def test_pull_manifest_tag(ask: Asking, data: Data, repository: str) -> None:
+def check_pull_manifest_tag(ask: Asking, data: Data, repository: str) -> None:
     for tag, digest in data.tags.items():
-        check_document(ask, f"/v2/{repository}/manifests/{tag}", data, digest)
+        assert_document(ask, f"/v2/{repository}/manifests/{tag}", data, digest)
 
 
-def test_pull(ask: Asking, data: Data, repository: str) -> None:
-    test_pull_manifest_tag(ask, data, repository)
-    test_pull_manifest_digest(ask, data, repository)
+def check_pull(ask: Asking, data: Data, repository: str) -> None:
+    check_pull_manifest_tag(ask, data, repository)
+    check_pull_manifest_digest(ask, data, repository)
     for digest, content in data.blobs.items():
-        check_blob(ask, f"/v2/{repository}/blobs/{digest}", content, data.algorithm)
+        assert_blob(ask, f"/v2/{repository}/blobs/{digest}", content, data.algorithm)
 
 
-def test_referrers(ask: Asking, data: Data, repository: str) -> None:
+def check_referrers(ask: Asking, data: Data, repository: str) -> None:
     for subject, expected in data.referrers.items():
         target = f"/v2/{repository}/referrers/{subject}"
         found = ask("GET", target).json()["manifests"]
@@ -351,14 +351,14 @@ def test_referrers(ask: Asking, data: Data, repository: str) -> None:
             assert reply.json()["manifests"] == [each for each in found if each.get("artifactType") == kind]
 
 
-def test_delete_tag(ask: Asking, data: Data, repository: str) -> None:
+def check_delete_tag(ask: Asking, data: Data, repository: str) -> None:
     for tag, digest in data.tags.items():
         assert ask("DELETE", f"/v2/{repository}/manifests/{tag}").status == 202
         assert ask("HEAD", f"/v2/{repository}/manifests/{tag}", headers=ACCEPT).status == 404
         assert ask("HEAD", f"/v2/{repository}/manifests/{digest}", headers=ACCEPT).status == 200
 
 
-def test_delete_manifest(ask: Asking, data: Data, repository: str) -> None:
+def check_delete_manifest(ask: Asking, data: Data, repository: str) -> None:
     for digest in reversed(data.documents):
         assert ask("DELETE", f"/v2/{repository}/manifests/{digest}").status == 202
         assert ask("HEAD", f"/v2/{repository}/manifests/{digest}", headers=ACCEPT).status == 404
@@ -366,42 +366,42 @@ def test_delete_manifest(ask: Asking, data: Data, repository: str) -> None:
         assert ask("GET", f"/v2/{repository}/referrers/{subject}").json()["manifests"] == []
 
 
-def test_delete(ask: Asking, data: Data, repository: str) -> None:
-    test_delete_tag(ask, data, repository)
-    test_delete_manifest(ask, data, repository)
+def check_delete(ask: Asking, data: Data, repository: str) -> None:
+    check_delete_tag(ask, data, repository)
+    check_delete_manifest(ask, data, repository)
     for digest in data.blobs:
         assert ask("DELETE", f"/v2/{repository}/blobs/{digest}").status == 202
         assert ask("HEAD", f"/v2/{repository}/blobs/{digest}").status == 404
 
 
 CHECKS: tuple[Callable[[Asking], None], ...] = (
-    test_ping,
-    test_empty,
-    test_empty_tag_list,
-    test_empty_referrers,
-    test_blob_apis,
-    test_push_blob_any,
-    test_push_blob_post_only,
-    test_push_blob_post_put,
-    test_push_blob_patch_chunked,
-    test_push_blob_patch_stream,
-    test_push_blob_mount,
-    test_push_blob_mount_anonymous,
-    test_push_blob_mount_missing,
-    test_push_blob_post_cancel,
-    test_pull_blob,
-    test_range_that_ends_before_it_begins,
-    test_head_blob,
-    test_delete_blob,
-    test_manifest_errors,
-    test_unknown_parts,
-    test_tag_pages,
+    check_ping,
+    check_empty,
+    check_empty_tag_list,
+    check_empty_referrers,
+    check_blob_apis,
+    check_push_blob_any,
+    check_push_blob_post_only,
+    check_push_blob_post_put,
+    check_push_blob_patch_chunked,
+    check_push_blob_patch_stream,
+    check_push_blob_mount,
+    check_push_blob_mount_anonymous,
+    check_push_blob_mount_missing,
+    check_push_blob_post_cancel,
+    check_pull_blob,
+    check_range_that_ends_before_it_begins,
+    check_head_blob,
+    check_delete_blob,
+    check_manifest_errors,
+    check_unknown_parts,
+    check_tag_pages,
 )
 WORKFLOW: tuple[Callable[[Asking, Data, str], None], ...] = (
-    test_push,
-    test_list,
-    test_head,
-    test_pull,
-    test_referrers,
-    test_delete,
+    check_push,
+    check_list,
+    check_head,
+    check_pull,
+    check_referrers,
+    check_delete,
 )

@@ -22,26 +22,26 @@ from tests.integration.registry_fixture import running_registry
 Check = Callable[[Asking], None]
 
 DIFFERENT = {
-    "test_empty": "there is no referrers API",
-    "test_empty_referrers": "there is no referrers API",
-    "test_push_blob_any": "what was pushed by a sha512 is announced by its sha256",
-    "test_push_blob_post_only": "the body of the POST is ignored, and a PUT expected",
-    "test_push_blob_patch_chunked": "Content-Range is ignored: a chunk out of its turn is taken",
-    "test_push_blob_mount_anonymous": "without `from` nothing is mounted",
-    "test_pull_blob": "a range that isn't there is refused with a wrong Content-Length",
-    "test_range_that_ends_before_it_begins": "it is refused with a wrong Content-Length",
-    "test_manifest_errors": "a malformed digest is an unknown error, with status 500",
-    "test_unknown_parts": "the status is 400",
-    "test_tag_pages": "tags come all at once",
+    "check_empty": "there is no referrers API",
+    "check_empty_referrers": "there is no referrers API",
+    "check_push_blob_any": "what was pushed by a sha512 is announced by its sha256",
+    "check_push_blob_post_only": "the body of the POST is ignored, and a PUT expected",
+    "check_push_blob_patch_chunked": "Content-Range is ignored: a chunk out of its turn is taken",
+    "check_push_blob_mount_anonymous": "without `from` nothing is mounted",
+    "check_pull_blob": "a range that isn't there is refused with a wrong Content-Length",
+    "check_range_that_ends_before_it_begins": "it is refused with a wrong Content-Length",
+    "check_manifest_errors": "a malformed digest is an unknown error, with status 500",
+    "check_unknown_parts": "the status is 400",
+    "check_tag_pages": "tags come all at once",
 }
-ALWAYS = {"test_list", "test_delete"}  # there is no `last`, and a tag can't be deleted
-NO_PUSH = ALWAYS | {"test_push", "test_head", "test_pull"}
+ALWAYS = {"check_list", "check_delete"}  # there is no `last`, and a tag can't be deleted
+NO_PUSH = ALWAYS | {"check_push", "check_head", "check_pull"}
 DIFFERENT_STEPS = {
-    "artifacts-with-subject": NO_PUSH | {"test_referrers"},  # there is neither OCI-Subject nor a list of referrers
-    "index-with-subject": NO_PUSH | {"test_referrers"},
-    "missing-subject": NO_PUSH | {"test_referrers"},
+    "artifacts-with-subject": NO_PUSH | {"check_referrers"},  # there is neither OCI-Subject nor a list of referrers
+    "index-with-subject": NO_PUSH | {"check_referrers"},
+    "missing-subject": NO_PUSH | {"check_referrers"},
     "non-distributable-layers": NO_PUSH,  # their URLs have to be allowed by its settings
-    "sha512": NO_PUSH - {"test_list"},  # documents have a sha256 only
+    "sha512": NO_PUSH - {"check_list"},  # documents have a sha256 only
     "tag-param": NO_PUSH,  # `?tag=` is ignored
     "tag-param-sha512": NO_PUSH,
 }
