@@ -9,7 +9,7 @@ from typing import Final
 
 from dockmagic.registry.faults import Fault
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 18
 _LINE: Final = 1 << 10  # most bytes of a line between chunks
 _MOST_TRAILERS: Final = 100
 _WASTE: Final = 64 << 20  # bytes of an unwanted body that are read, so that its connection can go on

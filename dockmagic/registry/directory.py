@@ -18,7 +18,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from dockmagic.registry.content import Document
 from dockmagic.registry.faults import Fault
 from dockmagic.registry.uploads import Upload, Uploads, write_whole
 
+_LOCK: Final = "lock"
 _BLOBS: Final = "_blobs"
 _MANIFESTS: Final = "_manifests"
 _TAGS: Final = "_tags"
@@ -43,16 +44,20 @@ class Directory:
     """A registry's content; one server has a directory at a time. `close` lets it go."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises Conflict where another server has the directory, StoreError where it can't be written."""
-        with store_errors(f"use the registry's directory {directory}"):
-            self._content = directory / "blobs"
-            self._repositories = directory / "repositories"
-            for path in (self._content, self._repositories):
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._held = _hold(directory)
-            self.uploads = Uploads(directory / "uploads")
+        """Raises Conflict for a directory that another server or something else has, StoreError for an unfit one."""
+        self._content = directory / "blobs"
+        self._repositories = directory / "repositories"
         self._lock = threading.RLock()  # held while entries and contents are brought together
-        self._collect()
+        with store_errors(f"use the registry's directory {directory}"), ExitStack() as stack:
+            _check_ours(directory)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._held = _hold(directory)
+            stack.callback(os.close, self._held)
+            for path in (self._content, self._repositories):
+                path.mkdir(exist_ok=True)
+            self.uploads = Uploads(directory / "uploads")
+            self._collect()
+            stack.pop_all()
 
     def close(self) -> None:
         """Give up what is on its way, and let the directory go; idempotent."""
@@ -223,9 +228,16 @@ class Directory:
                 path.unlink()
 
 
+def _check_ours(directory: Path) -> None:
+    """Raise Conflict for a directory that holds something else: an image layout would lose all its blobs."""
+    if directory.exists() and not (directory / _LOCK).exists() and any(directory.iterdir()):
+        why = "it holds something else than a registry; choose an empty directory"
+        raise Conflict("registry directory", str(directory), why)
+
+
 def _hold(directory: Path) -> int:
     """Descriptor that keeps other servers out of the directory; raises Conflict where one has it."""
-    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    held = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

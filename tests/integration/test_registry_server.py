@@ -19,6 +19,7 @@ from dockmagic.events import Event, RegistryRequest
 from dockmagic.image.bootstrap import bootstrap_busybox
 from dockmagic.image.registries import Registries
 from dockmagic.image.store import Image
+from dockmagic.oci.descriptor import DOCKER_MANIFEST
 from dockmagic.registry.directory import Directory
 from dockmagic.registry.server import RegistryServer
 from tests.conformance.registry_asking import ACCEPT, OCI_MANIFEST, OCTETS, Asking, digest_of
@@ -92,6 +93,25 @@ def test_skopeo_brings_and_takes(ask: Asking, layout: str, busybox: Image, tmp_p
     assert '"1"' in skopeo("list-tags", "--tls-verify=false", f"docker://{ask.host}/team/box")
     skopeo("delete", "--tls-verify=false", there)
     assert ask("GET", "/v2/team/box/tags/list").json()["tags"] == []
+
+
+@pytest.mark.needs("skopeo")
+def test_looked_at_and_deleted_by_ours(ask: Asking, layout: str, engine: Engine) -> None:
+    """An image of Docker's form, as skopeo converts it."""
+    for tag in ("1", "2"):
+        skopeo("copy", "--dest-tls-verify=false", "--format=v2s2", layout, f"docker://{ask.host}/team/box:{tag}")
+    assert engine.images.catalog(ask.host) == ("team/box",)
+    assert engine.images.tags(f"{ask.host}/team/box") == ("1", "2")
+    pulled = engine.images.pull(f"{ask.host}/team/box:1")
+    assert (pulled.manifest.media_type, pulled.manifest_digest) == (DOCKER_MANIFEST, digest_at(ask, "team/box", "1"))
+    subject = {"mediaType": DOCKER_MANIFEST, "digest": str(pulled.manifest_digest), "size": 1}
+    data = Data()
+    data.artifact(subject=subject)
+    check_push(ask, data, "team/box")
+    [found] = engine.images.referrers(f"{ask.host}/team/box:1")
+    assert [found.digest] == list(data.documents)
+    engine.images.delete_remote(f"{ask.host}/team/box:1")
+    assert engine.images.tags(f"{ask.host}/team/box") == ("2",)
 
 
 @pytest.mark.needs("skopeo", "podman", "buildah")

@@ -156,6 +156,18 @@ def test_one_server_has_it_at_a_time(directory: Directory, tmp_path: Path) -> No
     Directory(tmp_path / "registry").close()
 
 
+def test_what_something_else_has_is_left_alone(tmp_path: Path) -> None:
+    """Such as the image layout of somebody who took the wrong directory."""
+    layout = tmp_path / "layout"
+    blob = layout / "blobs/sha256" / Digest.of(b"x").hex
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x")
+    with pytest.raises(Conflict, match="it holds something else than a registry"):
+        Directory(layout)
+    assert blob.read_bytes() == b"x"
+    assert [path.name for path in layout.iterdir()] == ["blobs"]
+
+
 def test_a_place_that_cant_be_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot use the registry's directory"):
