@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dockmagic.registry.faults import Fault
 from dockmagic.registry.routes import Kind, Route, reference_of, route_of, tag_of
 
 DIGEST = f"sha256:{'0' * 64}"
+PIECES = ["v2", "a", "..", ".", "", "%2e%2e", "%2f", "_blobs", "blobs", "uploads", "manifests", "tags", "list", "\0"]
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,12 @@ def test_texts_that_are_no_tags(text: str) -> None:
     with pytest.raises(Fault) as caught:
         tag_of(text)
     assert caught.value.code == "TAG_INVALID"
+
+
+@given(st.lists(st.sampled_from(PIECES)))
+def test_no_path_leads_out_of_the_directory(parts: list[str]) -> None:
+    try:
+        route = route_of("/" + "/".join(parts))
+    except Fault:
+        return
+    assert not route.repository or all(part[:1].isalnum() for part in route.repository.split("/"))
