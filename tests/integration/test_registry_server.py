@@ -114,6 +114,17 @@ def test_looked_at_and_deleted_by_ours(ask: Asking, layout: str, engine: Engine)
     assert engine.images.tags(f"{ask.host}/team/box") == ("2",)
 
 
+def test_our_own_push_comes_back_byte_for_byte(ask: Asking, engine: Engine, tmp_path: Path) -> None:
+    image = bootstrap_busybox(engine.store, engine.snapshots)
+    for name in ("team/box:1", "team/box:2", "other/box:1"):
+        engine.images.tag("busybox", f"{ask.host}/{name}")
+        [pushed] = engine.images.push(f"{ask.host}/{name}")
+        assert pushed.digest == digest_at(ask, name.partition(":")[0], name.partition(":")[2]) == image.manifest_digest
+    with Engine(tmp_path / "other", registries=Registries()) as other:
+        pulled = other.images.pull(f"{ask.host}/other/box:1")
+    assert (pulled.id, pulled.manifest_digest) == (image.id, image.manifest_digest)
+
+
 @pytest.mark.needs("skopeo", "podman", "buildah")
 def test_podman_and_buildah(
     ask: Asking, layout: str, busybox: Image, storage: list[str], tmp_path: Path, engine: Engine
