@@ -6,7 +6,7 @@ One engine, four ways in, one definition of every command:
     commands/           a command once: argument parser + function on the engine
     widgets/            pictures: build steps, statistics, layers
     engine              Engine(root): Docker's verbs, typed results; neither prints nor knows IPython
-    builder/            Dockerfile instructions to layers: context, plan, cache, execution
+    builder/ registry/  Dockerfile instructions to layers: context, plan, cache, execution; a registry served from here
     image/ runtime/     images at rest: store, layers, registry; containers in motion: launcher, monitor, init
     oci/ dockerfile/ linux/ database events
                         the specifications' nouns; the language; one function a kernel call; one SQLite file
