@@ -46,4 +46,5 @@ class Workers:
     def _cancel_those_left(self) -> bool:
         """Whether some went on for a while after they were told to stop."""
         self._cancel()
-        return bool(wait(self._futures, _PATIENCE_S).not_done)
+        begun = [future for future in self._futures if not future.cancelled()]  # `wait` takes dropped ones for running
+        return bool(wait(begun, _PATIENCE_S).not_done)

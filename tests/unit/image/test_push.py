@@ -198,6 +198,13 @@ def test_name_and_password(registry: FakeRegistry, store: ImageStore, image: Ima
                 push(items, client=client, store=store)
 
 
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Push one blob after the other: an upload whose beginning is broken off has no address to be cancelled at."""
+    monkeypatch.setattr("dockmagic.image.push.AT_ONCE", 1)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
 def test_no_tag_names_what_is_not_whole(registry: FakeRegistry, send: Send, store: ImageStore, image: Image) -> None:
     store.blob_path(image.manifest.layers[1].digest).unlink()
     with pytest.raises(NotFound, match="fsck"):
@@ -206,6 +213,7 @@ def test_no_tag_names_what_is_not_whole(registry: FakeRegistry, send: Send, stor
     assert registry.uploads == {}
 
 
+@pytest.mark.usefixtures("one_at_a_time")
 def test_a_blob_that_was_damaged_here(registry: FakeRegistry, send: Send, store: ImageStore, image: Image) -> None:
     path = store.blob_path(image.manifest.layers[0].digest)
     path.write_bytes(path.read_bytes()[:-1])
