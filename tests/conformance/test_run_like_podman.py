@@ -33,6 +33,12 @@ FILES = {
     "badinterp": "#!/no/such/interpreter\n",
     "variables": "\ufeff# comment\n\nFOO=bar # no comment\n  IND=1\nQUOTED='x y'\nFROM_HERE\nNOT_HERE\nEMPTY=\n",
     "nameless": "A=1\n=x\n",
+    "profile.json": json.dumps(
+        {
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
+        }
+    ),
 }
 DOCKERFILES = {
     "probe": r"""FROM busybox
@@ -110,7 +116,21 @@ SAME = (
     "--pids-limit 1 busybox sh -c 'ls | cat'",
     "--ulimit nofile=100:200 busybox sh -c 'ulimit -n; ulimit -Hn'",
     "--ulimit core=0 busybox sh -c 'ulimit -c'",
+    "--cpu-period 50000 --cpu-quota 25000 --cpuset-mems 0 busybox true",
+    "--oom-score-adj 250 busybox cat /proc/self/oom_score_adj",
+    "--sysctl net.core.somaxconn=321 --sysctl kernel.shmmni=99 busybox cat /proc/sys/net/core/somaxconn",
+    # whose namespaces
+    "--uts host busybox hostname",
+    "--pid host busybox sh -c 'test $$ -gt 1 && readlink /proc/self/ns/pid'",
+    "--ipc host busybox readlink /proc/self/ns/ipc",
+    "--cgroupns host busybox readlink /proc/self/ns/cgroup",
     # privileges
+    "--device /dev/zero:/dev/nought:r busybox sh -c 'ls -l /dev/nought | cut -c1-10; head -c 3 /dev/nought | wc -c'",
+    "--device-cgroup-rule 'c 42:* rwm' busybox sh -c 'mknod /d c 42 7 && cat /d'",
+    "--security-opt seccomp=profile.json busybox mkdir /x",
+    "--security-opt seccomp=profile.json busybox touch /x",
+    "--privileged busybox grep Seccomp: /proc/self/status",
+    "--privileged busybox sh -c 'mkdir /m && mount -t tmpfs none /m && echo mounted'",
     "--cap-drop all busybox grep Cap /proc/self/status",
     "--cap-drop ALL --cap-add chown busybox grep Cap /proc/self/status",
     "--cap-drop All --cap-add Cap_Kill busybox grep Cap /proc/self/status",
@@ -158,6 +178,12 @@ REFUSED = (
     ("--stop-signal BOGUS busybox true", 125, "BOGUS"),
     ("--stop-timeout -1 busybox true", 125, "-1"),
     ("--read-only=maybe busybox true", 125, "maybe"),
+    ("--cpus 1 --cpu-quota 50000 busybox true", 125, "--cpu"),
+    ("--sysctl kernel.hostname=x busybox true", 125, "kernel.hostname"),
+    ("--device /dev/no-such busybox true", 125, "no-such"),
+    ("--device-cgroup-rule bogus busybox true", 125, "bogus"),
+    ("--security-opt seccomp=nameless busybox true", 125, "seccomp"),
+    ("--pid bogus busybox true", 125, "bogus"),
     ("--bogus busybox true", 125, "unknown flag"),
     ("-ix busybox true", 125, "-x"),
     ("--memory", 125, "argument"),
