@@ -6,9 +6,8 @@ import contextlib
 import json
 import re
 import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -19,6 +18,8 @@ from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted,
 from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
+from dockmagic.image.streams import Sink, Source
+from dockmagic.image.tree import Change
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
 from dockmagic.oci.convert import resources
@@ -36,9 +37,11 @@ from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.samples import Reader, Sample
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.state import ContainerState
+from dockmagic.runtime.watcher import Watcher
 
 if TYPE_CHECKING:
-    from dockmagic.runtime.sampler import Sampler
+    from dockmagic.files.copying import Copied
+    from dockmagic.files.verbs import CommitOptions, CopyOptions, Files
     from dockmagic.runtime.series import Series
 
 STOP_TIMEOUT_S: Final = 10
@@ -55,37 +58,14 @@ class RunResult:
     peak_memory_bytes: int
 
 
-class Watcher:
-    """The sampler of an engine, made when the first container is watched: it brings numpy with it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sampler: Sampler | None = None
-
-    def watch(self, container_id: str, reader: Reader) -> Series:
-        """Series of what the reader tells; the reader is the sampler's from now on."""
-        from dockmagic.runtime.sampler import Sampler
-
-        with self._lock:
-            self._sampler = self._sampler or Sampler()
-            return self._sampler.add(container_id, reader)
-
-    def unwatch(self, container_id: str) -> None:
-        """Stop sampling a container."""
-        if self._sampler is not None:
-            self._sampler.remove(container_id)
-
-    def close(self) -> None:
-        """Stop sampling everything."""
-        if self._sampler is not None:
-            self._sampler.close()
-
-
 class Containers:
     """The containers of an engine."""
 
-    def __init__(self, rows: Rows, client: Client, images: Images, snapshots: Snapshots) -> None:
+    def __init__(
+        self, rows: Rows, client: Client, images: Images, snapshots: Snapshots, files: Callable[[], Files]
+    ) -> None:
         self.rows = rows
+        self._files = files
         self._client = client
         self._images = images
         self._snapshots = snapshots
@@ -150,7 +130,7 @@ class Containers:
         self._watcher.close()
 
     def _handle(self, row: Row) -> Container:
-        return Container(self.rows, self._client, self._watcher, row)
+        return Container(self.rows, self._client, self._watcher, self._files, row)
 
     def run(
         self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore
@@ -196,8 +176,9 @@ class Containers:
 class Container:
     """A handle on a container; what it tells of the state is fresh each time."""
 
-    def __init__(self, rows: Rows, client: Client, watcher: Watcher, row: Row) -> None:
+    def __init__(self, rows: Rows, client: Client, watcher: Watcher, files: Callable[[], Files], row: Row) -> None:
         self._rows = rows
+        self._files = files
         self._client = client
         self._watcher = watcher
         self.row = row
@@ -338,6 +319,26 @@ class Container:
     def unwatch(self) -> None:
         """Stop sampling; the series stays as it is."""
         self._watcher.unwatch(self.id)
+
+    def diff(self) -> tuple[Change, ...]:
+        """What it added (A), changed (C) and deleted (D) on its image, by path."""
+        return self._files().diff(self.row)
+
+    def export(self, out: Sink) -> None:
+        """Write its files, without those of mounts, as a plain tar stream."""
+        self._files().export(self.row, out)
+
+    def commit(self, reference: str = "", **options: Unpack[CommitOptions]) -> Image:
+        """Make an image of its files and its config (files.verbs); processes stand still while it is read."""
+        return self._files().commit(self.row, reference, **options)
+
+    def copy_from(self, path: str, to: str | Path | Sink, **options: Unpack[CopyOptions]) -> Copied:
+        """Copy a file or directory out of it to a path of the host by Docker's rules, or as a tar stream."""
+        return self._files().copy_from(self.row, path, to, **options)
+
+    def copy_to(self, source: str | Path | Source, path: str, **options: Unpack[CopyOptions]) -> Copied:
+        """Copy a file or directory of the host into it by Docker's rules, or unpack a tar stream there."""
+        return self._files().copy_to(self.row, source, path, **options)
 
     def inspect(self) -> dict[str, Any]:
         """The container in the JSON shape of Docker."""

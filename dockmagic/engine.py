@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.dockerfile.outline import Outline
     from dockmagic.dockerfile.targets import Target
+    from dockmagic.files.verbs import Files
     from dockmagic.image.accounts import Accounts, Login, Logout
     from dockmagic.past import Past
     from dockmagic.upkeep import Upkeep
@@ -98,7 +99,13 @@ class Engine:
         settings = partial(read_registries, os.environ) if registries is None else lambda: registries
         self._registries = settings
         self.images = Images(self.store, self.snapshots, settings, rows.images_in_use, limits)
-        self.containers = Containers(rows, self.client, self.images, self.snapshots)
+
+        def files() -> Files:
+            from dockmagic.files.verbs import Files
+
+            return Files(rows, self.store, self.snapshots, limits)
+
+        self.containers = Containers(rows, self.client, self.images, self.snapshots, files)
         self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()
 

@@ -21,6 +21,7 @@ from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import ImageTree, image_tree
 from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
+from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.reference import OFFICIAL, Reference
 
 if TYPE_CHECKING:
@@ -305,6 +306,40 @@ class Images:
                 platform=wanted,
                 limits=self._limits,
                 on_event=on_event,
+            )
+        except BaseException:
+            self._store.collect()
+            raise
+
+    def import_(
+        self,
+        source: Source,
+        reference: str = "",
+        *,
+        changes: Sequence[str] = (),
+        message: str = "Imported from -",
+        platform: str = "",
+    ) -> Image:
+        """Make an image of a root file system in a tar archive; `changes` are instructions of a Dockerfile.
+
+        Raises InvalidOption, InvalidReference, InvalidLayer, StoreError.
+        """
+        from dockmagic.builder.changes import changed_by
+        from dockmagic.image.import_root import import_root
+
+        name = Reference.parse(reference) if reference else None
+        config = changed_by(ContainerConfig(), changes)
+        wanted = platform_option(platform) if platform else host_platform()
+        try:
+            return import_root(
+                source,
+                store=self._store,
+                snapshots=self._snapshots,
+                platform=wanted,
+                config=config,
+                message=message,
+                reference=name,
+                limits=self._limits,
             )
         except BaseException:
             self._store.collect()

@@ -20,7 +20,7 @@ from dockmagic.errors import InvalidLayer, InvalidManifest
 from dockmagic.image.blobs import BlobStore
 from dockmagic.image.compression import open_layer
 from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
-from dockmagic.image.streams import Source
+from dockmagic.image.streams import Counted, Source
 from dockmagic.image.tar_header import Entry
 from dockmagic.image.tar_reader import TarReader
 from dockmagic.image.tree_writer import split
@@ -70,7 +70,7 @@ class TarArchive:
         self._limits = limits
         self._files: dict[str, File] = {}
         self._links: dict[str, str] = {}
-        counted = _Counted(source)
+        counted = Counted(source)
         try:
             with open_layer(counted, "archive") as plain:
                 guarded = Guarded(plain, lambda: counted.size, limits, "archive")
@@ -174,20 +174,6 @@ class DirectoryArchive:
             with store_errors("copy an image layout"), path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         return _measured(path, name)
-
-
-class _Counted:
-    """A source that knows how many bytes it has given."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.size = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        """What the source gives."""
-        data = self._source.read(size)
-        self.size += len(data)
-        return data
 
 
 def read_document(file: File, limits: Limits, what: str) -> bytes:

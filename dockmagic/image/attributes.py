@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping
+from tarfile import SYMTYPE
 from typing import Final
 
 from dockmagic.image import overlay
@@ -63,13 +65,24 @@ def apply_by_name(directory_fd: int, name: bytes, entry: Entry, owner: Owner | N
     """The same for a file that can't be opened: a symlink, device or fifo that was made just now."""
     if owner != (entry.uid, entry.gid):
         os.chown(name, entry.uid, entry.gid, dir_fd=directory_fd, follow_symlinks=False)
-    if not entry.linkname:
-        os.chmod(name, entry.mode & _PERMISSIONS, dir_fd=directory_fd)
+    if entry.kind != SYMTYPE:
+        _chmod_special(directory_fd, name, entry.mode & _PERMISSIONS)
     # Only files and directories can have attributes of users: xattr(7), "Extended attribute namespaces".
     xattrs = {key: value for key, value in entry.xattrs.items() if not key.startswith("user.")}
     if xattrs:
         _set_xattrs(b"/proc/self/fd/%d/%s" % (directory_fd, name), xattrs)
     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=directory_fd, follow_symlinks=False)
+
+
+def _chmod_special(directory_fd: int, name: bytes, mode: int) -> None:
+    """Change the mode of a device or fifo, but not of what a link leads to that somebody has put in its place."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory_fd)
+    try:
+        if stat.S_ISLNK(os.fstat(fd).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(name))
+        os.chmod(b"/proc/self/fd/%d" % fd, mode)  # noqa: PTH101 - a descriptor's name
+    finally:
+        os.close(fd)
 
 
 def _set_xattrs(file: int | bytes, xattrs: Mapping[str, bytes]) -> None:

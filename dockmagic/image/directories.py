@@ -43,11 +43,13 @@ class Directory(NamedTuple):
 class Directories:
     """The directories below a root, opened once; a Directory is good until the next `trim`.
 
-    `lower` are the layers that the root lies upon, the topmost first: directories that nobody describes look as there.
+    `lower` are the layers that the root lies upon, the topmost first: directories that nobody describes look as there,
+    or have the time `made_ns`.
     """
 
-    def __init__(self, root: Path, lower: Sequence[Path] = ()) -> None:
+    def __init__(self, root: Path, lower: Sequence[Path] = (), made_ns: int = 0) -> None:
         self._lower = lower
+        self._made_ns = made_ns
         self._root = Directory(os.open(root, _DIRECTORY), b"")
         self._root_path = _path_of(self._root.fd)
         self._open = {b"": self._root}
@@ -147,7 +149,7 @@ class Directories:
         status = self.status(parent, name)
         if status is None:
             below = find_directory(self._lower, parent.child(name))
-            return self.make(parent, name, below or Entry(name, DIRTYPE, 0o755))
+            return self.make(parent, name, below or Entry(name, DIRTYPE, 0o755, mtime_ns=self._made_ns))
         if overlay.is_whiteout(status):
             return self.make(parent, name, Entry(name, DIRTYPE, 0o755))
         try:

@@ -7,8 +7,9 @@ Source: Documentation/filesystems/overlayfs.rst, "Upper and Lower".
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -26,21 +27,29 @@ from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STRICT: Final = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS
 _CHUNK: Final = 1 << 30
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 Opened = list[tuple[int, int]]  # which layer, and its open directory; topmost first
 
 
-def flatten_tar(layers: Sequence[Path], out: Sink, *, mtime_s: int | None = None) -> None:
+def flatten_tar(
+    layers: Sequence[Path],
+    out: Sink,
+    *,
+    mtime_s: int | None = None,
+    without: Collection[bytes] = (),
+    pads: bool = False,
+) -> None:
     """Write the merged tree as a plain tar stream; `out` stays open.
 
     As in Docker, the root has no entry, and sockets are left out. The same layers give the same bytes. All files have
-    the time `mtime_s` (s since 1970), if that is given. Raises StoreError where a file can't be read; a reader that
-    went away is a BrokenPipeError.
+    the time `mtime_s` (s since 1970), if that is given. `without` are names to leave out, and `pads` allows for files
+    that become shorter. Raises StoreError where a file can't be read; a reader that went away is a BrokenPipeError.
     """
-    writer = TarWriter(out)
+    writer = TarWriter(out, pads=pads)
     with output_errors("write the archive"), closing(read_merged(layers)) as files:
         for entry, fd in files:
-            if entry.name:
+            if entry.name and entry.name not in without:
                 writer.add(_timed(entry, mtime_s), fd)
         writer.finish()
 
@@ -65,17 +74,20 @@ def flatten_into(
             tree.finish()
 
 
-def read_merged(layers: Sequence[Path]) -> Generator[tuple[Entry, int], None, None]:
+def read_merged(layers: Sequence[Path | int]) -> Generator[tuple[Entry, int], None, None]:
     """Each file of the merged tree, with a descriptor of its content until the next (NO_CONTENT: it has none).
+
+    A layer can be given as an open directory, which stays the caller's.
 
     The first entry is the root's own and has an empty name. Attributes of the overlay and of this machine are left out.
     A file that disappears meanwhile, because a container runs in the topmost layer, is left out. Raises OSError.
     """
     links: Links = {}
     with ExitStack() as stack:
-        roots = [os.open(layer, _DIRECTORY) for layer in layers]
-        for fd in roots:
-            stack.callback(os.close, fd)
+        roots: list[int] = []
+        for layer in layers:
+            roots.append(os.dup(layer) if isinstance(layer, int) else os.open(layer, _DIRECTORY))
+            stack.callback(os.close, roots[-1])
         waiting: list[tuple[bytes, Sequence[int]]] = [(b"", range(len(roots)))]
         while waiting:
             path, places = waiting.pop()
@@ -130,14 +142,28 @@ def _opened(roots: Sequence[int], places: Sequence[int], path: bytes) -> Iterato
     opened: Opened = []
     try:
         for place in places:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                opened.append((place, openat2(roots[place], path or b".", _DIRECTORY, resolve=_STRICT)))
-                if overlay.is_opaque(read_xattrs(opened[-1][1])):
+            fd = _open_below(roots[place], path or b".")
+            if fd is not None:
+                opened.append((place, fd))
+                if overlay.is_opaque(read_xattrs(fd)):
                     break
         yield opened
     finally:
         for _, fd in opened:
             os.close(fd)
+
+
+def _open_below(root: int, path: bytes) -> int | None:
+    """Descriptor of a directory; None where it isn't one, or not any more."""
+    while True:
+        try:
+            return openat2(root, path, _DIRECTORY, resolve=_STRICT)
+        except BlockingIOError:  # a rename somewhere on the machine made the kernel unsure
+            continue
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+            return None
 
 
 def _carried(entry: Entry) -> Entry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from tarfile import CHRTYPE
@@ -35,16 +35,18 @@ _ARCHIVE_ERRORS: Final = frozenset(
 )
 
 
-def pack(tree: Path, out: Sink) -> None:
+def pack(tree: Path, out: Sink, *, without: Collection[bytes] = ()) -> None:
     """Write the plain tar stream of a layer whose upper directory is `tree`; the same tree gives the same bytes.
 
-    The directory itself has no entry, as in Docker. StoreError where the tree can't be read or `out` can't be written;
-    InvalidLayer where it holds a name that would mean something else in an archive.
+    The directory itself has no entry, as in Docker, nor have the names `without`. StoreError where the tree can't be
+    read or `out` can't be written; InvalidLayer where it holds a name that would mean something else in an archive.
     """
     writer = TarWriter(out)
     try:
         with closing(read_tree(tree)) as files:
             for entry, fd in files:
+                if entry.name in without:
+                    continue
                 _add(writer, entry, fd)
         writer.finish()
     except OSError as error:

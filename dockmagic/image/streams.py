@@ -52,3 +52,17 @@ class Abandonable(Source, Protocol):
 
     def abandon(self) -> None:
         """Let a thread that reads come to an end."""
+
+
+class Counted:
+    """A source that knows how many bytes it has given."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.size = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """What the source gives."""
+        data = self._source.read(size)
+        self.size += len(data)
+        return data

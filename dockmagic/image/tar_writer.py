@@ -17,8 +17,10 @@ _CHUNK: Final = 1 << 20
 class TarWriter:
     """Takes entries and writes them in large pieces; `finish` writes the end of the archive and leaves `out` open."""
 
-    def __init__(self, out: Sink) -> None:
+    def __init__(self, out: Sink, *, pads: bool = False) -> None:
+        """`pads`: a file that becomes shorter while it is read is filled up with zeros, as GNU tar does."""
         self._out = out
+        self._pads = pads
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
 
@@ -27,7 +29,7 @@ class TarWriter:
         self._write(encode(entry))
         left = entry.stored
         while left:
-            data = os.read(fd, min(left, _CHUNK))
+            data = os.read(fd, min(left, _CHUNK)) or (bytes(min(left, _CHUNK)) if self._pads else b"")
             if not data:
                 raise OSError(0, "it became shorter while it was read", entry.name)
             left -= len(data)

@@ -6,6 +6,7 @@ No symlink is followed. Sockets are left out: no archive can hold them.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Generator, Iterator, Mapping
@@ -77,6 +78,9 @@ def read_file(directory_fd: int, name: bytes, path: bytes, links: Links) -> Iter
     if stat.S_ISREG(status.st_mode):
         fd = os.open(name, _FILE, dir_fd=directory_fd)
         try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):  # something else has taken its place
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             yield entry_of(path, status, read_xattrs(fd)), fd
         finally:
             os.close(fd)

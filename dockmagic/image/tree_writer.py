@@ -1,8 +1,8 @@
 """Files made in a directory from an archive's entries; nothing outside of it is ever made, changed or followed.
 
 Every call names one file in an open directory and follows no symlink; only the directories on the way to it may be
-symlinks, which Directories resolves inside the root, as Docker's chroot does. Nobody else may write to the tree
-meanwhile.
+symlinks, which Directories resolves inside the root, as Docker's chroot does. So nobody who writes to the tree
+meanwhile can lead a call out of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, REGTYPE, SYMTYPE
 from types import TracebackType
@@ -45,8 +46,9 @@ class TreeWriter:
     Every method raises ValueError for what an archive may not ask, and OSError for what the kernel refuses.
     """
 
-    def __init__(self, root: Path, lower: Sequence[Path] = ()) -> None:
-        self._directories = Directories(root, lower)
+    def __init__(self, root: Path, lower: Sequence[Path] = (), *, made_ns: int = 0) -> None:
+        """`made_ns` is the time (ns since 1970) of directories that only show in other names."""
+        self._directories = Directories(root, lower, made_ns)
         status = root.stat()
         creator = (os.geteuid(), os.getegid())
         # Files in a setgid directory, and all on a file system mounted with grpid, get the directory's group.
@@ -108,11 +110,16 @@ class TreeWriter:
         self._directories.describe_root(entry)
 
     def _file(self, entry: Entry, parent: Directory, name: bytes, content: Content) -> None:
+        """A regular file, which is there as a whole or not at all."""
         fd = self._replace(parent, name, lambda: os.open(name, _NEW_FILE, 0o600, dir_fd=parent.fd))
         try:
             if entry.size:
                 content(fd)
             attributes.apply(fd, entry, self._owner)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=parent.fd)
+            raise
         finally:
             os.close(fd)
 

@@ -25,11 +25,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockmagic.database import Database
-from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
+from dockmagic.errors import Conflict, DockmagicError, InvalidManifest, NotFound, StoreError
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
-from dockmagic.runtime import leftovers, names, state
+from dockmagic.runtime import leftovers, names, pause, state
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.request import Record, StartRequest, record_of
 from dockmagic.runtime.session import OnOutput, Session
@@ -231,10 +231,49 @@ class Containers:
                 state.check(container_id, "start", Status.RUNNING)
             yield
 
+    @contextlib.contextmanager
+    def held(self, row: Row) -> Iterator[ContainerState]:
+        """The container's state; while this is held it isn't started, and one that doesn't run is ours alone.
+
+        Raises NotFound, at the end too where it has been removed meanwhile.
+        """
+        with self._locked(row) as now:
+            try:
+                yield now
+            except (OSError, DockmagicError):
+                self._check_there(row)
+                raise
+            self._check_there(row)
+
+    @contextlib.contextmanager
+    def _locked(self, row: Row) -> Iterator[ContainerState]:
+        """The state under a lock: shared with others who use a running container, else for one alone."""
+        for operation in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+            self._check_there(row)
+            try:
+                lock = leftovers.lock(self.directory(row.id), operation)
+            except FileNotFoundError:
+                self._check_there(row)
+                raise
+            with lock:
+                now = self.state(row.id)
+                if now.running or operation == fcntl.LOCK_EX:
+                    yield now
+                    return
+
+    def _check_there(self, row: Row) -> None:
+        """Raise NotFound where the container has been removed."""
+        if not self.directory(row.id).exists():
+            raise NotFound("container", row.name, "it has been removed")
+
     def with_stubs(self, lower: Sequence[Path]) -> tuple[Path, ...]:
         """The layers (topmost first) under the mount points that they lack, where these are known."""
         stubs = self._stubs / lower[0].name
         return (stubs, *lower) if stubs.is_dir() else tuple(lower)
+
+    def without_stubs(self, lower: Sequence[str]) -> list[Path]:
+        """The layers (topmost first) as they are in the image."""
+        return [path for path in map(Path, lower) if path.parent != self._stubs]
 
     def _keep_stubs(self, top: Path, stubs: Sequence[Sequence[int | str]]) -> None:
         """Make a layer of what a container of these layers had to make, for the next ones."""
@@ -288,6 +327,7 @@ class Containers:
     def collect(self) -> None:
         """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
         self._collect_stubs()
+        pause.collect(self._root)
         kept = {row.id for row in self.rows() if not row.options.remove}
         for path in self._root.iterdir() if self._root.is_dir() else ():
             if path.name not in kept:

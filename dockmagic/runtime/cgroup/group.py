@@ -99,6 +99,12 @@ class Group:
         """Let the processes go on."""
         self._freeze(frozen=False)
 
+    def is_frozen(self) -> bool:
+        """Whether every process of the group stands still."""
+        if "freezer" in self._v1:
+            return control.read(f"{self._v1['freezer']}/freezer.state").strip() == "FROZEN"
+        return control.counter(control.read(f"{self._v2}/cgroup.events"), "frozen") == 1
+
     def pids(self) -> list[int]:
         """Process numbers in the group and in groups below it, as this process's pid namespace sees them."""
         directory = self._v1.get("freezer") or self._v2 or next(iter(self._v1.values()), "")
