@@ -313,34 +313,36 @@ class Images:
 
     def import_(
         self,
-        source: Source,
+        source: str | Path | Source,
         reference: str = "",
         *,
         changes: Sequence[str] = (),
-        message: str = "Imported from -",
+        message: str = "",
         platform: str = "",
     ) -> Image:
-        """Make an image of a root file system in a tar archive; `changes` are instructions of a Dockerfile.
+        """Make an image of a root file system in a tar archive: a file, what a URL names, or a stream.
 
-        Raises InvalidOption, InvalidReference, InvalidLayer, StoreError.
+        `changes` are instructions of a Dockerfile. Raises InvalidOption, InvalidReference, InvalidLayer, StoreError.
         """
         from dockmagic.builder.changes import changed_by
+        from dockmagic.builder.root_archive import is_url, opened_archive
         from dockmagic.image.import_root import import_root
 
         name = Reference.parse(reference) if reference else None
         config = changed_by(ContainerConfig(), changes)
         wanted = platform_option(platform) if platform else host_platform()
         try:
-            return import_root(
-                source,
-                store=self._store,
-                snapshots=self._snapshots,
-                platform=wanted,
-                config=config,
-                message=message,
-                reference=name,
-                limits=self._limits,
-            )
+            with opened_archive(source, self._store.workspaces) as archive:
+                return import_root(
+                    archive,
+                    store=self._store,
+                    snapshots=self._snapshots,
+                    platform=wanted,
+                    config=config,
+                    message=message or f"Imported from {source if is_url(source) else '-'}",
+                    reference=name,
+                    limits=self._limits,
+                )
         except BaseException:
             self._store.collect()
             raise

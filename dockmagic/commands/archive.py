@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dockmagic.image.load import Loaded
     from dockmagic.image.streams import Sink
 
-_TO_TERMINAL = "cowardly refusing to save to a terminal. Use the -o flag or redirect"
-_FROM_NOTHING = "requested load from stdin, but stdin is empty; name the file with -i FILE"
+_TO_TERMINAL = "cowardly refusing to {} to a terminal. Use the -o flag or redirect"
+_FROM_NOTHING = "requested {} from stdin, but stdin is empty; name the file{}"
 
 
 def _save_arguments(parser: CommandParser) -> None:
@@ -37,14 +37,14 @@ def _save(engine: Engine, args: Namespace, console: Console) -> Names:
 
 
 @contextmanager
-def output(path: str | None, console: Console) -> Iterator[Sink]:
+def output(path: str | None, console: Console, verb: str = "save") -> Iterator[Sink]:
     """Where an archive goes: standard output, or a file that has its name only once it is whole.
 
-    Raises InvalidOption for a terminal, a notebook's cell, and a file that can't be made.
+    `verb` is what messages say. Raises InvalidOption for a terminal, a notebook's cell, and a file that can't be made.
     """
     if path is None:
         if console.stdout is None or os.isatty(console.stdout):
-            raise InvalidOption(_TO_TERMINAL)
+            raise InvalidOption(_TO_TERMINAL.format(verb))
         with os.fdopen(console.stdout, "wb", buffering=0, closefd=False) as out:
             yield _Whole(out)
         return
@@ -89,14 +89,23 @@ def _source(path: str | None, console: Console) -> Iterator[BinaryIO | Path]:
     if path is not None and Path(path).is_dir():
         yield Path(path)
         return
-    if path is None and (console.stdin is None or os.isatty(console.stdin)):
-        raise InvalidOption(_FROM_NOTHING)
+    if path is None:
+        with standard_input(console, "load", " with -i FILE") as stream:
+            yield stream
+        return
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if path is not None else os.dup(console.stdin or 0)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise InvalidOption(f"-i {path}: {error.strerror}") from error
     with os.fdopen(fd, "rb") as file:
         yield file
+
+
+def standard_input(console: Console, verb: str, how: str = "") -> BinaryIO:
+    """Standard input as a file, the caller's to close; raises InvalidOption, in these words, where there is none."""
+    if console.stdin is None or os.isatty(console.stdin):
+        raise InvalidOption(_FROM_NOTHING.format(verb, how))
+    return os.fdopen(os.dup(console.stdin), "rb")
 
 
 def _lines(item: Loaded) -> list[str]:
