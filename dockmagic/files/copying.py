@@ -172,7 +172,7 @@ def _fit(place: Place, entry: Entry, parts: list[bytes], owner: Owner | None) ->
     if status is None:
         return
     if stat.S_ISDIR(status.st_mode) != (entry.kind == DIRTYPE):
-        kinds = ("a directory", "a file") if stat.S_ISDIR(status.st_mode) else ("a file", "a directory")
+        kinds = ("a directory", "a file") if stat.S_ISDIR(status.st_mode) else ("no directory", "one")
         raise InvalidOption(f"{place.shown(path)} is {kinds[0]}; {kinds[1]} can't take its place")
     if entry.kind == DIRTYPE:
         entry.uid, entry.gid = (entry.uid, entry.gid) if owner is None else (status.st_uid, status.st_gid)

@@ -19,6 +19,7 @@ from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.dockerfile.lint import LintWarning
 from dockmagic.errors import NotFound, RegistryError, Unauthorized
 from dockmagic.events import ContainerOutput, Event, OnEvent, RegistryRequest, StepState, ignore
+from dockmagic.files.copying import Copied
 from dockmagic.image.accounts import Login, Logout
 from dockmagic.image.auth import Credentials
 from dockmagic.image.difference import Difference
@@ -28,6 +29,7 @@ from dockmagic.image.pruning import Pruned
 from dockmagic.image.push import Pushed
 from dockmagic.image.remote import RemoteImage
 from dockmagic.image.search import Found
+from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
 from dockmagic.oci.descriptor import Platform
@@ -88,6 +90,7 @@ class FakeContainer:
     fails: Exception | None = None
     said: tuple[tuple[str, bytes], ...] = ()
     exec_status: int = 0
+    changed: tuple[Change, ...] = ()
 
     def state(self) -> State:
         """The state that the test gave."""
@@ -134,6 +137,29 @@ class FakeContainer:
     def inspect(self) -> dict[str, Any]:
         """A little of Docker's form."""
         return {"Id": self.id, "Name": f"/{self.name}"}
+
+    def diff(self) -> tuple[Change, ...]:
+        """The changes that the test gave."""
+        return self.changed
+
+    def export(self, out: Sink) -> None:
+        """Write a little."""
+        out.write(b"archive")
+
+    def commit(self, reference: str = "", **options: Any) -> FakeImage:
+        """Note it."""
+        self._note("commit", reference, options)
+        return FakeImage()
+
+    def copy_from(self, path: str, to: str | Sink, **options: Any) -> Copied:
+        """Note it; a stream gets a little."""
+        self._note("copy_from", path, to if isinstance(to, str) else to.write(b"archive"), options)
+        return Copied(1234, str(to))
+
+    def copy_to(self, source: str | Source, path: str, **options: Any) -> Copied:
+        """Note it, and what a stream has."""
+        self._note("copy_to", source if isinstance(source, str) else source.read(100), path, options)
+        return Copied(1234, f"{self.name}:{path}")
 
 
 @dataclass
@@ -304,6 +330,11 @@ class FakeImages:
     def offline(self) -> list[Offer]:
         """What the test gave."""
         return self.offered
+
+    def import_(self, source: str | Source, reference: str = "", **options: Any) -> FakeImage:
+        """Note it, and what a stream has."""
+        self.calls.append(("import", source if isinstance(source, str) else source.read(100), reference, options))
+        return FakeImage()
 
     def bootstrap(self, name: str, on_event: OnEvent = ignore) -> FakeImage:
         """Note it."""
