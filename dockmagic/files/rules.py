@@ -69,11 +69,13 @@ def names_directory(path: str) -> bool:
 
 
 def absolute(path: str, base: str = "/") -> str:
-    """The absolute form without "..", which keeps what says "directory" at its end.
+    """The absolute form without "..", which keeps what says "directory" at its end; raises InvalidOption for a NUL.
 
     >>> absolute("a/../b/"), absolute("x/.", "/home"), absolute("/../etc")
     ('/b/', '/home/x/.', '/etc')
     """
+    if "\0" in path:
+        raise InvalidOption(f"the path {path!r} has a NUL in it, which no file's name can have")
     clean = posixpath.normpath(posixpath.join("/", base, path)).replace("//", "/")
     if path.rpartition("/")[2] == ".":
         return f"{clean.rstrip('/')}/."

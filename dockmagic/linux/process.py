@@ -9,6 +9,7 @@ from typing import Final
 
 from dockmagic.linux.libc import checked, libc
 
+CLONE_FS: Final = 0x200
 CLONE_PIDFD: Final = 0x1000
 CLONE_NEWNS: Final = 0x20000
 CLONE_NEWCGROUP: Final = 0x2000000

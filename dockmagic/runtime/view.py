@@ -2,8 +2,8 @@
 
 Whoever looks up paths from the descriptor (openat2 with RESOLVE_IN_ROOT) crosses the container's own mounts. Nothing
 is mounted where anybody else could see it: the layers of a container that doesn't run are mounted by a thread in a
-mount namespace of its own, which lasts as long as its descriptor and goes with the process however that ends.
-Source: unshare(2), mount_namespaces(7), open_tree(2), openat2(2).
+mount namespace of its own, which lasts as long as its descriptor and goes with the process however that ends. No file
+of a container is ever executed, or loaded by this process. Source: unshare(2), setns(2), mount_namespaces(7).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from dockmagic.errors import ContainerError, DockmagicError, InvalidState, NotFound
 from dockmagic.linux import mount as m
 from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
-from dockmagic.linux.process import CLONE_NEWNS, unshare
+from dockmagic.linux.process import CLONE_FS, CLONE_NEWNS, setns, unshare
 from dockmagic.oci.spec import Mount, Overlay
 from dockmagic.runtime.container import Containers, Row
 from dockmagic.runtime.overlay import mount_overlay
@@ -29,6 +29,8 @@ from dockmagic.runtime.state import ContainerState
 
 _ROOT: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _INSIDE: Final = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+
+Keep = Callable[[int], None]  # takes a descriptor that is to stay open
 
 
 @contextlib.contextmanager
@@ -45,21 +47,15 @@ def opened_root(rows: Containers, row: Row) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _running_root(rows: Containers, row: Row, now: ContainerState) -> Iterator[int]:
-    """The root that the container's first process has."""
+    """The root of the mount namespace that the container's first process is in, which may have changed its own."""
     try:
-        fd = os.open(f"/proc/{now.pid}/root", _ROOT)
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise InvalidState(row.id, "look into", "ending") from error
-    try:
-        _check_same(rows, row, now)  # by now the number could be another process's
-        try:
+        with _made_apart(lambda keep: _join(now.pid, keep), row) as fd:
+            _check_same(rows, row, now)  # by now the number could be another process's
             yield fd
-        except (OSError, DockmagicError):
-            _check_same(rows, row, now)
-            raise
+    except (OSError, DockmagicError):
         _check_same(rows, row, now)
-    finally:
-        os.close(fd)
+        raise
+    _check_same(rows, row, now)
 
 
 def _check_same(rows: Containers, row: Row, before: ContainerState) -> None:
@@ -69,61 +65,73 @@ def _check_same(rows: Containers, row: Row, before: ContainerState) -> None:
         raise InvalidState(row.id, "copy files of", f"{now.status.value}: it ended meanwhile")
 
 
+def _join(pid: int, keep: Keep) -> None:
+    """Go to where this process is, and keep the root there."""
+    namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        unshare(CLONE_FS)
+        setns(namespace, CLONE_NEWNS)
+    finally:
+        os.close(namespace)
+    keep(os.open("/", _ROOT))
+
+
 @contextlib.contextmanager
 def _mounted_root(row: Row, directory: Path) -> Iterator[int]:
     """The layers with the bind mounts upon them, mounted for nobody else."""
     overlay = row.spec.root.overlay
     if overlay is None:
         raise NotFound("root file system", row.name, "its container isn't made of layers")
-    mounting = _Mounting(overlay, str(directory), row.options.mounts, readonly=row.spec.root.readonly)
-    try:
-        mounting.start()
-        mounting.join()
-        yield mounting.root()
-    finally:
-        mounting.close()
+
+    def mount(keep: Keep) -> None:
+        _mount(overlay, str(directory), row.options.mounts, keep, readonly=row.spec.root.readonly)
+
+    with _made_apart(mount, row) as fd:
+        yield fd
 
 
-class _Mounting(threading.Thread):
-    """Mounts in a namespace of its own, and ends: the namespace stays as long as its descriptor."""
+def _mount(overlay: Overlay, target: str, binds: Sequence[Mount], keep: Keep, *, readonly: bool) -> None:
+    """Mount all of it in a namespace of its own, and keep that and the root."""
+    unshare(CLONE_NEWNS)  # of this thread only, and its working directory with it
+    keep(os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC))
+    os.chdir("/")
+    m.mount("", "/", "", m.MS_REC | m.MS_PRIVATE)
+    mount_overlay(overlay, target)  # over the directory that the layers' own is in
+    root = os.open(target, _ROOT)
+    keep(root)
+    for mount in binds:
+        _bind(root, mount)
+    if readonly:
+        m.mount_setattr(root, "", m.AT_EMPTY_PATH, m.MOUNT_ATTR_RDONLY)
 
-    def __init__(self, overlay: Overlay, target: str, binds: Sequence[Mount], *, readonly: bool) -> None:
-        super().__init__(name="mount", daemon=True)
-        self._overlay = overlay
-        self._target = target
-        self._binds = binds
-        self._readonly = readonly
-        self._descriptors: list[int] = []
-        self._error: Exception | None = None
 
-    def run(self) -> None:
-        """Make the namespace and what is mounted in it."""
+@contextlib.contextmanager
+def _made_apart(make: Callable[[Keep], None], row: Row) -> Iterator[int]:
+    """The last descriptor that `make` keeps, for the block; it works in a thread, whose namespaces it may change.
+
+    Raises ContainerError where it fails.
+    """
+    kept: list[int] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
         try:
-            unshare(CLONE_NEWNS)  # of this thread only, with a working directory of its own
-            self._descriptors.append(os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC))
-            m.mount("", "/", "", m.MS_REC | m.MS_PRIVATE)
-            mount_overlay(self._overlay, self._target)  # over the directory that the layers' own is in
-            root = os.open(self._target, _ROOT)
-            self._descriptors.append(root)
-            for mount in self._binds:
-                _bind(root, mount)
-            if self._readonly:
-                m.mount_setattr(root, "", m.AT_EMPTY_PATH, m.MOUNT_ATTR_RDONLY)
+            make(kept.append)
         except Exception as error:
-            self._error = error
+            errors.append(error)
 
-    def root(self) -> int:
-        """The root's descriptor; raises ContainerError where it couldn't be mounted."""
-        if self._error is not None:
-            raise ContainerError(f"cannot mount the container's files: {self._error}") from self._error
-        return self._descriptors[-1]
-
-    def close(self) -> None:
-        """Let go of it all."""
-        if self.ident is not None:
-            self.join()
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+    thread = threading.Thread(target=work, name="files", daemon=True)
+    try:
+        thread.start()
+        thread.join()
+        if errors:
+            raise ContainerError(f"cannot get at the files of container {row.name}: {errors[0]}") from errors[0]
+        yield kept[-1]
+    finally:
+        if thread.ident is not None:
+            thread.join()
+        while kept:
+            os.close(kept.pop())
 
 
 def _bind(root: int, mount: Mount) -> None:

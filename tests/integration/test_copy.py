@@ -358,6 +358,17 @@ def test_files_swapped_for_links_while_they_are_read(container: Container, secre
         for_a_while(copy_out)
 
 
+def test_a_process_that_changes_its_root(engine: Engine, file: Path) -> None:
+    """What is copied is found where the container's root is, not where its first process sees one."""
+    script = "mkdir -p /jail/bin; cp /bin/busybox /jail/bin/; touch /outside; exec chroot /jail /bin/busybox sleep 600"
+    container = engine.containers.run_detached("busybox", RunOptions(command=("sh", "-c", script)))
+    pid = container.state().pid
+    until(lambda: not Path(f"/proc/{pid}/root/outside").exists() and Path(f"/proc/{pid}/root/bin/busybox").exists())
+    container.copy_to(file, "/outside")
+    assert text(container, "/outside") == "of the host"
+    container.rm(force=True)
+
+
 def test_a_bind_mount_on_a_link(engine: Engine, secret: Path, shared: Path, file: Path) -> None:
     """The place for a mount in a container that doesn't run is looked up inside its root."""
     engine.build(f"FROM busybox\nRUN ln -s {secret} /mnt", tags=["hostile"])

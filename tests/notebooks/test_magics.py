@@ -56,6 +56,29 @@ def test_from_a_cell_to_a_container_and_away_again(notebook: Kernel) -> None:
     assert "burn" not in notebook.run("%container_ps -a").text
 
 
+def test_files_go_in_and_out(notebook: Kernel) -> None:
+    notebook.run("%container_run -d --name work busybox sleep 600")
+    copied = notebook.run("%container_cp note.txt work:/root/")
+    assert copied.text == "Successfully copied 7B to work:/root/"
+    assert notebook.run("%docker cp -q work:/root/note.txt back.txt\nprint(open('back.txt').read())").stream(
+        "stdout"
+    ) == "a note\n\n"  # fmt: skip
+    changes = notebook.run("%container_diff work")
+    assert changes.text == "C /root\nA /root/note.txt"
+    assert "/root/note.txt</td>" in changes.data("text/html")[0]
+    committed = notebook.run("im = %container_commit -c 'CMD cat /root/note.txt' work noted\nim.image.references")
+    assert "noted" in committed.text
+    assert notebook.run("%container_run --rm noted").stream("stdout") == "a note\n"
+    assert "save(FILE)" in notebook.run("r = %container_export work\nr").text
+    assert (
+        notebook.run("r.save('root.tar')\n%image_import -c 'CMD cat /root/note.txt' root.tar imported").status == "ok"
+    )
+    assert notebook.run("%container_run --rm imported").stream("stdout") == "a note\n"
+    refused = notebook.run("%container_cp work:/nothing .")
+    assert "NotFound: no such file: work:/nothing" in str(refused.error)
+    notebook.run("%container_rm -f work")
+
+
 def test_a_container_is_watched_and_drawn(notebook: Kernel) -> None:
     notebook.run("%container_run -d --name burn -m 64m --cpus 0.5 busybox sh -c 'while :; do :; done'")
     watched = notebook.run("%container_stats --for 1s burn")

@@ -103,7 +103,7 @@ class Group:
         """Whether every process of the group stands still."""
         if "freezer" in self._v1:
             return control.read(f"{self._v1['freezer']}/freezer.state").strip() == "FROZEN"
-        return control.counter(control.read(f"{self._v2}/cgroup.events"), "frozen") == 1
+        return bool(self._v2) and control.counter(control.read(f"{self._v2}/cgroup.events"), "frozen") == 1
 
     def pids(self) -> list[int]:
         """Process numbers in the group and in groups below it, as this process's pid namespace sees them."""

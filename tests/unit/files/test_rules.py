@@ -69,6 +69,11 @@ def test_paths_keep_what_says_directory(path: str, expected: str) -> None:
     assert absolute(path) == expected
 
 
+def test_no_path_has_a_nul() -> None:
+    with pytest.raises(InvalidOption, match="has a NUL in it"):
+        absolute("/etc\0/x")
+
+
 def test_paths_of_the_host() -> None:
     assert absolute("a", "/home/me") == "/home/me/a"
     assert absolute(".", "/home/me") == "/home/me/."

@@ -22,6 +22,18 @@ def _entry(**fields: object) -> Entry:
     return entry
 
 
+def test_a_mode_never_goes_through_a_link_in_a_fifos_place(tmp_path: Path) -> None:
+    (tmp_path / "target").touch(mode=0o600)
+    (tmp_path / "name").symlink_to("target")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match="symbolic links"):
+            attributes.apply_by_name(directory, b"name", _entry(kind=FIFOTYPE))
+    finally:
+        os.close(directory)
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o600
+
+
 def test_an_open_file_gets_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with path.open("wb") as file:

@@ -142,3 +142,33 @@ def test_nothing_stays_open(layers: list[Path]) -> None:
             next(files)
         files.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_names_can_be_left_out(layers: list[Path]) -> None:
+    whole, less = io.BytesIO(), io.BytesIO()
+    flatten_tar(layers, whole)
+    flatten_tar(layers, less, without={b"z", b"d/top"})
+    names = []
+    for out in (whole, less):
+        out.seek(0)
+        with tarfile.open(fileobj=out) as tar:
+            names.append(set(tar.getnames()))
+    assert names[0] - names[1] == {"z", "d/top"}
+
+
+def test_a_layer_can_be_an_open_directory(layers: list[Path]) -> None:
+    directory = os.open(layers[0], os.O_RDONLY)
+    try:
+        found = [entry.name for entry, _ in read_merged([directory])]
+    finally:
+        os.close(directory)
+    assert b"d/top" in found
+
+
+def test_a_directory_swapped_for_a_link_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "layer/sub").mkdir(parents=True)
+    files = read_merged([tmp_path / "layer"])
+    assert next(files)[0].name == b""
+    (tmp_path / "layer/sub").rmdir()
+    (tmp_path / "layer/sub").symlink_to("/")
+    assert [entry.name for entry, _ in files] in ([], [b"sub"])

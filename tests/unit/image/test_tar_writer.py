@@ -34,6 +34,23 @@ def test_tarfile_reads_what_is_written(tmp_path: Path) -> None:
     assert out.getvalue()[-1024:] == bytes(1024)
 
 
+def test_a_file_that_became_shorter(tmp_path: Path) -> None:
+    (tmp_path / "short").write_bytes(b"x" * 10)
+    entry = Entry(b"short", size=3_000_000, stored=3_000_000)
+    out = io.BytesIO()
+    with (tmp_path / "short").open("rb", buffering=0) as file:
+        with pytest.raises(OSError, match="it became shorter"):
+            TarWriter(io.BytesIO()).add(entry, file.fileno())
+        file.seek(0)
+        writer = TarWriter(out, pads=True)
+        writer.add(entry, file.fileno())
+        writer.finish()
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as archive:
+        member = archive.extractfile("short")
+        assert member is not None
+        assert member.read() == b"x" * 10 + bytes(3_000_000 - 10)
+
+
 def test_writes_are_large() -> None:
     class Counting(io.BytesIO):
         calls = 0

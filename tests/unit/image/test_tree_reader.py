@@ -9,7 +9,7 @@ import pytest
 
 from dockmagic.image import overlay
 from dockmagic.image.tar_header import Entry
-from dockmagic.image.tree_reader import NO_CONTENT, read_tree
+from dockmagic.image.tree_reader import NO_CONTENT, read_file, read_tree
 
 
 def _entries(root: Path) -> list[Entry]:
@@ -23,6 +23,18 @@ def test_directories_come_before_what_they_hold_and_names_are_sorted(tmp_path: P
         path.touch()
     names = [entry.name for entry in _entries(tmp_path)]
     assert names == [b"", b"Z", b"a-", b"b", b"a", b"a/z", b"a/c", b"a/c/d"]
+
+
+def test_a_file_that_was_swapped_for_something_else_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "name")
+    (tmp_path / "file").touch()
+    regular = (tmp_path / "file").stat()
+    directory = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(os, "stat", lambda *args, **options: regular)
+    with pytest.raises(FileNotFoundError):
+        list(read_file(directory, b"name", b"name", {}))
+    monkeypatch.undo()
+    os.close(directory)
 
 
 def test_what_an_entry_says(tmp_path: Path) -> None:

@@ -185,8 +185,10 @@ def test_freeze_on_v1(tmp_path: Path) -> None:
     state = files(group.paths()["freezer"], "freezer.state")["freezer.state"]
     group.freeze()
     assert state.read_text() == "FROZEN"
+    assert group.is_frozen()
     group.thaw()
     assert state.read_text() == "THAWED"
+    assert not group.is_frozen()
 
 
 def test_freeze_on_v2_waits_for_the_event(tmp_path: Path) -> None:
@@ -196,12 +198,17 @@ def test_freeze_on_v2_waits_for_the_event(tmp_path: Path) -> None:
     found["cgroup.events"].write_text("populated 1\nfrozen 1\n")
     group.freeze()
     assert found["cgroup.freeze"].read_text() == "1"
+    assert group.is_frozen()
+    found["cgroup.events"].write_text("populated 1\nfrozen 0\n")
+    assert not group.is_frozen()
 
 
 def test_no_freezer_at_all(tmp_path: Path) -> None:
+    group = Group(v1_hierarchies(tmp_path, "memory"), "one")
     with pytest.raises(OSError, match="no freezer") as caught:
-        Group(v1_hierarchies(tmp_path, "memory"), "one").freeze()
+        group.freeze()
     assert caught.value.errno == errno.ENOTSUP
+    assert not group.is_frozen()
 
 
 def test_v2_dirfd_without_cgroup2(tmp_path: Path) -> None:
