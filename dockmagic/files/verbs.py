@@ -24,6 +24,7 @@ from dockmagic.image.streams import Sink, Source, output_errors
 from dockmagic.image.tree import Change
 from dockmagic.oci.reference import Reference
 from dockmagic.runtime.container import Containers, Row
+from dockmagic.runtime.holding import held
 from dockmagic.runtime.pause import paused
 from dockmagic.runtime.view import opened_root
 
@@ -58,13 +59,13 @@ class Files:
 
     def diff(self, row: Row) -> tuple[Change, ...]:
         """What the container changed on its image, by path."""
-        with self._rows.held(row):
+        with held(self._rows, row):
             upper, lower = self._layers(row)
             return container_changes(upper, lower, stub_names(upper, lower, row.spec.mounts))
 
     def export(self, row: Row, out: Sink) -> None:
         """Write its files, without those of mounts, as a plain tar stream; raises StoreError, NotFound."""
-        with self._rows.held(row):
+        with held(self._rows, row):
             upper, lower = self._layers(row)
             stubs = stub_names(upper, lower, row.spec.mounts)
             flatten_tar([upper, *lower], out, without=stubs, pads=True)
@@ -93,7 +94,7 @@ class Files:
 
     def _layer(self, row: Row, base: Image, *, pause: bool) -> Layer | None:
         """What the container wrote as a layer upon its image; None where it wrote nothing."""
-        with self._rows.held(row) as now:
+        with held(self._rows, row) as now:
             upper, lower = self._layers(row)
             stubs = stub_names(upper, lower, row.spec.mounts)
             still = paused(self._rows.directory(row.id), now.cgroup) if pause and now.running else nullcontext()

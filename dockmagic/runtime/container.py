@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockmagic.database import Database
-from dockmagic.errors import Conflict, DockmagicError, InvalidManifest, NotFound, StoreError
+from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
@@ -230,41 +230,6 @@ class Containers:
             if self._client.record(container_id) is not None:
                 state.check(container_id, "start", Status.RUNNING)
             yield
-
-    @contextlib.contextmanager
-    def held(self, row: Row) -> Iterator[ContainerState]:
-        """The container's state; while this is held it isn't started, and one that doesn't run is ours alone.
-
-        Raises NotFound, at the end too where it has been removed meanwhile.
-        """
-        with self._locked(row) as now:
-            try:
-                yield now
-            except (OSError, DockmagicError):
-                self._check_there(row)
-                raise
-            self._check_there(row)
-
-    @contextlib.contextmanager
-    def _locked(self, row: Row) -> Iterator[ContainerState]:
-        """The state under a lock: shared with others who use a running container, else for one alone."""
-        for operation in (fcntl.LOCK_SH, fcntl.LOCK_EX):
-            self._check_there(row)
-            try:
-                lock = leftovers.lock(self.directory(row.id), operation)
-            except FileNotFoundError:
-                self._check_there(row)
-                raise
-            with lock:
-                now = self.state(row.id)
-                if now.running or operation == fcntl.LOCK_EX:
-                    yield now
-                    return
-
-    def _check_there(self, row: Row) -> None:
-        """Raise NotFound where the container has been removed."""
-        if not self.directory(row.id).exists():
-            raise NotFound("container", row.name, "it has been removed")
 
     def with_stubs(self, lower: Sequence[Path]) -> tuple[Path, ...]:
         """The layers (topmost first) under the mount points that they lack, where these are known."""

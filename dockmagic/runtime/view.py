@@ -23,6 +23,7 @@ from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat
 from dockmagic.linux.process import CLONE_FS, CLONE_NEWNS, setns, unshare
 from dockmagic.oci.spec import Mount, Overlay
 from dockmagic.runtime.container import Containers, Row
+from dockmagic.runtime.holding import held
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.rootfs import is_bind, open_source
 from dockmagic.runtime.state import ContainerState
@@ -40,7 +41,7 @@ def opened_root(rows: Containers, row: Row) -> Iterator[int]:
     A container that doesn't run has its bind mounts in place but, as in Docker, no tmpfs; it isn't started meanwhile.
     Raises NotFound, and InvalidState at the end where a running one has ended meanwhile.
     """
-    with rows.held(row) as now:
+    with held(rows, row) as now:
         with _running_root(rows, row, now) if now.running else _mounted_root(row, rows.directory(row.id)) as fd:
             yield fd
 
