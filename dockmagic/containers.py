@@ -324,9 +324,9 @@ class Container:
         """What it added (A), changed (C) and deleted (D) on its image, by path."""
         return self._files().diff(self.row)
 
-    def export(self, out: Sink) -> None:
+    def export(self, out: Sink, on_event: OnEvent = ignore) -> None:
         """Write its files, without those of mounts, as a plain tar stream."""
-        self._files().export(self.row, out)
+        self._files().export(self.row, out, on_event)
 
     def commit(self, reference: str = "", **options: Unpack[CommitOptions]) -> Image:
         """Make an image of its files and its config (files.verbs); processes stand still while it is read."""

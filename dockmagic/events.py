@@ -215,6 +215,14 @@ class ContainerExited:
     oom_killed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FilesProgress:
+    """Files that are copied or packed for longer than a second: what is done, and how many bytes so far."""
+
+    what: str
+    size_bytes: int
+
+
 Event = (
     BuildStep
     | BuildOutput
@@ -228,6 +236,7 @@ Event = (
     | PushProgress
     | PushFinished
     | RegistryRequest
+    | FilesProgress
     | BootstrapOutput
     | ContainerStarted
     | ContainerWarning

@@ -319,6 +319,7 @@ class Images:
         changes: Sequence[str] = (),
         message: str = "",
         platform: str = "",
+        on_event: OnEvent = ignore,
     ) -> Image:
         """Make an image of a root file system in a tar archive: a file, what a URL names, or a stream.
 
@@ -327,6 +328,7 @@ class Images:
         from dockmagic.builder.changes import changed_by
         from dockmagic.builder.root_archive import is_url, opened_archive
         from dockmagic.image.import_root import import_root
+        from dockmagic.image.meter import Meter, MeteredSource
 
         name = Reference.parse(reference) if reference else None
         config = changed_by(ContainerConfig(), changes)
@@ -334,7 +336,7 @@ class Images:
         try:
             with opened_archive(source, self._store.workspaces) as archive:
                 return import_root(
-                    archive,
+                    MeteredSource(archive, Meter(f"importing {reference or 'an image'}", on_event)),
                     store=self._store,
                     snapshots=self._snapshots,
                     platform=wanted,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from argparse import BooleanOptionalAction
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Final
 from dockmagic.commands.archive import output, standard_input
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.human import decimal_size
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.commands.results import Names
 from dockmagic.commands.table import Pretty, Table
 from dockmagic.errors import InvalidOption
+from dockmagic.events import ignore
 from dockmagic.image.whole import whole_file
 
 if TYPE_CHECKING:
     from dockmagic.containers import Container
     from dockmagic.engine import Engine
     from dockmagic.files.copying import Copied
+    from dockmagic.files.verbs import CopyOptions
     from dockmagic.image.store import Image
     from dockmagic.image.tree import Change
 
@@ -142,8 +145,8 @@ def _export(engine: Engine, args: Namespace, console: Console) -> Names | Export
     container = engine.containers.get(args.container)
     if args.output is None and console.stdout is None:
         return Export(container)
-    with output(args.output, console, "export") as out:
-        container.export(out)
+    with output(args.output, console, "export") as out, console.watching(ProgressStyle.AUTO) as on_event:
+        container.export(out, on_event)
     return Names()
 
 
@@ -174,11 +177,16 @@ def _commit_arguments(parser: CommandParser) -> None:
 def _commit(engine: Engine, args: Namespace, console: Console) -> MadeImage:
     """Make an image of a container."""
     container = engine.containers.get(args.container)
-    return MadeImage(
-        container.commit(
-            args.reference, author=args.author, message=args.message, changes=args.change, pause=args.pause
+    with console.watching(ProgressStyle.AUTO) as on_event:
+        image = container.commit(
+            args.reference,
+            author=args.author,
+            message=args.message,
+            changes=args.change,
+            pause=args.pause,
+            on_event=on_event,
         )
-    )
+    return MadeImage(image)
 
 
 def _import_arguments(parser: CommandParser) -> None:
@@ -190,11 +198,13 @@ def _import_arguments(parser: CommandParser) -> None:
 
 def _import(engine: Engine, args: Namespace, console: Console) -> MadeImage:
     """Make an image of a root file system."""
-    options = {"changes": args.change, "message": args.message, "platform": args.platform}
-    if args.source != _STREAM:
-        return MadeImage(engine.images.import_(args.source, args.reference, **options))
-    with closing(standard_input(console, "import")) as stream:
-        return MadeImage(engine.images.import_(stream, args.reference, **options))
+    with ExitStack() as stack:
+        source = args.source
+        if source == _STREAM:
+            source = stack.enter_context(closing(standard_input(console, "import")))
+        on_event = stack.enter_context(console.watching(ProgressStyle.AUTO))
+        options = {"changes": args.change, "message": args.message, "platform": args.platform}
+        return MadeImage(engine.images.import_(source, args.reference, **options, on_event=on_event))
 
 
 # cp
@@ -226,21 +236,28 @@ def _cp(engine: Engine, args: Namespace, console: Console) -> Copy | Names:
 
 def _copy_from(container: Container, source: str, target: str, args: Namespace, console: Console) -> Copy | Names:
     """Copy out of a container."""
-    options = {"archive": args.archive, "follow": args.follow_link}
-    if target != _STREAM:
-        return Copy(container.copy_from(source, target, **options), args.quiet)
-    with output(None, console, "copy") as out:
-        container.copy_from(source, out, **options)
+    with _watched(args, console) as options:
+        if target != _STREAM:
+            return Copy(container.copy_from(source, target, **options), args.quiet)
+        with output(None, console, "copy") as out:
+            container.copy_from(source, out, **options)
     return Names()
 
 
 def _copy_to(container: Container, source: str, target: str, args: Namespace, console: Console) -> Copy:
     """Copy into a container."""
-    options = {"archive": args.archive, "follow": args.follow_link}
-    if source != _STREAM:
-        return Copy(container.copy_to(source, target, **options), args.quiet)
-    with closing(standard_input(console, "copy")) as stream:
-        return Copy(container.copy_to(stream, target, **options), quiet=True)
+    with _watched(args, console) as options:
+        if source != _STREAM:
+            return Copy(container.copy_to(source, target, **options), args.quiet)
+        with closing(standard_input(console, "copy")) as stream:
+            return Copy(container.copy_to(stream, target, **options), quiet=True)
+
+
+@contextmanager
+def _watched(args: Namespace, console: Console) -> Iterator[CopyOptions]:
+    """What the flags ask for, and who is told how far the copy is."""
+    with nullcontext(ignore) if args.quiet else console.watching(ProgressStyle.AUTO) as on_event:
+        yield {"archive": args.archive, "follow": args.follow_link, "on_event": on_event}
 
 
 def _show_copy(result: Copy | Names, console: Console) -> None:

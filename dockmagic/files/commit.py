@@ -15,6 +15,7 @@ from typing import Final
 
 from dockmagic.builder.metadata import with_env
 from dockmagic.image import compression, layer
+from dockmagic.image.meter import Meter, MeteredSink
 from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import store_errors
@@ -53,6 +54,7 @@ def commit_upper(
     paused: AbstractContextManager[None],
     store: ImageStore,
     snapshots: Snapshots,
+    meter: Meter,
 ) -> Layer | None:
     """The layer of what a container wrote, None where that is nothing; `without` are names to leave out.
 
@@ -63,7 +65,7 @@ def commit_upper(
         with blob.open("wb") as out:
             writer = compression.LayerWriter(out)
             with paused:
-                layer.pack(upper, writer, without=without)
+                layer.pack(upper, MeteredSink(writer, meter), without=without)
             with store_errors("store a layer"):
                 writer.close()
         if writer.plain_size == _EMPTY_TAR_BYTES:

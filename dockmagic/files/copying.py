@@ -27,6 +27,7 @@ from dockmagic.image.attributes import Owner, carried
 from dockmagic.image.compression import open_layer
 from dockmagic.image.flatten import read_merged
 from dockmagic.image.limits import Guarded, Limits, refuse
+from dockmagic.image.meter import Meter
 from dockmagic.image.streams import Counted, Sink
 from dockmagic.image.streams import Source as Stream
 from dockmagic.image.tar_header import Entry
@@ -48,7 +49,16 @@ class Copied:
     target: str
 
 
-def copy(source: Place, path: str, target: Place, to: str, *, owner: Owner | None, follow: bool = False) -> Copied:
+def copy(
+    source: Place,
+    path: str,
+    target: Place,
+    to: str,
+    *,
+    owner: Owner | None,
+    follow: bool = False,
+    meter: Meter | None = None,
+) -> Copied:
     """Copy what is at an absolute path of one place to that of another; `follow` takes what a link leads to.
 
     `owner` gets all that is made; None keeps the owners. Raises NotFound, InvalidOption, OSError.
@@ -59,7 +69,7 @@ def copy(source: Place, path: str, target: Place, to: str, *, owner: Owner | Non
     place = _landing(Source(path, is_directory(status)), target, to)
     with closing(entries_of(source, read_from, place.name)) as files:
         made = ((entry, partial(copy_data, fd)) for entry, fd in files)
-        return Copied(_write(target, place.directory, made, owner), target.shown(to))
+        return Copied(_write(target, place.directory, made, owner, meter), target.shown(to))
 
 
 def copy_to_stream(source: Place, path: str, out: Sink, *, follow: bool = False) -> Copied:
@@ -74,7 +84,9 @@ def copy_to_stream(source: Place, path: str, out: Sink, *, follow: bool = False)
     return Copied(size_bytes, "-")
 
 
-def copy_from_stream(stream: Stream, target: Place, to: str, *, owner: Owner | None, limits: Limits) -> Copied:
+def copy_from_stream(
+    stream: Stream, target: Place, to: str, *, owner: Owner | None, limits: Limits, meter: Meter | None = None
+) -> Copied:
     """Unpack a tar stream, compressed or not, into a directory that is there; raises InvalidOption, InvalidLayer."""
     directory, status = target.settled(to)
     if not is_directory(status):
@@ -83,7 +95,7 @@ def copy_from_stream(stream: Stream, target: Place, to: str, *, owner: Owner | N
     with open_layer(counted, _WHAT) as plain:
         reader = TarReader(Guarded(plain, lambda: counted.size, limits, _WHAT), _WHAT)
         entries = ((entry, reader.copy) for entry in _limited(reader, limits))
-        return Copied(_write(target, directory, entries, owner), target.shown(to))
+        return Copied(_write(target, directory, entries, owner, meter), target.shown(to))
 
 
 def entries_of(place: Place, path: str, name: str) -> Generator[tuple[Entry, int], None, None]:
@@ -132,7 +144,13 @@ def _limited(reader: TarReader, limits: Limits) -> Iterable[Entry]:
         yield entry
 
 
-def _write(place: Place, directory: str, files: Iterable[tuple[Entry, Content]], owner: Owner | None) -> int:
+def _write(
+    place: Place,
+    directory: str,
+    files: Iterable[tuple[Entry, Content]],
+    owner: Owner | None,
+    meter: Meter | None,
+) -> int:
     """Make the files in a directory that is there; how many bytes they hold."""
     above = place.parts(directory)
     size_bytes = 0
@@ -144,6 +162,8 @@ def _write(place: Place, directory: str, files: Iterable[tuple[Entry, Content]],
                     _fit(place, entry, [*above, *names], owner)
                     _create(tree, entry, above, names, content)
                     size_bytes += entry.size
+                    if meter is not None:
+                        meter.add(entry.size)
         finally:
             tree.finish()
     return size_bytes

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from dockmagic.builder.changes import changed_by
 from dockmagic.errors import InvalidOption, NotFound
+from dockmagic.events import OnEvent, ignore
 from dockmagic.files import commit, copying, rules
 from dockmagic.files.copying import Copied
 from dockmagic.files.diff import container_changes
@@ -18,6 +19,7 @@ from dockmagic.files.stubs import stub_names
 from dockmagic.image.attributes import Owner
 from dockmagic.image.flatten import flatten_tar
 from dockmagic.image.limits import Limits
+from dockmagic.image.meter import Meter, MeteredSink
 from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.streams import Sink, Source, output_errors
@@ -36,6 +38,7 @@ class CopyOptions(TypedDict, total=False):
 
     archive: bool
     follow: bool
+    on_event: OnEvent
 
 
 class CommitOptions(TypedDict, total=False):
@@ -45,6 +48,7 @@ class CommitOptions(TypedDict, total=False):
     message: str
     changes: Sequence[str]
     pause: bool
+    on_event: OnEvent
 
 
 class Files:
@@ -63,12 +67,13 @@ class Files:
             upper, lower = self._layers(row)
             return container_changes(upper, lower, stub_names(upper, lower, row.spec.mounts))
 
-    def export(self, row: Row, out: Sink) -> None:
+    def export(self, row: Row, out: Sink, on_event: OnEvent = ignore) -> None:
         """Write its files, without those of mounts, as a plain tar stream; raises StoreError, NotFound."""
         with held(self._rows, row):
             upper, lower = self._layers(row)
             stubs = stub_names(upper, lower, row.spec.mounts)
-            flatten_tar([upper, *lower], out, without=stubs, pads=True)
+            meter = Meter(f"exporting {row.name}", on_event)
+            flatten_tar([upper, *lower], MeteredSink(out, meter), without=stubs, pads=True)
 
     def commit(
         self,
@@ -79,6 +84,7 @@ class Files:
         message: str = "",
         changes: Sequence[str] = (),
         pause: bool = True,
+        on_event: OnEvent = ignore,
     ) -> Image:
         """Make an image of its files and its config; raises NotFound, InvalidOption, ContainerError, StoreError."""
         names = [Reference.parse(reference)] if reference else []
@@ -86,24 +92,37 @@ class Files:
             base = self._store.get(row.image_id)
             start = commit.container_config(base.config.config, row.options)
             config = changed_by(start, changes)
-            layer = self._layer(row, base, pause=pause)
+            layer = self._layer(row, base, Meter(f"committing {row.name}", on_event), pause=pause)
             command = " ".join(start.cmd or ())
             image = commit.image_of(base, layer, config, command=command, author=author, message=message)
             blobs = [*base.manifest.layers, *([] if layer is None else [layer.descriptor])]
             return self._store.add_image(image, blobs, references=names)
 
-    def _layer(self, row: Row, base: Image, *, pause: bool) -> Layer | None:
+    def _layer(self, row: Row, base: Image, meter: Meter, *, pause: bool) -> Layer | None:
         """What the container wrote as a layer upon its image; None where it wrote nothing."""
         with held(self._rows, row) as now:
             upper, lower = self._layers(row)
             stubs = stub_names(upper, lower, row.spec.mounts)
             still = paused(self._rows.directory(row.id), now.cgroup) if pause and now.running else nullcontext()
             return commit.commit_upper(
-                base, upper, without=stubs, paused=still, store=self._store, snapshots=self._snapshots
+                base,
+                upper,
+                without=stubs,
+                paused=still,
+                store=self._store,
+                snapshots=self._snapshots,
+                meter=meter,
             )
 
     def copy_from(
-        self, row: Row, path: str, target: str | Path | Sink, *, archive: bool = False, follow: bool = False
+        self,
+        row: Row,
+        path: str,
+        target: str | Path | Sink,
+        *,
+        archive: bool = False,
+        follow: bool = False,
+        on_event: OnEvent = ignore,
     ) -> Copied:
         """Copy a file or directory out of it, to a path or as a tar stream. Raises NotFound, InvalidOption, StoreError.
 
@@ -111,22 +130,31 @@ class Files:
         """
         inside = rules.absolute(path)
         with self._inside(row) as place, host() as outside, output_errors(f"copy {place.shown(inside)}"):
+            meter = Meter(f"copying {place.shown(inside)}", on_event)
             if not isinstance(target, str | Path):
-                return copying.copy_to_stream(place, inside, target, follow=follow)
+                return copying.copy_to_stream(place, inside, MeteredSink(target, meter), follow=follow)
             to = _local(target)
             owner = None if archive else (os.geteuid(), os.getegid())
-            return copying.copy(place, inside, outside, to, owner=owner, follow=follow)
+            return copying.copy(place, inside, outside, to, owner=owner, follow=follow, meter=meter)
 
     def copy_to(
-        self, row: Row, source: str | Path | Source, path: str, *, archive: bool = False, follow: bool = False
+        self,
+        row: Row,
+        source: str | Path | Source,
+        path: str,
+        *,
+        archive: bool = False,
+        follow: bool = False,
+        on_event: OnEvent = ignore,
     ) -> Copied:
         """Copy a file or directory into it, or unpack a tar stream there; as `copy_from`."""
         inside = rules.absolute(path)
         owner = None if archive else _ROOT
         with self._inside(row) as place, host() as outside, output_errors(f"copy to {place.shown(inside)}"):
+            meter = Meter(f"copying to {place.shown(inside)}", on_event)
             if not isinstance(source, str | Path):
-                return copying.copy_from_stream(source, place, inside, owner=owner, limits=self._limits)
-            return copying.copy(outside, _local(source), place, inside, owner=owner, follow=follow)
+                return copying.copy_from_stream(source, place, inside, owner=owner, limits=self._limits, meter=meter)
+            return copying.copy(outside, _local(source), place, inside, owner=owner, follow=follow, meter=meter)
 
     @contextmanager
     def _inside(self, row: Row) -> Iterator[Place]:

@@ -11,6 +11,7 @@ from dockmagic.events import (
     BuildStep,
     BuildWarning,
     Event,
+    FilesProgress,
     PullFinished,
     PullProgress,
     PullStarted,
@@ -19,6 +20,7 @@ from dockmagic.events import (
     PushStarted,
 )
 from dockmagic.widgets.build import BuildView
+from dockmagic.widgets.files import FilesView
 from dockmagic.widgets.pull import PullView
 from dockmagic.widgets.push import PushView
 
@@ -47,6 +49,7 @@ _VIEWS: Final[Mapping[type, type[View]]] = {
     PushStarted: PushView,
     PushProgress: PushView,
     PushFinished: PushView,
+    FilesProgress: FilesView,
 }
 
 

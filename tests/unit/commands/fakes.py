@@ -142,22 +142,25 @@ class FakeContainer:
         """The changes that the test gave."""
         return self.changed
 
-    def export(self, out: Sink) -> None:
+    def export(self, out: Sink, on_event: OnEvent = ignore) -> None:
         """Write a little."""
         out.write(b"archive")
 
     def commit(self, reference: str = "", **options: Any) -> FakeImage:
         """Note it."""
+        options.pop("on_event")
         self._note("commit", reference, options)
         return FakeImage()
 
     def copy_from(self, path: str, to: str | Sink, **options: Any) -> Copied:
         """Note it; a stream gets a little."""
+        options.pop("on_event")
         self._note("copy_from", path, to if isinstance(to, str) else to.write(b"archive"), options)
         return Copied(1234, str(to))
 
     def copy_to(self, source: str | Source, path: str, **options: Any) -> Copied:
         """Note it, and what a stream has."""
+        options.pop("on_event")
         self._note("copy_to", source if isinstance(source, str) else source.read(100), path, options)
         return Copied(1234, f"{self.name}:{path}")
 
@@ -333,6 +336,7 @@ class FakeImages:
 
     def import_(self, source: str | Source, reference: str = "", **options: Any) -> FakeImage:
         """Note it, and what a stream has."""
+        options.pop("on_event")
         self.calls.append(("import", source if isinstance(source, str) else source.read(100), reference, options))
         return FakeImage()
 
