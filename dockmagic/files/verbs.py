@@ -26,7 +26,7 @@ from dockmagic.image.streams import Sink, Source, output_errors
 from dockmagic.image.tree import Change
 from dockmagic.oci.reference import Reference
 from dockmagic.runtime.container import Containers, Row
-from dockmagic.runtime.holding import held
+from dockmagic.runtime.holding import held, present
 from dockmagic.runtime.pause import paused
 from dockmagic.runtime.view import opened_root
 
@@ -63,13 +63,13 @@ class Files:
 
     def diff(self, row: Row) -> tuple[Change, ...]:
         """What the container changed on its image, by path."""
-        with held(self._rows, row):
+        with present(self._rows, row):
             upper, lower = self._layers(row)
             return container_changes(upper, lower, stub_names(upper, lower, row.spec.mounts))
 
     def export(self, row: Row, out: Sink, on_event: OnEvent = ignore) -> None:
         """Write its files, without those of mounts, as a plain tar stream; raises StoreError, NotFound."""
-        with held(self._rows, row):
+        with present(self._rows, row):
             upper, lower = self._layers(row)
             stubs = stub_names(upper, lower, row.spec.mounts)
             meter = Meter(f"exporting {row.name}", on_event)

@@ -18,25 +18,27 @@ def held(rows: Containers, row: Row) -> Iterator[ContainerState]:
 
     Raises NotFound, at the end too where it has been removed meanwhile.
     """
-    with _locked(rows, row) as now:
-        try:
-            yield now
-        except (OSError, DockmagicError):
-            _check_there(rows, row)
-            raise
+    with present(rows, row), _locked(rows, row) as now:
+        yield now
+
+
+@contextmanager
+def present(rows: Containers, row: Row) -> Iterator[None]:
+    """Raise NotFound unless the container is there at the beginning and at the end, whatever else may have failed."""
+    _check_there(rows, row)
+    try:
+        yield
+    except (OSError, DockmagicError):
         _check_there(rows, row)
+        raise
+    _check_there(rows, row)
 
 
 @contextmanager
 def _locked(rows: Containers, row: Row) -> Iterator[ContainerState]:
     """The state under a lock: shared with others who use a running container, else for one alone."""
     for operation in (fcntl.LOCK_SH, fcntl.LOCK_EX):
-        try:
-            lock = leftovers.lock(rows.directory(row.id), operation)
-        except FileNotFoundError:
-            _check_there(rows, row)
-            raise
-        with lock:
+        with leftovers.lock(rows.directory(row.id), operation):
             now = rows.state(row.id)
             if now.running or operation == fcntl.LOCK_EX:
                 yield now

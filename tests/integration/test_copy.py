@@ -117,6 +117,19 @@ def _empty(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
 
+def test_through_links_inside(either: Container, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to("/root")
+    either.copy_to(tmp_path / "alias", "/")
+    either.copy_to(file, "/alias/")
+    either.copy_to(io.BytesIO(stream("alias/deep/streamed", b"streamed")), "/")
+    assert text(either, "/root/file") == "of the host"
+    assert text(either, "/alias/deep/streamed") == "streamed"
+    either.copy_from("/alias", tmp_path / "out")
+    assert (tmp_path / "out").readlink() == Path("/root")
+    either.copy_from("/alias", tmp_path / "followed", follow=True)
+    assert (tmp_path / "followed/deep/streamed").read_text() == "streamed"
+
+
 def test_owners(either: Container, file: Path, tmp_path: Path) -> None:
     either.copy_to(file, "/file")
     either.copy_to(file, "/kept", archive=True)
@@ -304,7 +317,7 @@ def swapping(container: Container, one: str, other: str) -> Iterator[None]:
             process.kill()
 
 
-def for_a_while(act: Callable[[], object], seconds: float = 1.0) -> int:
+def for_a_while(act: Callable[[], object], seconds: float = 0.6) -> int:
     """How often the act succeeded in this time, at least twenty tries."""
     end, tries, good = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end or tries < 20:
