@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypedDict
 
 from dockmagic.builder.changes import changed_by
-from dockmagic.errors import InvalidOption, NotFound
+from dockmagic.errors import InvalidOption, NotFound, StoreError
 from dockmagic.events import OnEvent, ignore
 from dockmagic.files import commit, copying, rules
 from dockmagic.files.copying import Copied
@@ -31,6 +31,7 @@ from dockmagic.runtime.pause import paused
 from dockmagic.runtime.view import opened_root
 
 _ROOT: Owner = (0, 0)
+_TRIES = 20
 
 
 class CopyOptions(TypedDict, total=False):
@@ -62,10 +63,13 @@ class Files:
         self._limits = limits
 
     def diff(self, row: Row) -> tuple[Change, ...]:
-        """What the container changed on its image, by path."""
+        """What the container changed on its image, by path; raises NotFound, StoreError."""
         with present(self._rows, row):
             upper, lower = self._layers(row)
-            return container_changes(upper, lower, stub_names(upper, lower, row.spec.mounts))
+            for _ in range(_TRIES):
+                with suppress(FileNotFoundError, NotADirectoryError):  # a process removed it just now
+                    return container_changes(upper, lower, stub_names(upper, lower, row.spec.mounts))
+            raise StoreError(f"the files of {row.name} change faster than they can be compared; try again")
 
     def export(self, row: Row, out: Sink, on_event: OnEvent = ignore) -> None:
         """Write its files, without those of mounts, as a plain tar stream; raises StoreError, NotFound."""
