@@ -136,6 +136,7 @@ class Uploader:
         self._on_event = on_event
         self._workers = Workers(AT_ONCE, "push", self._exchange.cancel)
         self._uploads: list[Upload] = []
+        self._failed = threading.Event()
         self._known: set[Digest] = set()
 
     def __enter__(self) -> Uploader:
@@ -186,7 +187,17 @@ class Uploader:
         chunk_bytes = self.client.registries.chunk_bytes
         upload = Upload(self._destination, descriptor, path, self._store.whereabouts, chunk_bytes, on_event)
         self._uploads.append(upload)
-        return self._workers.submit(upload.run)
+        return self._workers.submit(self._run, upload)
+
+    def _run(self, upload: Upload) -> None:
+        """Bring a blob; none begins after one of them has failed."""
+        if self._failed.is_set():
+            return
+        try:
+            upload.run()
+        except BaseException:
+            self._failed.set()
+            raise
 
     def _take_leave(self) -> None:
         """Tell the registry of all uploads that won't end, as far as that takes no time to speak of."""
