@@ -19,7 +19,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -70,8 +69,7 @@ class Bench:
         """Move an image in all ways: the case, the tool, and its cost."""
         for case, move in self._moves(name).items():
             for tool in order(list(self._tools), number) if only in f"{case}, {name}" else ():
-                with suppress(NotImplementedError):
-                    yield f"{case}, {name}", tool, move(self._tools[tool])
+                yield f"{case}, {name}", tool, move(self._tools[tool])
                 if self._tidy:
                     self._remove()
 

@@ -33,7 +33,7 @@ class Tool(Protocol):
         """Get an image from a registry."""
 
     def push(self, store: Path, image: str, target: str) -> Cost:
-        """Put an image into a registry; NotImplementedError for who can't."""
+        """Put an image into a registry."""
 
     def save(self, store: Path, image: str, archive: Path) -> Cost:
         """Write an image as `docker save` does."""
@@ -63,7 +63,9 @@ class InProcess:
         return _on_engine(store, lambda engine: engine.images.pull(image))
 
     def push(self, store: Path, image: str, target: str) -> Cost:
-        raise NotImplementedError
+        with Engine(store) as engine:
+            engine.images.tag(image, target)
+            return called(lambda: engine.images.push(target))
 
     def save(self, store: Path, image: str, archive: Path) -> Cost:
         with archive.open("wb", buffering=0) as out:
@@ -95,7 +97,8 @@ class CommandLine:
         return self._run(store, "pull", "-q", image)
 
     def push(self, store: Path, image: str, target: str) -> Cost:
-        raise NotImplementedError
+        self._run(store, "tag", image, target)
+        return self._run(store, "push", "-q", target)
 
     def save(self, store: Path, image: str, archive: Path) -> Cost:
         return self._run(store, "save", "-o", archive, image)
