@@ -218,7 +218,7 @@ def _apply(records: dict[bytes, bytes], entry: Entry) -> None:
     if value := records.get(b"mtime"):
         entry.mtime_ns = nanoseconds(value)
     entry.xattrs = {
-        unescape_key(key.removeprefix(_XATTR)): value for key, value in records.items() if key.startswith(_XATTR)
+        unescape_key(_text(key.removeprefix(_XATTR))): value for key, value in records.items() if key.startswith(_XATTR)
     }
 
 
