@@ -49,18 +49,12 @@ class TarWriter:
         self._flush()
 
     def _write(self, data: bytes) -> None:
-        """Gather small pieces; a large one goes as it is, without a copy."""
-        if len(data) >= _CHUNK:
-            self._flush()
-            self._out.write(data)
-            return
         self._waiting.append(data)
         self._waiting_bytes += len(data)
         if self._waiting_bytes >= _CHUNK:
             self._flush()
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._out.write(b"".join(self._waiting))
-            self._waiting.clear()
-            self._waiting_bytes = 0
+        self._out.write(b"".join(self._waiting))
+        self._waiting.clear()
+        self._waiting_bytes = 0
