@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from dockmagic.commands.human import decimal_size, short_id
+from dockmagic.errors import printable
 from dockmagic.events import (
     BootstrapOutput,
     BuildFinished,
@@ -28,7 +29,7 @@ from dockmagic.events import (
     RegistryWarning,
     StepState,
 )
-from dockmagic.widgets.text import plain_line, printable
+from dockmagic.widgets.text import plain_line
 
 _PULL_WORDS = {
     "waiting": "Waiting",

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 
+from dockmagic.errors import printable
 from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, StepState
 from dockmagic.widgets.style import AMBER, BLUE, BOX, ELLIPSIS, FAINT, GREEN, MONO, NO_MATH, RED
-from dockmagic.widgets.text import memory_text, plain_line, plural, printable
+from dockmagic.widgets.text import memory_text, plain_line, plural
 
 _RUNNING_LINES = 8
 _KEPT_LINES = 200
