@@ -98,6 +98,14 @@ NEW: Final = sample([BIG, SMALL])
 OLD: Final = sample([archive({"which": b"old"})])
 MANY: Final = index(descriptor(NEW.manifest, OCI_MANIFEST, platform={"os": "linux", "architecture": "amd64"}))
 
+TAG: Final = "/manifests/1$"
+CHILD: Final = f"/manifests/{NEW.digest}$"
+CONFIG: Final = f"/blobs/{Digest.of(NEW.config)}"
+LAYER: Final = f"/blobs/{Digest.of(NEW.layers[0])}"
+TOP: Final = f"/blobs/{Digest.of(NEW.layers[1])}"
+EVERYTHING: Final = "/v2/team/"
+CHUNK: Final = 1 << 18  # bytes of a body that a client reads at once
+
 
 def upload(host: str) -> None:
     """Put the images into a registry: the new one as 1 and many, the old one as old."""

@@ -39,10 +39,16 @@ from tests.integration.faulty_proxy import (
 )
 from tests.integration.pull_scene import (
     BIG,
+    CHILD,
+    CHUNK,
+    CONFIG,
+    EVERYTHING,
     HASTY,
+    LAYER,
     MANY,
     NEW,
     SMALL,
+    TAG,
     Sample,
     Scene,
     archive,
@@ -57,13 +63,6 @@ from tests.unit.image.fake_server import FakeServer, Reply, nobody_listens, serv
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("docker-registry", "openssl")]
 
-TAG = "/manifests/1$"
-CHILD = f"/manifests/{NEW.digest}$"
-CONFIG = f"/blobs/{Digest.of(NEW.config)}$"
-LAYER = f"/blobs/{Digest.of(NEW.layers[0])}"
-TOP = f"/blobs/{Digest.of(NEW.layers[1])}$"
-EVERYTHING = "/v2/team/"
-CHUNK = 1 << 18
 HERE = {"os": "linux", "architecture": "amd64"}
 
 Arrange = Callable[[Scene], None]
