@@ -93,6 +93,8 @@ def test_the_other_one_takes_over_from_one_that_is_killed(scene: Scene) -> None:
             go.set()
             assert (end(first)[0], end(second)[0]) == (-signal.SIGKILL, 0)
     assert scene.proxy.count(LAYER) == 2
+    with scene.store() as store:
+        store.images.workspaces.collect()  # as the next engine does
     check_complete(scene)
 
 
