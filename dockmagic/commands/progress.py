@@ -29,27 +29,9 @@ from dockmagic.events import (
     RegistryWarning,
     StepState,
 )
+from dockmagic.widgets.pull import PULL_WORDS
+from dockmagic.widgets.push import PUSH_WORDS
 from dockmagic.widgets.text import plain_line
-
-_PULL_WORDS = {
-    "waiting": "Waiting",
-    "downloading": "Downloading",
-    "retrying": "Retrying",
-    "downloaded": "Download complete",
-    "extracting": "Extracting",
-    "exists": "Already exists",
-    "complete": "Pull complete",
-}
-_PUSH_WORDS = {
-    "preparing": "Preparing",
-    "waiting": "Waiting",
-    "uploading": "Pushing",
-    "retrying": "Retrying",
-    "pushed": "Pushed",
-    "exists": "Layer already exists",
-    "mounted": "Mounted",
-    "skipped": "Skipped foreign layer",
-}
 
 
 class PlainProgress:
@@ -82,12 +64,12 @@ class PlainProgress:
             case PullStarted(name, repository):
                 self._write_line(f"{name}: Pulling from {repository}")
             case PullProgress():
-                self._layer(event, _PULL_WORDS, "downloading")
+                self._layer(event, PULL_WORDS, "downloading")
             case PushStarted(repository):
                 self._layers.clear()
                 self._write_line(f"The push refers to repository [{repository}]")
             case PushProgress():
-                self._layer(event, _PUSH_WORDS, "uploading")
+                self._layer(event, PUSH_WORDS, "uploading")
             case PushFinished(reference, digest, size_bytes):
                 self._write_line(f"{reference.rpartition(':')[2]}: digest: {digest} size: {size_bytes}")
             case RegistryWarning(registry, message):

@@ -68,7 +68,7 @@ class _Response(http.client.HTTPResponse):
     fp: Any
 
     def begin(self) -> None:
-        """Read status and headers; raises RemoteDisconnected where they end too early, HTTPException for two lengths."""
+        """Read status and headers; raises RemoteDisconnected for half of them, HTTPException for two lengths."""
         lines = _Lines(self.fp)
         self.fp = lines
         try:

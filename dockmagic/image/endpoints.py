@@ -18,13 +18,14 @@ from dockmagic.oci.reference import Reference
 if TYPE_CHECKING:
     from dockmagic.image.transport import Transport, Trust
 
+_TIMEOUTS: Final = Timeouts()
 HUB_URL: Final = "https://registry-1.docker.io"
 
 
 class Endpoints:
     """The endpoints of registries; asks a host once whether it speaks TLS where plain http is allowed too."""
 
-    def __init__(self, registries: Registries, timeouts: Timeouts) -> None:
+    def __init__(self, registries: Registries, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._registries = registries
         self._timeouts = timeouts
         self._schemes: dict[str, str] = {}

@@ -162,6 +162,11 @@ class BuildView:
         with self._lock:
             return {"text/html": self._html(), "text/plain": self._text()}
 
+    def lines(self, columns: int, most: int | None = None) -> list[str]:
+        """The picture as lines; all of them, since which ones are in sight is a terminal's choice."""
+        with self._lock:
+            return self._text().splitlines()
+
     def _now_s(self) -> float:
         return self._clock() if self._ended_s is None else self._ended_s
 

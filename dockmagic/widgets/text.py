@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dockmagic.errors import printable
+from dockmagic.errors import printable as printable  # one of the words, for all that draws
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _DECIMAL = ("B", "kB", "MB", "GB", "TB")
