@@ -136,10 +136,10 @@ def look(client: RegistryClient, reference: Reference, platform: Platform | None
 def manifest_at(client: RegistryClient, reference: Reference, entry: Descriptor) -> tuple[RawManifest, Manifest]:
     """The image manifest that an entry of an index points to. Raises as `look`."""
     raw = client.manifest(reference, entry.digest)
-    check_entry(entry, raw, reference)
     manifest = parse_manifest(raw.data, raw.media_type)
     if not isinstance(manifest, Manifest):
         raise InvalidManifest(f"{reference.familiar}: {entry.digest} is an index; the one above calls it a manifest")
+    check_entry(entry, raw, reference)
     return raw, manifest
 
 

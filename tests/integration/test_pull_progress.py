@@ -91,9 +91,9 @@ def test_a_terminal_has_a_table_that_is_renewed_in_place(proxy: FaultyProxy) -> 
     moving = [picture for picture in screen.pictures if any("Downloading [=" in line for line in picture)]
     assert moving
     for picture in screen.pictures[:-1]:
-        assert len(picture) == 3
+        assert len(picture) <= 3
         assert all(len(line) < 70 for line in picture)
-        assert "of 2 layers" in picture[-1]
+        assert picture[-1].startswith(("1: looking the image up", "1: 0 of 2 layers", "1: 1 of 2 layers", "Status: "))
     *layers, digest, result = screen.pictures[-1]
     assert [line.partition(": ")[2] for line in layers] == ["Pull complete"] * 2
     assert digest == f"Digest: {NEW.digest}"

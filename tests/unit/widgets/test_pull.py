@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dockmagic.events import PullFinished, PullProgress
+from dockmagic.events import PullFinished, PullProgress, PullStarted
 from dockmagic.widgets.pull import PullView
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -24,13 +24,14 @@ def test_layers_have_bars() -> None:
 def test_the_end() -> None:
     times = iter([10.0, 12.5])
     view = PullView(lambda: next(times))
-    assert view.bundle()["text/plain"] == "looking the image up …"
+    view(PullStarted("latest", "library/busybox"))
+    assert view.bundle()["text/plain"] == "latest: looking the image up …"
     view(PullFinished("busybox:latest", A, updated=False))
     assert view.bundle()["text/plain"] == f"Digest: {A}\nStatus: Image is up to date for busybox:latest"
     view(PullProgress(B, "downloading", 0, 5_000))
     view(PullProgress(B, "complete", 5_000, 5_000))
     view(PullFinished("busybox:latest", A, updated=True))
-    assert view.lines(80)[1:] == [
+    assert view.lines(80)[3:] == [
         f"Digest: {A}",
         "Status: Downloaded newer image for busybox:latest · 5 kB in 2.5 s",
     ]
