@@ -82,7 +82,7 @@ class Answer:
     def is_delimited(self) -> bool:
         """Whether the end of the body can be told from a connection that broke off."""
         is_chunked = "chunked" in self.headers.get("Transfer-Encoding", "").lower()
-        return is_chunked or self.headers.get("Content-Length", "").isdecimal()
+        return is_chunked or self.headers.get("Content-Length", "").replace(", ", "").isdecimal()
 
     def chunks(self) -> Iterator[bytes]:
         """The body without its content encoding, piece by piece; raises RegistryError where it breaks off."""
