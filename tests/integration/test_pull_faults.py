@@ -187,6 +187,17 @@ def token_server(reply: Callable[[], Reply]) -> Arrange:
     return arrange
 
 
+def slow_token_server(scene: Scene) -> None:
+    """The registry wants a token of a server that takes its time."""
+
+    def slowly() -> Reply:
+        scene.proxy.stopping.wait(0.6)
+        return Reply(200, b'{"token": "t"}')
+
+    scene.timeouts = HASTY
+    token_server(slowly)(scene)
+
+
 def no_token_server(scene: Scene) -> None:
     """The registry wants a token of a server that isn't there."""
     with nobody_listens() as host:
@@ -245,6 +256,7 @@ def bombed(scene: Scene) -> None:
 
 
 BOUNDARIES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, len(NEW.layers[0]) - 1)
+RESETS = (1, CHUNK + 1, len(NEW.layers[0]) - 1)
 HEADERS = ("content-type", "content-length", "docker-content-digest")
 SELF = index(descriptor(b"", OCI_INDEX, platform=HERE))
 BOMB = gzip.compress(bytes(8 << 20), mtime=0)
@@ -252,7 +264,7 @@ EMPTY_GZIP = gzip.compress(b"", mtime=0)
 
 TABLE = [
     *(Row(f"the layer cut at {at}", on(LAYER, cut(at), 1)) for at in BOUNDARIES),
-    *(Row(f"the layer reset at {at}", on(LAYER, cut(at, reset=True), 1)) for at in BOUNDARIES),
+    *(Row(f"the layer reset at {at}", on(LAYER, cut(at, reset=True), 1)) for at in RESETS),
     *(Row(f"the manifest cut at {at}", on(TAG, cut(at), 1)) for at in (0, 1, len(NEW.manifest) - 1)),
     *(Row(f"the config cut at {at}", on(CONFIG, cut(at), 1)) for at in (0, 1, len(NEW.config) - 1)),
     *(Row(f"the manifest cut in {name}", on(TAG, cut_in_header(name), 1)) for name in HEADERS),
@@ -493,6 +505,7 @@ TABLE = [
     Row("a bomb", bombed, InvalidLayer, "bomb", "DOCKMAGIC_UNPACK_LIMITS"),
     Row("a token", token_server(replies(Reply(200, b'{"token": "t"}')))),
     Row("a token server with passing trouble", token_server(replies(Reply(503), Reply(200, b'{"token": "t"}')))),
+    Row("a token server that is slow", slow_token_server, RegistryError, "no answer in time", "/token"),
     Row("a token server that is down", no_token_server, RegistryError, "can't be reached"),
     Row("a token server with lasting trouble", token_server(replies(Reply(500))), RegistryError, "token server", "500"),
     Row("a token server that refuses", token_server(replies(Reply(401))), Unauthorized, "token server refused"),
