@@ -26,6 +26,7 @@ from dockmagic.events import (
     PushFinished,
     PushProgress,
     PushStarted,
+    RegistryRetry,
     RegistryWarning,
     StepState,
 )
@@ -74,6 +75,8 @@ class PlainProgress:
                 self._write_line(f"{reference.rpartition(':')[2]}: digest: {digest} size: {size_bytes}")
             case RegistryWarning(registry, message):
                 self._write_line(f"WARNING: {registry} says: {printable(message)}")
+            case RegistryRetry(message, pause_s):
+                self._write_line(f"Retrying in {pause_s:.1f} s: {printable(message)}")
             case ContainerWarning(_, message):
                 self._write_line(f"WARNING: {printable(message)}")
             case BootstrapOutput(line):

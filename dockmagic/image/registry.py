@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from dockmagic.errors import DigestMismatch, InvalidManifest, RegistryError
 from dockmagic.image.endpoints import Endpoints
-from dockmagic.image.exchange import Exchange, expect
+from dockmagic.image.exchange import Exchange, OnRetry, expect, silent
 from dockmagic.image.notices import OnWarning, unheard
 from dockmagic.image.registries import Registries
 from dockmagic.image.retry import Retry, Timeouts
@@ -73,10 +73,11 @@ class RegistryClient:
         registries: Registries = _NO_SETTINGS,
         retry: Retry = _RETRY,
         on_warning: OnWarning = unheard,
+        on_retry: OnRetry = silent,
         timeouts: Timeouts = _TIMEOUTS,
     ) -> None:
         self.registries = registries
-        self.exchange = Exchange(Endpoints(registries, timeouts), credentials_of, retry, on_warning)
+        self.exchange = Exchange(Endpoints(registries, timeouts), credentials_of, retry, on_warning, on_retry)
         self._served: dict[str, Endpoint] = {}  # by repository: the endpoint that had its manifest
 
     def manifest(self, reference: Reference, digest: Digest | None = None) -> RawManifest:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faulty_proxy import FaultyProxy, cut, dripping, faulty_proxy
-from tests.integration.pull_scene import LAYER, NEW, REPOSITORY, upload
+from tests.integration.faulty_proxy import FaultyProxy, cut, dripping, faulty_proxy, instead
+from tests.integration.pull_scene import LAYER, NEW, REPOSITORY, TAG, upload
 from tests.integration.registry_fixture import running_registry
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("docker-registry"), pytest.mark.usefixtures("state_root")]
@@ -103,11 +103,14 @@ def test_a_terminal_has_a_table_that_is_renewed_in_place(proxy: FaultyProxy) -> 
 
 def test_elsewhere_there_are_lines(proxy: FaultyProxy, state_root: Path) -> None:
     proxy.behave()
+    proxy.on(TAG, instead(503), 1)
     name = f"{proxy.host}/{REPOSITORY}:1"
     words = [sys.executable, "-m", "dockmagic", "pull", name]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert "\x1b" not in done.stderr
-    lines = [line.partition(": ")[2] for line in done.stderr.splitlines()]
+    first, *others = done.stderr.splitlines()
+    assert re.match(r"Retrying in 0\.[12] s: the registry has trouble of its own with the manifest", first)
+    lines = [line.partition(": ")[2] for line in others]
     assert lines.count("Pull complete") == 2
     assert "Downloading (600kB)" in lines
     assert done.stdout == f"{name}\n"

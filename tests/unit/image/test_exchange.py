@@ -57,6 +57,16 @@ def test_patience_ends_with_success(exchange: Exchange) -> None:
     assert all(0 < pause_s <= 0.002 for pause_s in heard)
 
 
+def test_who_made_it_hears_of_what_nobody_else_does() -> None:
+    heard: list[float] = []
+    retry = Retry(attempts=2, base_s=0.001)
+    endpoints = Endpoints(Registries(), Timeouts(2.0, 5.0))
+    exchange = Exchange(endpoints, lambda host: None, retry, on_retry=lambda error, pause_s: heard.append(pause_s))
+    exchange.wait_after(1, PASSING)
+    exchange.wait_after(1, PASSING, lambda error, pause_s: None)
+    assert len(heard) == 1
+
+
 def test_patience_ends_with_the_last_error(exchange: Exchange) -> None:
     tries: list[int] = []
 
