@@ -470,3 +470,16 @@ def test_other_users_of_the_host_cannot_look_into_volumes(line: Line, engine: En
     mode = engine.root.stat().st_mode
     assert mode & 0o077 == 0, oct(mode)
     assert engine.volumes.get("data").mountpoint.stat().st_mode & 0o777 == 0o755
+
+
+def test_files_are_copied_into_a_volume_and_out_of_it(line: Line, host: Path) -> None:
+    line("run --name box -v data:/d --mount src=data,dst=/ro,ro busybox touch /d/f")
+    (host / "new").write_text("new")
+    line(f"cp {host}/new box:/d/copied")
+    assert line("run --rm -v data:/d busybox cat /d/copied") == "new"
+    with pytest.raises(DockmagicError, match=r"(?i)read-only"):
+        line(f"cp {host}/new box:/ro/copied")
+    line(f"cp box:/d/copied {host}/back")
+    assert (host / "back").read_text() == "new"
+    assert "/d/copied" not in str(line("diff box"))
+    line("rm box")
