@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +20,9 @@ from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
-from dockmagic.oci.convert import resources
+from dockmagic.oci.convert import exec_process, resources
 from dockmagic.oci.options import JOIN, ExecOptions, LimitChanges, RunOptions
-from dockmagic.oci.spec import Overlay, Process, User
+from dockmagic.oci.spec import Overlay
 from dockmagic.runtime import binfmt, inspect, logs, state, updating
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
@@ -36,8 +34,10 @@ from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.samples import Reader, Sample
 from dockmagic.runtime.session import Session
+from dockmagic.runtime.signals import signal_number
 from dockmagic.runtime.state import ContainerState
 from dockmagic.runtime.watcher import Watcher
+from dockmagic.volumes.verbs import Surroundings, Volumes
 
 if TYPE_CHECKING:
     from dockmagic.files.copying import Copied
@@ -62,9 +62,16 @@ class Containers:
     """The containers of an engine."""
 
     def __init__(
-        self, rows: Rows, client: Client, images: Images, snapshots: Snapshots, files: Callable[[], Files]
+        self,
+        rows: Rows,
+        client: Client,
+        images: Images,
+        snapshots: Snapshots,
+        volumes: Volumes,
+        files: Callable[[], Files],
     ) -> None:
         self.rows = rows
+        self._volumes = volumes
         self._files = files
         self._client = client
         self._images = images
@@ -96,18 +103,40 @@ class Containers:
             if not lower:
                 raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
             with self.rows.new(lower[0], once=started and options.remove) as container_id:
-                row = self._plan(container_id, image, found, lower, options)
-                return self._handle(self.rows.insert(row))
+                try:
+                    row = self._plan(container_id, image, found, lower, options, on_event)
+                    row = self.rows.insert(row)
+                    self._volumes.keep_images(container_id, row.options)
+                    return self._handle(row)
+                except BaseException:
+                    self._volumes.release(container_id, remove=True)
+                    raise
 
-    def _plan(self, container_id: str, reference: str, image: Image, lower: Sequence[Path], options: RunOptions) -> Row:
-        """Everything that is decided when a container is created."""
+    def _plan(
+        self,
+        container_id: str,
+        reference: str,
+        image: Image,
+        lower: Sequence[Path],
+        options: RunOptions,
+        on_event: OnEvent,
+    ) -> Row:
+        """Everything that is decided when a container is created; its volumes are made and filled."""
         config = image.config.config
         options = self._resolved(replace(options, stop_signal=options.stop_signal or config.stop_signal))
         directory = self.rows.directory(container_id)
         writable = str(directory / "upper"), str(directory / "work")
         overlay = Overlay(tuple(map(str, self.rows.with_stubs(lower))), *writable, volatile=options.remove)
         hostname = options.hostname or container_id[:12]
-        spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
+
+        def other_image(name: str) -> tuple[str, Sequence[Path]]:
+            other = self._images.find_or_pull(name, on_event)
+            return other.id, self._snapshots.lower(other.config.diff_ids)
+
+        around = Surroundings(lower, config.volumes, lambda name: self.rows.find(name).options, other_image)
+        options, shown = self._volumes.attach(container_id, options, around)
+        placed = replace(options, mounts=options.mounts + shown)
+        spec = make_spec(self._client.run_dir, container_id, config, placed, overlay, hostname)
         text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
         return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)
@@ -130,7 +159,7 @@ class Containers:
         self._watcher.close()
 
     def _handle(self, row: Row) -> Container:
-        return Container(self.rows, self._client, self._watcher, self._files, row)
+        return Container(self.rows, self._client, self._watcher, self._volumes, self._files, row)
 
     def run(
         self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore
@@ -153,13 +182,20 @@ class Containers:
         try:
             record = self.rows.run(row, on_output, on_start, stdin)
         finally:
-            if options.remove and not started:
-                self.rows.delete(row.id)
-            elif options.remove:  # its monitor removes the rest
-                with contextlib.suppress(StoreError):  # a full disk: the row goes when somebody finds the rest gone
-                    self.rows.forget(row.id)
+            if options.remove:
+                self._forget(row, started)
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
         return RunResult(row.id, record.exit_status, record.oom_killed, record.cpu_ns, record.peak_memory_bytes)
+
+    def _forget(self, row: Row, started: bool) -> None:
+        """A container that was to remove itself is gone, and its unnamed volumes go with it."""
+        if not started:
+            self.rows.delete(row.id)
+        with contextlib.suppress(StoreError):  # a full disk: these go when somebody finds the container gone
+            if started:  # its monitor removes the rest
+                self.rows.forget(row.id)
+            if row.options.volumes:
+                self._volumes.release(row.id, remove=True)
 
     def run_detached(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
         """Start a container in the background; raises StartFailed."""
@@ -168,7 +204,7 @@ class Containers:
             container.start(on_event)
         except BaseException:
             if options.remove:
-                self.rows.delete(container.id)
+                self._forget(container.row, started=False)
             raise
         return container
 
@@ -176,8 +212,11 @@ class Containers:
 class Container:
     """A handle on a container; what it tells of the state is fresh each time."""
 
-    def __init__(self, rows: Rows, client: Client, watcher: Watcher, files: Callable[[], Files], row: Row) -> None:
+    def __init__(
+        self, rows: Rows, client: Client, watcher: Watcher, volumes: Volumes, files: Callable[[], Files], row: Row
+    ) -> None:
         self._rows = rows
+        self._volumes = volumes
         self._files = files
         self._client = client
         self._watcher = watcher
@@ -245,8 +284,11 @@ class Container:
         """Send a signal, by name or number, to its process 1; raises InvalidState where it doesn't run."""
         self._rows.kill(self.row, signal_number(name))
 
-    def rm(self, force: bool = False) -> None:
-        """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given."""
+    def rm(self, force: bool = False, *, volumes: bool = False) -> None:
+        """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given.
+
+        With `volumes` those of its volumes go, too, that have no name and no other user.
+        """
         if self.running:
             if not force:
                 raise Conflict("container", self.name, "it is running; stop it first, or remove it with -f")
@@ -254,6 +296,7 @@ class Container:
                 self.kill()
                 self.wait()
         self._rows.delete(self.id)
+        self._volumes.release(self.id, remove=volumes or self.row.options.remove)
 
     def wait(self) -> int:
         """Wait until it doesn't run; its exit status."""
@@ -350,32 +393,3 @@ def report_start(container_id: str, started: Started, on_event: OnEvent) -> None
     on_event(ContainerStarted(container_id, started.record.pid))
     for message in started.warnings:
         on_event(ContainerWarning(container_id, message))
-
-
-def exec_process(process: Process, options: ExecOptions) -> Process:
-    """The process that exec starts: the container's own, with what the options change."""
-    merged = {name: value for name, _, value in (entry.partition("=") for entry in (*process.env, *options.env))}
-    return replace(
-        process,
-        args=options.command,
-        env=tuple(f"{name}={value}" for name, value in merged.items()),
-        user=User(username=options.user) if options.user else process.user,
-        cwd=options.workdir or process.cwd,
-    )
-
-
-def signal_number(name: str) -> int:
-    """Number of a signal given as "TERM", "SIGTERM", "RTMIN+3" or "15"; raises InvalidOption.
-
-    >>> signal_number("sigterm"), signal_number("RTMIN+3"), signal_number("9")
-    (15, 37, 9)
-    """
-    base, sign, offset = re.split(r"([+-])", name.upper().removeprefix("SIG") + "+0")[:3]
-    known = signal.Signals.__members__.get(f"SIG{base}")
-    if base.isdecimal() and not name.partition(sign)[2]:
-        number = int(base)
-    else:
-        number = 0 if known is None or not offset.isdecimal() else known + int(f"{sign}{offset}")
-    if not 0 < number < signal.NSIG:
-        raise InvalidOption(f"invalid signal: {name}; use a name such as TERM or KILL, or a number")
-    return number

@@ -31,6 +31,7 @@ from dockmagic.commands import (
     tags,
     update,
     usage,
+    volume,
 )
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
@@ -58,6 +59,7 @@ COMMANDS: tuple[Command, ...] = (
     *offline.COMMANDS,
     *registry.COMMANDS,
     *system.COMMANDS,
+    *volume.COMMANDS,
     *usage.COMMANDS,
     *prune.COMMANDS,
     *fsck.COMMANDS,
