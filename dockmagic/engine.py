@@ -26,7 +26,7 @@ from dockmagic.image.platform import host_platform
 from dockmagic.image.registries import Registries
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
-from dockmagic.image.workspace import Workspaces
+from dockmagic.image.workspace import Workspaces, store_errors
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
 from dockmagic.oci.descriptor import Platform
@@ -40,6 +40,7 @@ from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import StartRequest, record_of, root_key
 from dockmagic.runtime.session import Session
+from dockmagic.runtime.stubs import lowest_layer, remove_standard
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
@@ -293,7 +294,10 @@ class Engine:
                 "qemu-user-static in binfmt_misc, or do it in a stage that begins with FROM --platform=$BUILDPLATFORM"
             )
         container_id = step.container_id
-        overlay = Overlay(tuple(map(str, step.lower)), str(step.upper), str(step.work), volatile=True)
+        lower = tuple(map(str, step.lower))
+        with store_errors("make the mount points of a step"):
+            mount_points = lowest_layer(str(self.root))
+        overlay = Overlay((*lower, mount_points), str(step.upper), str(step.work), volatile=True)
         spec = make_spec(
             str(self.run_dir),
             container_id,
@@ -311,5 +315,6 @@ class Engine:
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
+        remove_standard(overlay.upper, lower)
         record = record_of(ended)
         return RunEnd(record.exit_status, record.cpu_ns, record.peak_memory_bytes)

@@ -238,8 +238,9 @@ class StageBuild:
             doubt = "; a file changed while it was copied, so it won't be cached"
             return _Outcome(made.layer, StepState.DONE, replace(why, reason=why.reason + doubt))
         layer, why = self._settled(made.layer, task.action, why)
-        self._parts.cache.record(step_key, layer, kind)
-        self._parts.runs.record(spot.place, run)
+        with self._parts.store.at_once():
+            self._parts.cache.record(step_key, layer, kind)
+            self._parts.runs.record(spot.place, run)
         self._around.note(step_key, layer, report.number)
         self._keep(step_key, layer, task.action)
         return _Outcome(layer, StepState.DONE, why)

@@ -75,7 +75,7 @@ class Snapshots:
 
     def path(self, chain_id: Digest) -> Path:
         """Where the layer's directory is, or would be."""
-        return self._directory / chain_id.hex
+        return Path(f"{self._directory}/{chain_id.hex}")
 
     def get(self, chain_id: Digest) -> Layer | None:
         """The layer of this chain ID, None where it isn't unpacked."""
@@ -109,19 +109,21 @@ class Snapshots:
     def commit(self, parent: Digest | None, directory: Path) -> Layer:
         """Turn an overlay's upper directory, not mounted any more, into the layer on top of `parent`; idempotent.
 
-        The directory is moved away unless the layer is here already, which gets its blob back if that was lost. Raises
-        StoreError where the disk is full; then nothing is left of the layer.
+        The directory is moved away unless the layer is here already, which gets its blob back if that was lost. What
+        isn't needed of it, and of the archive made beside it, is left to the caller, whose workspace it is in. Raises
+        StoreError where the disk is full.
         """
-        with self._workspaces.new("commit-") as workspace:
+        blob = directory.with_name(f"{directory.name}.blob")
+        with self._workspaces.hold():
             with store_errors("store a layer"):
                 size_bytes = upper.clean(directory)
-                descriptor, diff_id = _pack(directory, workspace / "blob")
+                descriptor, diff_id = _pack(directory, blob)
             made = Layer(next_chain_id(parent, diff_id), parent, diff_id, descriptor, size_bytes)
             present = self.get_whole(made.chain_id)
             if present is not None:
                 return present
-            self._store.adopt(workspace / "blob", descriptor, durable=False)
-            return self._publish(made, directory, workspace)
+            self._store.adopt(blob, descriptor, durable=False)
+            return self._publish(made, directory)
 
     def unpack(
         self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None
@@ -143,7 +145,7 @@ class Snapshots:
                 self.prepare(parent, directory)
                 self._extract(descriptor, diff_id, directory, lower, source)
                 size_bytes = upper.size(directory)
-            return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
+            return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory)
 
     def verify(self, descriptor: Descriptor, diff_id: Digest) -> None:
         """Raise DigestMismatch unless the blob unpacks to an archive of this diff ID, or InvalidLayer."""
@@ -211,7 +213,7 @@ class Snapshots:
             transaction.execute(_SET_BLOB, values)
         return replace(layer, descriptor=descriptor)
 
-    def _publish(self, made: Layer, directory: Path, workspace: Path) -> Layer:
+    def _publish(self, made: Layer, directory: Path) -> Layer:
         """Give the directory its final name and its row, or find that another process was quicker."""
         with self._database.transaction() as transaction:
             present = self.get(made.chain_id)
@@ -221,7 +223,7 @@ class Snapshots:
             target = self.path(made.chain_id)
             with store_errors("store a layer"):
                 if target.exists():
-                    target.rename(workspace / "left-by-a-crash")
+                    target.rename(directory.with_name(f"{directory.name}.left-by-a-crash"))
                 directory.rename(target)
             transaction.execute(_ADD, _row(made))
         return made
