@@ -12,11 +12,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
-from dockmagic.containers import Containers
 from dockmagic.database import Database
 from dockmagic.errors import BuildError, ContainerError
 from dockmagic.events import OnEvent, ignore
@@ -37,7 +36,6 @@ from dockmagic.runtime import binfmt, leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
-from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import StartRequest, record_of, root_key
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.stubs import lowest_layer, remove_standard
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.parts import Parts
     from dockmagic.builder.remotes import Remotes
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
+    from dockmagic.containers import Containers
     from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.dockerfile.outline import Outline
     from dockmagic.dockerfile.targets import Target
@@ -96,17 +95,11 @@ class Engine:
         self.client = Client(self.root, self.run_dir)
         self._hashes: FileHashes | None = None
         self._build_cache_limit = build_cache_limit
-        rows = ContainerRows(self.root, self.database, self.client)
+        self._rows = ContainerRows(self.root, self.database, self.client)
         settings = partial(read_registries, os.environ) if registries is None else lambda: registries
         self._registries = settings
-        self.images = Images(self.store, self.snapshots, settings, rows.images_in_use, limits)
-
-        def files() -> Files:
-            from dockmagic.files.verbs import Files
-
-            return Files(rows, self.store, self.snapshots, limits)
-
-        self.containers = Containers(rows, self.client, self.images, self.snapshots, files)
+        self._limits = limits
+        self.images = Images(self.store, self.snapshots, settings, self._rows.images_in_use, limits)
         self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()
 
@@ -116,6 +109,19 @@ class Engine:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Docker's verbs on containers; many a build or a look at an image does without."""
+        from dockmagic.containers import Containers
+
+        return Containers(self._rows, self.client, self.images, self.snapshots, self._files)
+
+    def _files(self) -> Files:
+        """The verbs on the files of containers."""
+        from dockmagic.files.verbs import Files
+
+        return Files(self._rows, self.store, self.snapshots, self._limits)
 
     def build(
         self,
@@ -196,7 +202,7 @@ class Engine:
         """What takes space, and the ways to get some of it back."""
         from dockmagic.upkeep import Upkeep
 
-        return Upkeep(self.root, self.database, self.store, self.snapshots, self.containers.rows, self.client)
+        return Upkeep(self.root, self.database, self.store, self.snapshots, self._rows, self.client)
 
     @property
     def accounts(self) -> Accounts:
@@ -235,14 +241,15 @@ class Engine:
 
     def repair(self) -> None:
         """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
-        self.containers.rows.collect()
+        self._rows.collect()
         self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
 
     def close(self) -> None:
         """Stop registries, let the launcher go, close the database; detached containers run on. Idempotent."""
         self.registry.close()
-        self.containers.close()
+        if "containers" in vars(self):
+            self.containers.close()
         self.client.close()
         self.database.close()
 
@@ -281,11 +288,15 @@ class Engine:
         """Bring the build cache below its limit when the block has ended well, but keep what the block used."""
         began_ns = time.time_ns()
         yield
-        self.upkeep.limit_cache(self._build_cache_limit, since_ns=began_ns)
+        from dockmagic.builder.upkeep import CacheUpkeep, default_limit
+
+        most_bytes = default_limit(self.root) if self._build_cache_limit is None else self._build_cache_limit
+        CacheUpkeep(self.root, self.database, self.store).limit(most_bytes, since_ns=began_ns)
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> RunEnd:
         """Run the command of a RUN instruction (builder.seam)."""
         from dockmagic.builder.seam import RunEnd
+        from dockmagic.runtime.making import make_spec
 
         architecture, host = step.config.architecture, host_platform().architecture
         if not binfmt.runs(architecture, host):

@@ -12,8 +12,7 @@ import hashlib
 import io
 import lzma
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 import zstandard
 from isal import igzip, isal_zlib
@@ -22,6 +21,9 @@ from dockmagic.errors import InvalidLayer
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.zstd_frames import ZstdFrames
 from dockmagic.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _CHUNK: Final = 1 << 20
 _LONGEST_MAGIC: Final = 6
@@ -219,6 +221,8 @@ class LayerWriter:
     def _compress_meanwhile(self, piece: bytes) -> None:
         """Start on a piece once the one before is done."""
         if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor  # brings logging with it
+
             self._thread = ThreadPoolExecutor(1, "layer")
         self._settle()
         self._compressing = self._thread.submit(self._compress, piece)

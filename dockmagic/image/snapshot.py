@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, NotFound, StoreError
-from dockmagic.image import compression, layer, upper
+from dockmagic.image import upper
 from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
 from dockmagic.image.readahead import ReadAhead
 from dockmagic.image.store import ImageStore
@@ -172,6 +172,8 @@ class Snapshots:
         source: Abandonable | None,
     ) -> None:
         """Unpack the blob and check the whole of its tar stream against the diff ID."""
+        from dockmagic.image import layer
+
         with self._plain(descriptor, diff_id, source) as stream, ExitStack() as stack:
             ahead = stack.enter_context(ReadAhead(stream))
             if source is not None:
@@ -183,6 +185,8 @@ class Snapshots:
     @contextmanager
     def _plain(self, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None) -> Iterator[_Hashed]:
         """Plain bytes of a blob, all of them to be read; DigestMismatch at the end unless they have this diff ID."""
+        from dockmagic.image import compression
+
         path = self._store.blob_path(descriptor.digest)
         with ExitStack() as stack:
             file = stack.enter_context(_opened(path, descriptor)) if source is None else None
@@ -273,6 +277,8 @@ def _missing(descriptor: Descriptor) -> NotFound:
 
 def _pack(directory: Path, blob: Path) -> tuple[Descriptor, Digest]:
     """Descriptor of the layer archive of this directory, written to `blob`, and its diff ID."""
+    from dockmagic.image import compression, layer  # what a build that finds all in its cache does without
+
     with blob.open("wb") as out:
         writer = compression.LayerWriter(out)
         layer.pack(directory, writer)
