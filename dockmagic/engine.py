@@ -38,7 +38,7 @@ from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.request import StartRequest, record_of, root_key
 from dockmagic.runtime.session import Session
-from dockmagic.runtime.stubs import lowest_layer, remove_standard
+from dockmagic.runtime.stubs import make_lowest_layer, remove_standard
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
@@ -293,6 +293,20 @@ class Engine:
         most_bytes = default_limit(self.root) if self._build_cache_limit is None else self._build_cache_limit
         CacheUpkeep(self.root, self.database, self.store).limit(most_bytes, since_ns=began_ns)
 
+    def _mount_points(self) -> Path:
+        """The layer with mount points that lies below those of any image; made where it is missing."""
+        layer = self.root / "stubs" / ".lowest"  # a name that no collector looks at
+        if not layer.is_dir():
+            with self.workspaces.new("stubs-", hold=False) as workspace, store_errors("make mount points"):
+                make_lowest_layer(str(workspace / "layer"))
+                layer.parent.mkdir(mode=0o700, exist_ok=True)
+                try:
+                    (workspace / "layer").rename(layer)
+                except OSError:
+                    if not layer.is_dir():  # another step was quicker
+                        raise
+        return layer
+
     def _run_step(self, step: RunStep, on_output: OnOutput) -> RunEnd:
         """Run the command of a RUN instruction (builder.seam)."""
         from dockmagic.builder.seam import RunEnd
@@ -306,9 +320,7 @@ class Engine:
             )
         container_id = step.container_id
         lower = tuple(map(str, step.lower))
-        with store_errors("make the mount points of a step"):
-            mount_points = lowest_layer(str(self.root))
-        overlay = Overlay((*lower, mount_points), str(step.upper), str(step.work), volatile=True)
+        overlay = Overlay((*lower, str(self._mount_points())), str(step.upper), str(step.work), volatile=True)
         spec = make_spec(
             str(self.run_dir),
             container_id,

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import time
 from collections.abc import Sequence
 from typing import Final
 
 from dockmagic.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
-from dockmagic.trees import remove_tree
 
 STANDARD: Final = {
     "/dev": True,
@@ -69,20 +67,10 @@ def make_layer(directory: str, stubs: Sequence[Sequence[int | str]]) -> None:
         os.utime(directory + parent, ns=(int(mtime), int(mtime)))
 
 
-def lowest_layer(state_root: str) -> str:
-    """Directory of the layer that lies below those of an image; made where it is missing. Raises OSError."""
-    target = f"{state_root}/stubs/.lowest"
-    if not os.path.isdir(target):
-        temporary = f"{target}-{secrets.token_hex(8)}"
-        mode, uid, gid, mtime = 0o755, os.geteuid(), os.getegid(), time.time_ns()
-        make_layer(temporary, [(path, mode, uid, gid, mtime) for path in STANDARD])
-        try:
-            os.rename(temporary, target)
-        except OSError:
-            remove_tree(temporary)
-            if not os.path.isdir(target):  # no other process was quicker
-                raise
-    return target
+def make_lowest_layer(directory: str) -> None:
+    """Make the layer that lies below those of any image. Raises OSError."""
+    mode, uid, gid, mtime = 0o755, os.geteuid(), os.getegid(), time.time_ns()
+    make_layer(directory, [(path, mode, uid, gid, mtime) for path in STANDARD])
 
 
 def remove_standard(upper: str, lower: Sequence[str]) -> None:
