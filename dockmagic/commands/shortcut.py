@@ -16,7 +16,9 @@ _WORDS: Final = {
     "container": "ps start stop kill rm wait logs",
     "build": "build",
     "image_list": "images",
-    "image": "pull tag rmi history",
+    "image": "tag rmi history",
+    "pull": "pull",
+    "push": "push",
     "archive": "save load",
     "stats": "stats",
     "system": "info version inspect",
@@ -27,11 +29,17 @@ HOMES: Final[Mapping[str, str]] = {word: home for home, words in _WORDS.items() 
 
 def find(words: Sequence[str]) -> tuple[Command, str, list[str]]:
     """As `catalogue.find`, in less time for what is asked for often. Raises InvalidOption."""
-    home = HOMES.get(words[0]) if words else None
-    if home is None:
-        from dockmagic.commands import catalogue
+    for command in _at_home(words):
+        if words[0] in command.names:
+            return command, words[0], list(words[1:])
+    from dockmagic.commands import catalogue
 
-        return catalogue.find(words)
-    commands: Sequence[Command] = import_module(f"dockmagic.commands.{home}").COMMANDS
-    command = next(command for command in commands if words[0] in command.names)
-    return command, words[0], list(words[1:])
+    return catalogue.find(words)
+
+
+def _at_home(words: Sequence[str]) -> Sequence[Command]:
+    """The commands of the module that the first word leads to."""
+    if not words or words[0] not in HOMES:
+        return ()
+    commands: Sequence[Command] = import_module(f"dockmagic.commands.{HOMES[words[0]]}").COMMANDS
+    return commands

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -13,6 +14,12 @@ from dockmagic.errors import InvalidOption
 @pytest.mark.parametrize("word", HOMES)
 def test_the_command_is_the_one_of_the_catalogue(word: str) -> None:
     assert find([word, "x", "--flag"]) == catalogue.find([word, "x", "--flag"])
+
+
+@pytest.mark.parametrize("word", HOMES)
+def test_the_command_is_where_its_shortcut_leads(word: str) -> None:
+    commands = import_module(f"dockmagic.commands.{HOMES[word]}").COMMANDS
+    assert [command for command in commands if word in command.names]
 
 
 def test_what_has_no_shortcut_is_found_too() -> None:
