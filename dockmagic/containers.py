@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
+from dockmagic.errors import Conflict, Detached, InvalidOption, InvalidState, NotFound, StoreError
 from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
 from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
@@ -20,10 +21,11 @@ from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change
 from dockmagic.images import Images
 from dockmagic.oci.codec import encode
-from dockmagic.oci.convert import exec_process, resources
+from dockmagic.oci.convert import resources
 from dockmagic.oci.options import JOIN, ExecOptions, LimitChanges, RunOptions
 from dockmagic.oci.spec import Overlay
-from dockmagic.runtime import binfmt, inspect, logs, state, updating
+from dockmagic.runtime import attaching, binfmt, inspect, logs, state, updating
+from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
@@ -31,9 +33,8 @@ from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.logs import LogLine
 from dockmagic.runtime.making import make_spec
-from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.samples import Reader, Sample
-from dockmagic.runtime.session import Session
+from dockmagic.runtime.session import ALONE, OnOutput
 from dockmagic.runtime.signals import signal_number
 from dockmagic.runtime.state import ContainerState
 from dockmagic.runtime.watcher import Watcher
@@ -45,17 +46,19 @@ if TYPE_CHECKING:
     from dockmagic.runtime.series import Series
 
 STOP_TIMEOUT_S: Final = 10
+GUEST: Final = Attachment(owner=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a foreground container ended, and what all its processes used."""
+    """How a foreground container ended, and what all its processes used; or that it was left running (`detached`)."""
 
     container_id: str
     exit_status: int
     oom_killed: bool
     cpu_ns: int
     peak_memory_bytes: int
+    detached: bool = False
 
 
 class Containers:
@@ -162,14 +165,22 @@ class Containers:
         return Container(self.rows, self._client, self._watcher, self._volumes, self._files, row)
 
     def run(
-        self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore
+        self,
+        image: str,
+        options: RunOptions,
+        *,
+        stdin: int | None = None,
+        attachment: Attachment = ALONE,
+        on_event: OnEvent = ignore,
     ) -> RunResult:
         """Run a container to its end, its output reported as it comes. `stdin`: a descriptor to read its input from.
+
+        `attachment` says which streams are connected, and how the user may leave it before.
 
         Raises StartFailed; KeyboardInterrupt after an interrupt has stopped it.
         """
         row = self._create(image, options, on_event, started=True).row
-        started = False
+        started = left = False
 
         def on_start(answer: Started) -> None:
             nonlocal started
@@ -180,9 +191,12 @@ class Containers:
             on_event(ContainerOutput(row.id, stream, data))
 
         try:
-            record = self.rows.run(row, on_output, on_start, stdin)
+            record = self.rows.run(row, on_output, on_start, attachment.reading(stdin))
+        except Detached:
+            left = True
+            return RunResult(row.id, 0, oom_killed=False, cpu_ns=0, peak_memory_bytes=0, detached=True)
         finally:
-            if options.remove:
+            if options.remove and not left:
                 self._forget(row, started)
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
         return RunResult(row.id, record.exit_status, record.oom_killed, record.cpu_ns, record.peak_memory_bytes)
@@ -309,25 +323,39 @@ class Container:
             return logs.follow(path, running=lambda: self.running, tail=tail)
         return logs.read(path, tail=tail)
 
-    def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:
-        """Run one more process in it; its exit status, 0 in the background. Raises InvalidState, StartFailed."""
-        process = exec_process(self.row.spec.process, options)
-        client = self._client
-        if options.detach:
-            connection = client.execute(self.id, ExecRequest(process), ())
-            if connection is None:
-                state.check(self.id, "exec in", self.state().status)
-            else:
-                connection.close()
-            return 0
-        with Session(lambda stream, data: on_event(ContainerOutput(self.id, stream, data)), stdin) as session:
-            request = ExecRequest(process, session.streams, foreground=True)
-            connection = client.execute(self.id, request, session.descriptors)
-            if connection is None:
-                raise InvalidState(self.id, "exec in", self.state().status.value)
-            with connection:
-                ended = session.follow(connection, 0, init=False)
-        return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
+    def exec(
+        self,
+        options: ExecOptions,
+        *,
+        stdin: int | None = None,
+        attachment: Attachment = ALONE,
+        on_event: OnEvent = ignore,
+    ) -> int:
+        """Run one more process in it; its exit status, 0 in the background.
+
+        Raises InvalidState, StartFailed, Detached.
+        """
+        report = self._reporting(on_event)
+        return attaching.execute(self._rows, self._client, self.row, options, attachment.reading(stdin), report)
+
+    def attach(self, attachment: Attachment = GUEST, on_event: OnEvent = ignore) -> int:
+        """Be connected to its streams until it ends: its exit status.
+
+        Raises ContainerError where it doesn't run, Detached; KeyboardInterrupt after an interrupt has reached it.
+        """
+        attachment = replace(attachment, tty=self.row.spec.process.terminal)
+        return attaching.attach(self._client, self.row, attachment, self._reporting(on_event))
+
+    def start_attached(self, attachment: Attachment = GUEST, on_event: OnEvent = ignore) -> int:
+        """Start it connected to its streams from its first byte on, else like `attach`; raises StartFailed, too."""
+        if self.state().running:
+            return self.attach(attachment, on_event)
+        on_start = partial(report_start, self.id, on_event=on_event)
+        return self._rows.run(self.row, self._reporting(on_event), on_start, attachment).exit_status
+
+    def _reporting(self, on_event: OnEvent) -> OnOutput:
+        """Reports output as events."""
+        return lambda stream, data: on_event(ContainerOutput(self.id, stream, data))
 
     def update(self, **changes: Unpack[LimitChanges]) -> tuple[str, ...]:
         """Change its limits, at once where it runs; what can't be enforced here comes back as sentences.

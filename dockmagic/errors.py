@@ -192,13 +192,20 @@ class ContainerError(DockmagicError):
 
 
 class InvalidState(ContainerError):
-    """The operation isn't possible in the container's present status."""
+    """The operation isn't possible in the container's present status; `message` says it in other words."""
 
-    def __init__(self, container_id: str, operation: str, status: str) -> None:
-        super().__init__(f"cannot {operation} container {container_id[:12]}: it is {status}")
+    def __init__(self, container_id: str, operation: str, status: str, message: str = "") -> None:
+        super().__init__(message or f"cannot {operation} container {container_id[:12]}: it is {status}")
         self.container_id = container_id
         self.operation = operation
         self.status = status
+
+
+class Detached(ContainerError):
+    """The user has left a process with the detach keys, in Docker's words; it runs on."""
+
+    def __init__(self) -> None:
+        super().__init__("read escape sequence")
 
 
 @dataclass(frozen=True)

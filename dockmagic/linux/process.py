@@ -98,6 +98,24 @@ def set_name(name: str) -> None:
     checked(libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0), "prctl")
 
 
+def argument_area() -> tuple[int, int]:
+    """Where this process's arguments and, after them, its environment are: first address, and the one behind the last.
+
+    Source: proc_pid_stat(5), arg_start and env_end.
+    """
+    with open("/proc/self/stat") as file:  # noqa: PTH123 -- pathlib costs milliseconds of the launcher's start
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[45]), int(fields[48])
+
+
+def overwrite(area: tuple[int, int], text: bytes) -> None:
+    """Have this process's arguments read as `text`, and its environment as nothing."""
+    start, end = area
+    if end > start > 0:
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, text, min(len(text), end - start))
+
+
 def capset(effective: Iterable[int], permitted: Iterable[int], inheritable: Iterable[int]) -> None:
     """Set this process's capabilities, given by number."""
     header = (ctypes.c_uint32 * 2)(_LINUX_CAPABILITY_VERSION_3, 0)

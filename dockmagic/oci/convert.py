@@ -51,6 +51,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
             masked_paths=() if open_paths else defaults.MASKED_PATHS,
             readonly_paths=() if open_paths else defaults.READONLY_PATHS,
         ),
+        init=options.init,
     )
 
 
@@ -59,7 +60,9 @@ def process(config: ContainerConfig, options: RunOptions, hostname: str) -> Proc
     return Process(
         args=arguments(config, options),
         cwd=options.workdir or config.working_dir or "/",
-        env=environment(config.env, options.env, hostname),
+        env=environment(config.env, options.env, hostname, tty=options.tty),
+        terminal=options.tty,
+        console_size=options.console_size if options.tty else None,
         user=User(username=options.user or config.user, additional_groups=options.group_add),
         capabilities=capabilities(("ALL",), ())
         if options.privileged
@@ -81,9 +84,12 @@ def arguments(config: ContainerConfig, options: RunOptions) -> tuple[str, ...]:
     return args
 
 
-def environment(image_env: Iterable[str], extra: Iterable[str], hostname: str) -> tuple[str, ...]:
-    """PATH and HOSTNAME by default, then the image's variables, then the user's; each name once, the last value."""
-    merged = {"PATH": defaults.PATH, "HOSTNAME": hostname}
+def environment(image_env: Iterable[str], extra: Iterable[str], hostname: str, *, tty: bool = False) -> tuple[str, ...]:
+    """PATH and HOSTNAME by default, and TERM with a terminal, then the image's variables, then the user's.
+
+    Each name is there once, with the last value.
+    """
+    merged = {"PATH": defaults.PATH, "HOSTNAME": hostname, **({"TERM": defaults.TERM} if tty else {})}
     for entry in (*image_env, *extra):
         name, separator, value = entry.partition("=")
         if separator:

@@ -11,6 +11,7 @@ from typing import Final
 from dockmagic.oci.spec import Device, DeviceRule, Mount
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TERM: Final = "xterm"
 
 ALL_CAPABILITIES: Final = (
     "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP "

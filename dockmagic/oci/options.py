@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
-from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
+from dockmagic.oci.spec import BlockIO, ConsoleSize, DeviceRule, Mount, Rlimit
 from dockmagic.oci.volumes import VolumeMount, VolumesFrom
 
 
@@ -42,6 +42,9 @@ class RunOptions:
     domainname: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     interactive: bool = False
+    tty: bool = False
+    console_size: ConsoleSize | None = None  # of its terminal
+    init: bool = False
     remove: bool = False
     detach: bool = False
     network: str = "none"  # "none", "host" or "container:ID"
@@ -118,4 +121,7 @@ class ExecOptions:
     user: str = ""
     workdir: str = ""
     interactive: bool = False
+    tty: bool = False
+    console_size: ConsoleSize | None = None
+    privileged: bool = False
     detach: bool = False

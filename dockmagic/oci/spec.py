@@ -2,8 +2,8 @@
 
 Field names are the specification's in snake_case; `dockmagic.oci.codec` turns a Spec into the JSON form and back. Some
 fields are ours, since the specification leaves them to a layer above: `Root.overlay`, `Mount.overlay`, `Mount.content`
-and `Mount.subpath`, `User.username` on Linux (looked up in the container's own passwd after pivot_root) and
-`Linux.seccomp_filter` (a compiled filter).
+and `Mount.subpath`, `User.username` on Linux (looked up in the container's own passwd after pivot_root),
+`Linux.seccomp_filter` (a compiled filter) and `Spec.init` (process 1 only reaps, and starts the process).
 """
 
 from __future__ import annotations
@@ -88,14 +88,26 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSize:
+    """Size of a terminal in characters."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
-    """The process to start. `env` entries are "NAME=value"; `oom_score_adj` is that of proc(5), -1000 to 1000."""
+    """The process to start. `env` entries are "NAME=value"; `oom_score_adj` is that of proc(5), -1000 to 1000.
+
+    `terminal`: it has one, of `console_size` where that is known.
+    """
 
     args: tuple[str, ...]
     cwd: str = "/"
     env: tuple[str, ...] = ()
     user: User = field(default_factory=User)
     terminal: bool = False
+    console_size: ConsoleSize | None = None
     capabilities: Capabilities = field(default_factory=Capabilities)
     rlimits: tuple[Rlimit, ...] = ()
     no_new_privileges: bool = False
@@ -217,3 +229,4 @@ class Spec:
     domainname: str = ""
     mounts: tuple[Mount, ...] = ()
     linux: Linux = field(default_factory=Linux)
+    init: bool = False

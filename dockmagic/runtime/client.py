@@ -96,6 +96,21 @@ class Client:
             os.close(request_file)
         return connection
 
+    def attach(self, container_id: str, streams: Sequence[str], descriptors: Sequence[int]) -> Started | None:
+        """Connect these streams to a running container; None where it doesn't run."""
+        connection = self.control(container_id)
+        if connection is None:
+            return None
+        try:
+            protocol.send(connection, {"op": "attach", "streams": list(streams)}, descriptors)
+            message = _answer(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, OSError) and error.errno in _GONE:  # it ends just now
+                return None
+            raise
+        return Started(connection, record_of(message), (), ())
+
     @contextlib.contextmanager
     def generated_files(self, container_id: str, spec: Spec, options: RunOptions) -> Iterator[None]:
         """Write the container's generated files for a start inside the context; raises Unsupported."""

@@ -30,6 +30,7 @@ from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, pause, state
+from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.request import Record, StartRequest, record_of
 from dockmagic.runtime.session import OnOutput, Session
@@ -189,8 +190,8 @@ class Containers:
 
     # -- running -----------------------------------------------------------------------------------------------
 
-    def start(self, row: Row, session: Session | None = None) -> Started:
-        """Start the container, in the foreground of `session` where there is one.
+    def start(self, row: Row, session: Session | None = None, *, foreground: bool = True) -> Started:
+        """Start the container, attached to `session` where there is one, in whose `foreground` it ends with it.
 
         Raises InvalidState, NotFound, StartFailed, Unsupported.
         """
@@ -200,8 +201,9 @@ class Containers:
             tuple(namespace.type for namespace in row.spec.linux.namespaces),
             session.streams if session else (),
             tuple(joined),
-            foreground=session is not None,
+            foreground=foreground and session is not None,
             interactive=row.options.interactive,
+            terminal=row.spec.process.terminal,
             log=str(directory / "log.jsonl"),
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
@@ -255,13 +257,13 @@ class Containers:
             with contextlib.suppress(OSError):
                 remove_tree(temporary)
 
-    def run(self, row: Row, on_output: OnOutput, on_start: OnStart, stdin: int | None) -> Record:
+    def run(self, row: Row, on_output: OnOutput, on_start: OnStart, attachment: Attachment) -> Record:
         """Start the container, move its streams until it has ended, and return what became of it.
 
-        Raises StartFailed; KeyboardInterrupt after an interrupt has ended it.
+        Raises StartFailed, Detached; KeyboardInterrupt after an interrupt has ended it.
         """
-        with Session(on_output, stdin) as session:
-            started = self.start(row, session)
+        with Session(on_output, replace(attachment, tty=row.spec.process.terminal)) as session:
+            started = self.start(row, session, foreground=attachment.owner)
             with started.connection:
                 on_start(started)
                 ended = session.follow(started.connection, started.record.pid)

@@ -7,29 +7,35 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.spec import Process, Spec
-from dockmagic.runtime import process, protocol
+from dockmagic.runtime import process, protocol, terminal
 from dockmagic.runtime.request import STREAMS, ExecRequest
 from dockmagic.runtime.sandbox import CLONE_FLAGS, Sandbox, children_in, spawn
 from dockmagic.runtime.stage import Failed, stage
+from dockmagic.runtime.streams import Stdio, of_terminal
+from dockmagic.runtime.terminal import received
 
 _LOOK_S: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Execution:
-    """A process started by exec, and the connection that asked for it and waits for its status."""
+    """A process started by exec, and the connection that asked for it and waits for its status.
+
+    In the `foreground` it ends with the connection. Of its streams only those of a terminal pass through here.
+    """
 
     pid: int
     pidfd: int
     connection: socket.socket
     foreground: bool
+    stdio: Stdio
 
 
 def execute(
@@ -39,8 +45,8 @@ def execute(
 
     Only children of a process enter a pid namespace that it joins, so this process joins for the time of one fork.
     """
-    streams = dict(zip(asked.streams, descriptors, strict=True))
-    stdio = [streams.get(name, -1) for name in STREAMS]
+    given = dict(zip(asked.streams, descriptors, strict=True))
+    stdio = [-1 if asked.process.terminal else given.get(name, -1) for name in STREAMS]
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     ours, theirs = protocol.seqpacket_pair()
 
@@ -55,29 +61,44 @@ def execute(
             children_in(sandbox.pidfd if "pid" in sandbox.apart else None),
         ):
             pid, pidfd = spawn(0, sandbox.group, live)
+    except BaseException:
+        _close(given.values())
+        raise
     finally:
-        for descriptor in (null, *descriptors):
-            os.close(descriptor)
+        os.close(null)
         theirs.close()
+    if not asked.process.terminal:
+        _close(given.values())
+    made: list[int] = []
     with ours:
-        failure = await_program(ours, pidfd)
+        failure = await_program(ours, pidfd, made)
     if failure is not None:
+        _close((*made, *(given.values() if asked.process.terminal else ())))
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         os.close(pidfd)
         raise Failed(failure)
-    return Execution(pid, pidfd, connection, asked.foreground)
+    streams = of_terminal(received(made), given, None) if asked.process.terminal else Stdio()
+    return Execution(pid, pidfd, connection, asked.foreground, streams)
 
 
-def await_program(sync: socket.socket, pidfd: int) -> Failure | None:
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def await_program(sync: socket.socket, pidfd: int, made: list[int]) -> Failure | None:
     """Wait until the process has become its program: None, else why it didn't and has ended.
 
-    Processes of the container see it on its way, and may stop it; it is ended then, since everything waits for it.
+    The ends of a terminal that it makes are added to `made`. Processes of the container see it on its way, and may
+    stop it; it is ended then, since everything waits for it.
     """
     sync.settimeout(_LOOK_S)
     while True:
         try:
-            message, _ = protocol.receive(sync)
-            return protocol.failure(message) if message is not None else None
+            message, descriptors = protocol.receive(sync)
+            made += descriptors
+            if message is None or message["event"] == "failed":
+                return None if message is None else protocol.failure(message)
         except TimeoutError:
             if os.waitid(os.P_PIDFD, pidfd, os.WSTOPPED | os.WNOHANG | os.WNOWAIT):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -104,7 +125,18 @@ def enter(
         with stage("keyring", "join a session keyring"):
             p.join_session_keyring()
         os.chdir("/")
+        if wanted.terminal:
+            stdio = _terminal(wanted, sync)
         program = base64.b64decode(spec.linux.seccomp_filter)
         process.become(wanted, program, stdio, sync.fileno(), make_directory=False)
     except Exception as error:
         protocol.send(sync, protocol.failed(process.unexpected("exec", error)))
+
+
+def _terminal(wanted: Process, sync: socket.socket) -> tuple[int, int, int]:
+    """Make a terminal in the container, and have this process controlled by it: its three streams; raises Failed."""
+    with stage("terminal", "make a terminal"):
+        pair = terminal.open_pair(wanted.console_size)
+        protocol.send(sync, {"event": "terminal"}, (pair.master, pair.slave))
+        terminal.take_control(pair.slave)
+    return pair.slave, pair.slave, pair.slave

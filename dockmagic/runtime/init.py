@@ -22,6 +22,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
@@ -30,7 +31,7 @@ from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import READ_ONLY_TOP, Mount, Overlay, Root, Spec
-from dockmagic.runtime import composed, process, protocol, rootfs, sysctl
+from dockmagic.runtime import composed, process, protocol, reaper, rootfs, sysctl, terminal
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.stage import Failed, stage
@@ -101,11 +102,13 @@ def make_tree(tree: str, operations: Sequence[rootfs.Operation]) -> None:
             operation.execute(STAGE)
 
 
-def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sync: socket.socket) -> NoReturn:
+def start(
+    spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sync: socket.socket, area: tuple[int, int]
+) -> NoReturn:
     """Second half. `descriptors`: standard input, output, error, then a detached mount for each bind mount in order.
 
-    Reports "ready" with the names that it had to make in the image's tree, waits for "go", and becomes the process.
-    Raises Failed.
+    Reports "ready" with the names that it had to make in the image's tree, and the terminal that it made, waits for
+    "go", and becomes the process. `area` is where its arguments are. Raises Failed.
     """
     binds = iter(descriptors[3:])
     for tree in reversed(made):
@@ -127,14 +130,29 @@ def start(spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sy
         os.chdir(ROOTFS)
         _pivot()
     _finish_root(spec, shown, stubs)
-    protocol.send(sync, {"event": "ready", "stubs": stubs})
+    stdio, ends = (descriptors[0], descriptors[1], descriptors[2]), tuple[int, ...]()
+    if spec.process.terminal:
+        stdio, ends = _terminal(spec)
+    protocol.send(sync, {"event": "ready", "stubs": stubs}, ends)
     if protocol.receive(sync)[0] is None:
         os._exit(1)
     with stage("keyring", "join a session keyring"):
         p.join_session_keyring()
     filter_program = base64.b64decode(spec.linux.seccomp_filter)
-    stdio = descriptors[0], descriptors[1], descriptors[2]
+    if spec.init:
+        reaper.supervise(area, partial(process.confine, spec.process, filter_program))
+    if spec.process.terminal:
+        with stage("terminal", "control the terminal"):
+            terminal.take_control(stdio[0])
     process.become(spec.process, filter_program, stdio, sync.fileno(), make_directory=True)
+
+
+def _terminal(spec: Spec) -> tuple[tuple[int, int, int], tuple[int, int]]:
+    """Make the process's terminal and its console: its three streams, and the two ends; raises Failed."""
+    with stage("terminal", "make a terminal"):
+        pair = terminal.open_pair(spec.process.console_size)
+        terminal.make_console(pair.slave)
+    return (pair.slave, pair.slave, pair.slave), (pair.master, pair.slave)
 
 
 def _mount_root(spec: Spec, binds: Iterator[int]) -> None:
@@ -257,6 +275,7 @@ def run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequ
 
 def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
     made = rootfs.staged(usual, cgroups)
+    area = p.argument_area()
     failure: Failed | None = None
     try:
         prepare(place, made)
@@ -274,7 +293,7 @@ def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Seq
     spec = _inside(spec, place.state_root)
     wanted = made if rootfs.same_trees(spec, usual) else rootfs.staged(spec, cgroups)
     sources = protocol.receive(sync)[1]
-    start(spec, made, wanted, (*descriptors[1:], *sources), sync)
+    start(spec, made, wanted, (*descriptors[1:], *sources), sync, area)
 
 
 def rehearse(usual: Spec) -> None:

@@ -61,6 +61,7 @@ def _host_config(row: Row) -> dict[str, Any]:
     return {
         "NetworkMode": options.network,
         "AutoRemove": options.remove,
+        "Init": options.init or None,
         "Privileged": options.privileged,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "PortBindings": {},
@@ -92,6 +93,7 @@ def _config(row: Row) -> dict[str, Any]:
         "Domainname": row.spec.domainname,
         "User": process.user.username,
         "OpenStdin": row.options.interactive,
+        "StdinOnce": row.options.interactive and not row.options.detach,
         "Tty": process.terminal,
         "Env": list(process.env),
         "Cmd": list(row.options.command) or None,

@@ -23,6 +23,7 @@ from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.defaults import NAMESPACES
+from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution, execute
@@ -30,8 +31,9 @@ from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site, ended, make, wait
 from dockmagic.runtime.stage import Failed, describe
 from dockmagic.runtime.starting import Start, rehearse, start
-from dockmagic.runtime.stdio import Output, Sink
+from dockmagic.runtime.streams import Streams
 from dockmagic.runtime.stubs import remove_stubs
+from dockmagic.runtime.terminal import resize
 from dockmagic.trees import remove_tree
 
 
@@ -126,7 +128,8 @@ class Monitor:
         self._executions: list[Execution] = []
         self._traced: list[Execution] = []
         self._selector = selectors.PollSelector()
-        self._outputs: list[Output] = []
+        self._streams = Streams(self._selector)
+        self._foreground = asked.foreground
         self._running = True
 
     def run(self, descriptors: Sequence[int]) -> None:
@@ -149,19 +152,15 @@ class Monitor:
         for key in list(self._selector.get_map().values()):
             if isinstance(key.fileobj, socket.socket) and key.fileobj is not self._owner:
                 key.fileobj.close()
-        for output in self._outputs:
-            output.finish()
+        self._streams.finish()
 
     def _begin(self, begun: Start) -> None:
         """Tell the engine, write it down, and begin to watch."""
         self._start = begun
-        self._outputs = begun.outputs
-        self._open = list(begun.outputs)
         self._record = replace(self._record, started_ns=time.time_ns())
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
         self._tell(self._owner, {"event": "started", **facts, **encode(self._record)})
-        for output in begun.outputs:
-            self._on_readable(output.source, partial(self._on_output, output))
+        self._streams.begin(begun.stdio)
         self._on_readable(self._sandbox.pidfd, self._on_exit)
         assert begun.listener is not None
         self._on_readable(begun.listener, self._on_connection)
@@ -174,7 +173,7 @@ class Monitor:
         That it has started is written down at the first quiet moment: many are gone before.
         """
         quiet = False
-        while self._running or self._open:
+        while self._running or self._streams.reading(self._start.stdio):
             events = self._selector.select(None if quiet and not self._traced else QUIET_S)
             if not events and not quiet:
                 self._write_record()
@@ -197,6 +196,7 @@ class Monitor:
         status = self._sandbox.reap()
         if "pid" not in self._sandbox.namespaces:
             self._sandbox.group.kill()
+        self._streams.end(self._start.stdio)
         oom_killed, used = self._sandbox.group.oom_kills() > 0, self._meter.read()
         self._record = replace(
             self._record,
@@ -208,37 +208,6 @@ class Monitor:
             peak_memory_bytes=used.peak_memory_bytes,
         )
         self._running = False
-
-    def _on_output(self, output: Output) -> None:
-        """Move a chunk on; a reader that lags far behind stops the stream until it has caught up."""
-        if not output.pump():
-            self._selector.unregister(output.source)
-            self._open.remove(output)
-        self._steer(output)
-
-    def _on_writable(self, output: Output, sink: Sink) -> None:
-        """A reader takes more, or is gone."""
-        sink.flush()
-        self._steer(output)
-
-    def _steer(self, output: Output) -> None:
-        """Wait for what the stream needs next: readers that lag behind, and its source unless they lag far."""
-        for sink in list(output.sinks):
-            answer = partial(self._on_writable, output, sink)
-            self._await(sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, answer)
-            if sink.gone or (output not in self._open and not sink.pending):
-                output.drop(sink)
-        if output in self._open:
-            answer = partial(self._on_output, output)
-            self._await(output.source, not output.congested, selectors.EVENT_READ, answer)
-
-    def _await(self, descriptor: int, wanted: bool, event: int, answer: Callable[[], None]) -> None:
-        """Begin or cease to wait for the event."""
-        waiting = descriptor in self._selector.get_map()
-        if wanted and not waiting:
-            self._selector.register(descriptor, event, answer)
-        elif waiting and not wanted:
-            self._selector.unregister(descriptor)
 
     def _on_connection(self) -> None:
         assert self._start.listener is not None
@@ -277,10 +246,43 @@ class Monitor:
                 asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
                 os.close(descriptors[0])
                 self._execute(asked, descriptors[1:], connection)
+            case "attach":
+                self._attach(connection, dict(zip(message["streams"], descriptors, strict=True)))
+            case "detach":
+                self._detach(connection)
+            case "resize":
+                self._resize(connection, ConsoleSize(message["height"], message["width"]))
+
+    def _attach(self, connection: socket.socket, given: Mapping[str, int]) -> None:
+        """Connect one more to the container's streams, who is told of its end."""
+        self._waiters.append(connection)
+        self._tell(connection, {"event": "attached", **encode(self._record)})
+        self._streams.attach(self._start.stdio, given)
+
+    def _detach(self, connection: socket.socket) -> None:
+        """Let who asks leave: what it began goes on without it."""
+        for execution in self._own(connection):
+            execution.foreground = False
+        if connection is self._owner:
+            self._foreground = False
+        if self._start.stdio.feed is not None and not self._own(connection):
+            self._start.stdio.feed.keep()
+        self._tell(connection, {"event": "detached"})
+
+    def _resize(self, connection: socket.socket, size: ConsoleSize) -> None:
+        """Change the terminal of what this connection started by exec, else the container's; without one do nothing."""
+        own = self._own(connection)
+        pair = (own[0].stdio if own else self._start.stdio).pair
+        if pair is not None:
+            resize(pair.master, size)
+
+    def _own(self, connection: socket.socket) -> list[Execution]:
+        """What this connection started by exec."""
+        return [execution for execution in self._executions if execution.connection is connection]
 
     def _signal(self, connection: socket.socket, number: int) -> None:
         """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
-        own = [execution.pidfd for execution in self._executions if execution.connection is connection]
+        own = [execution.pidfd for execution in self._own(connection)]
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal((own or [self._sandbox.pidfd])[0], number)
         if not own and connection not in self._waiters:
@@ -290,6 +292,7 @@ class Monitor:
         execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
         self._executions.append(execution)
         self._tell(connection, {"event": "started", "pid": execution.pid})
+        self._streams.begin(execution.stdio)
         self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
 
     def _on_execution_end(self, execution: Execution) -> None:
@@ -301,6 +304,7 @@ class Monitor:
             self._traced.append(execution)
             return
         self._executions.remove(execution)
+        self._streams.end(execution.stdio)
         self._tell(execution.connection, {"event": "exited", "exitStatus": status})
         os.close(execution.pidfd)
 
@@ -309,8 +313,8 @@ class Monitor:
         self._selector.unregister(connection)
         if connection in self._waiters:
             self._waiters.remove(connection)
-        ended = [e.pidfd for e in self._executions if e.connection is connection and e.foreground]
-        if connection is self._owner and self._request.foreground and self._running:
+        ended = [execution.pidfd for execution in self._own(connection) if execution.foreground]
+        if connection is self._owner and self._foreground and self._running:
             ended.append(self._sandbox.pidfd)
         for pidfd in ended:
             with contextlib.suppress(ProcessLookupError):

@@ -51,6 +51,19 @@ def become(
         _hand_over(stdio, credentials.uid)
     _close_all_but(sync)
     _change_directory(process.cwd, make=make_directory)
+    _confine(process, credentials, seccomp_filter)
+    os.umask(process.user.umask)
+    _restore_signals()
+    _execute(process.args, environment)
+
+
+def confine(process: Process, seccomp_filter: bytes) -> None:
+    """Have no more rights than the process of the spec, and die with the parent; raises Failed."""
+    _confine(process, _credentials(process.user), seccomp_filter)
+
+
+def _confine(process: Process, credentials: users.Credentials, seccomp_filter: bytes) -> None:
+    """Take on the user's identity, and only then what keeps system calls from being made."""
     if not process.no_new_privileges:  # then a filter needs CAP_SYS_ADMIN, which is about to go
         _filter(seccomp_filter)
     with stage("user", "take on the user's identity"):
@@ -59,10 +72,7 @@ def become(
     if process.no_new_privileges:
         p.prctl(p.PR_SET_NO_NEW_PRIVS, 1)
         _filter(seccomp_filter)
-    os.umask(process.user.umask)
-    _restore_signals()
     p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)  # changing identity has cleared it
-    _execute(process.args, environment)
 
 
 def _credentials(user: User) -> users.Credentials:

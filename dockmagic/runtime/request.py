@@ -31,6 +31,7 @@ class StartRequest:
     joined: tuple[str, ...] = ()
     foreground: bool = False
     interactive: bool = False
+    terminal: bool = False
     log: str = ""
     state: str = ""
     remove: tuple[str, ...] = ()

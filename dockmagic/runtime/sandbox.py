@@ -102,15 +102,15 @@ class Sandbox:
             return [*self.warnings, *self.group.apply(replace(resources, devices=()))]
         return self.group.apply(resources)
 
-    def expect(self) -> protocol.Message | None:
-        """Next message of the process, None at the end; raises Failed where it reports a failure."""
+    def expect(self) -> tuple[protocol.Message | None, list[int]]:
+        """Next message of the process, None at the end, and its descriptors; raises Failed where it reports one."""
         try:
-            message, _ = protocol.receive(self.sync)
+            message, descriptors = protocol.receive(self.sync)
         except ConnectionResetError:  # told once: it ended before it had read all; then comes what it had to say
-            message, _ = protocol.receive(self.sync)
+            message, descriptors = protocol.receive(self.sync)
         if message is not None and message["event"] == "failed":
             raise Failed(protocol.failure(message))
-        return message
+        return message, descriptors
 
     def unmount(self) -> None:
         """Let the file systems go, once the process has ended."""

@@ -13,10 +13,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from dockmagic.errors import Detached
 from dockmagic.runtime import protocol
+from dockmagic.runtime.attach import Attachment, polite_signal
+from dockmagic.runtime.detach import DetachKeys
 from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Sink
 
 OnOutput = Callable[[str, bytes], None]
+ALONE: Final = Attachment()
 LOOK_UP_S: Final = 0.1
 PATIENCE_S: Final = 10.0  # between the polite signal and SIGKILL, as with `docker stop`
 
@@ -24,12 +28,14 @@ PATIENCE_S: Final = 10.0  # between the polite signal and SIGKILL, as with `dock
 class Session:
     """Streams between this process and one in a container. Use it as a context manager: it closes what is its own.
 
-    `stdin` is a descriptor to read from, which stays the caller's; the container never gets it, only a pipe.
+    The descriptor of standard input stays the caller's; the container never gets it, only a pipe.
     """
 
-    def __init__(self, on_output: OnOutput, stdin: int | None = None) -> None:
+    def __init__(self, on_output: OnOutput, attachment: Attachment = ALONE) -> None:
         self._on_output = on_output
-        self._stdin = stdin
+        self._attachment = attachment
+        self._stdin = attachment.stdin
+        self._keys = DetachKeys(attachment.keys) if attachment.tty and attachment.keys else None
         self._selector = selectors.PollSelector()
         self._own: list[int] = []
         self.streams: tuple[str, ...] = ()
@@ -41,6 +47,7 @@ class Session:
         self._told = False
         self._deadline: float | None = None
         self._interrupts = 0
+        self._detached = False
 
     def __enter__(self) -> Session:
         """Make the pipes; `streams` and `descriptors` are the container's ends."""
@@ -50,7 +57,7 @@ class Session:
             self._own.remove(mine)
             self._input = Sink(mine)
             self._selector.register(self._stdin, selectors.EVENT_READ, self._on_input)
-        for name in ("stdout", "stderr"):
+        for name in self._attachment.streams:
             mine, ends[name] = self._pipe()
             self._selector.register(mine, selectors.EVENT_READ, partial(self._on_readable, name, mine))
             self._open.add(mine)
@@ -68,19 +75,27 @@ class Session:
         """Move the streams until the process has ended; the message that says so, None where its monitor was lost.
 
         `pid` is the host's number of the process, `init` whether it is the container's process 1. An interrupt
-        (KeyboardInterrupt) is passed on to it, then SIGKILL after ten seconds or at the next interrupt; when the
-        process has ended the interrupt goes on its way.
+        (KeyboardInterrupt, whose argument may be a signal's number) is passed on to it, then SIGKILL after ten seconds
+        or at the next interrupt; when the process has ended the interrupt goes on its way. Raises Detached where the
+        user has left the process.
         """
+        self._connection = connection
         for descriptor in self.descriptors:
             self._own.remove(descriptor)
             os.close(descriptor)
-        self._selector.register(connection, selectors.EVENT_READ, partial(self._hear, connection))
+        self._selector.register(connection, selectors.EVENT_READ, self._hear)
+        if self._attachment.controls is not None:
+            self._selector.register(self._attachment.controls.bell, selectors.EVENT_READ, self._on_controls)
         while True:
             try:
-                self._move(connection)
+                self._move()
                 break
-            except KeyboardInterrupt:
-                self._interrupt(connection, polite_signal(pid) if init else signal.SIGINT)
+            except KeyboardInterrupt as interrupt:
+                wanted = interrupt.args[0] if interrupt.args else signal.SIGINT
+                owned = init and self._attachment.owner
+                self._interrupt(polite_signal(pid, wanted) if owned else wanted)
+        if self._detached:
+            raise Detached
         if self._interrupts:
             raise KeyboardInterrupt
         return self._ended
@@ -90,7 +105,7 @@ class Session:
         self._own += ends
         return ends
 
-    def _move(self, connection: socket.socket) -> None:
+    def _move(self) -> None:
         """Answer events until the end is told and all output has been read.
 
         An interrupt may come between any two steps, and this is called again: each step can be taken twice.
@@ -99,14 +114,23 @@ class Session:
             for key, _ in self._selector.select(self._remaining()):
                 key.data()
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                self._send(connection, signal.SIGKILL)
+                self._send(signal.SIGKILL)
 
-    def _hear(self, connection: socket.socket) -> None:
-        """Take down what the monitor says of the end; its own end, unless it has said something before."""
+    def _hear(self) -> None:
+        """Take down what the monitor says of the end, or of our leaving; its own end, unless it has said something."""
+        message = None
         with contextlib.suppress(OSError):
-            self._ended = protocol.receive(connection)[0] or self._ended
+            message, _ = protocol.receive(self._connection)
+        self._detached = message is not None and message["event"] == "detached"
+        self._ended = None if self._detached else message or self._ended
         self._told = True
-        self._selector.unregister(connection)
+        self._selector.unregister(self._connection)
+
+    def _on_controls(self) -> None:
+        """Pass on what was asked for from elsewhere."""
+        assert self._attachment.controls is not None
+        for message in self._attachment.controls.take():
+            self._ask(message)
 
     def _remaining(self) -> float | None:
         """How long to wait for an event, s. A thread has to look up: no signal ends its waiting."""
@@ -129,7 +153,12 @@ class Session:
         if self._input is not None:  # else it was closed by what happened at the same time
             data = os.read(self._stdin, CHUNK)
             self._input_ended = not data
+            leaving = False
+            if self._keys is not None:
+                data, leaving = self._keys.take(data)
             self._steer(self._input, self._input.write(data))
+            if leaving:
+                self._ask({"op": "detach"})
 
     def _on_writable(self) -> None:
         """The process takes more of its input."""
@@ -154,26 +183,22 @@ class Session:
         elif waiting and not wanted:
             self._selector.unregister(descriptor)
 
-    def _interrupt(self, connection: socket.socket, polite: int) -> None:
-        """Pass an interrupt on: the first one politely, any further one with force."""
+    def _interrupt(self, polite: int) -> None:
+        """Pass an interrupt on: the first one politely, any further one with force, or by leaving what isn't ours."""
         self._interrupts += 1
+        if not self._attachment.proxy or (self._interrupts > 1 and not self._attachment.owner):
+            self._ask({"op": "detach"})
+            return
         number = polite if self._interrupts == 1 else signal.SIGKILL
-        self._send(connection, number)
-        self._deadline = None if number == signal.SIGKILL else time.monotonic() + PATIENCE_S
+        self._send(number)
+        if self._attachment.owner and number != signal.SIGKILL:
+            self._deadline = time.monotonic() + PATIENCE_S
 
-    def _send(self, connection: socket.socket, number: int) -> None:
+    def _send(self, number: int) -> None:
         self._deadline = None
+        self._ask({"op": "signal", "signal": number})
+
+    def _ask(self, message: protocol.Message) -> None:
+        """Ask something of the monitor, which may be gone."""
         with contextlib.suppress(OSError):
-            protocol.send(connection, {"op": "signal", "signal": number})
-
-
-def polite_signal(pid: int) -> int:
-    """SIGINT or SIGTERM, whichever the process has a handler for, else SIGKILL.
-
-    Process 1 of a pid namespace doesn't get a signal that it has no handler for (pid_namespaces(7)), so that asking it
-    politely would only be waiting.
-    """
-    caught = 0
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
-        caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt"))
-    return next((n for n in (signal.SIGINT, signal.SIGTERM) if caught >> (n - 1) & 1), signal.SIGKILL)
+            protocol.send(self._connection, message)

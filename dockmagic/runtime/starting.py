@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dockmagic.errors import Failure
@@ -16,7 +16,9 @@ from dockmagic.runtime import propagation, protocol, request, rootfs
 from dockmagic.runtime.sandbox import USUAL_SPEC, Sandbox
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.stdio import Log, Output, Sink
+from dockmagic.runtime.streams import Feed, Stdio, of_terminal
 from dockmagic.runtime.stubs import Stubs
+from dockmagic.runtime.terminal import received
 
 
 @dataclass(slots=True)
@@ -24,7 +26,7 @@ class Start:
     """A start in progress, and what there is to keep of it."""
 
     spec: Spec
-    outputs: list[Output]
+    stdio: Stdio
     stubs: Stubs = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     listener: socket.socket | None = None
@@ -36,21 +38,25 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     The process mounts its file systems while limits are set and the control socket is made; it goes on only when both
     are done.
     """
-    outputs = hand_over(sandbox, asked, descriptors)
+    given = dict(zip(asked.streams, descriptors[1:], strict=True))
+    log = Log(asked.log) if asked.log else None
+    stdio = hand_over(sandbox, asked, descriptors[0], given, log)
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
     os.close(descriptors[0])
     send_sources(sandbox, spec)
-    begun = Start(spec, outputs)
+    begun = Start(spec, stdio)
     with stage("cgroup", "set limits"):
         begun.warnings = sandbox.limit(spec.linux.resources)
     with stage("monitor", "listen for requests"):
         os.makedirs(directory, mode=0o700, exist_ok=True)
         begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
     sandbox.let_go()
-    ready = sandbox.expect()
+    ready, made = sandbox.expect()
     if ready is None:
         raise Failed(Failure("init", 0, f"the process ended while it was being prepared{_oom_hint(sandbox)}"))
     begun.stubs = ready["stubs"]
+    if asked.terminal:
+        begun.stdio = of_terminal(received(made), given, log)
     sandbox.expect()
     return begun
 
@@ -59,20 +65,25 @@ def _oom_hint(sandbox: Sandbox) -> str:
     return "; it ran out of memory: raise --memory" if sandbox.group.oom_kills() else ""
 
 
-def hand_over(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[int]) -> list[Output]:
-    """Send the process its spec and its ends of the streams; our ends come back."""
-    streams = dict(zip(asked.streams, descriptors[1:], strict=True))
-    stdio = [standard_input(streams.get("stdin"), asked)]
-    log = Log(asked.log) if asked.log else None
-    outputs = []
+def hand_over(
+    sandbox: Sandbox, asked: request.StartRequest, spec: int, given: Mapping[str, int], log: Log | None
+) -> Stdio:
+    """Send the process its spec and its ends of the streams; our ends come back. A terminal it makes itself."""
+    if asked.terminal:
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        sandbox.send_spec(spec, [null] * len(request.STREAMS))
+        os.close(null)
+        return Stdio()
+    end, feed = standard_input(given.get("stdin"), asked)
+    ends, outputs = [end], []
     for name in ("stdout", "stderr"):
         source, end = os.pipe2(os.O_CLOEXEC)
-        stdio.append(end)
-        outputs.append(Output(name, source, log, [Sink(streams[name])] if name in streams else []))
-    sandbox.send_spec(descriptors[0], stdio)
-    for descriptor in stdio:
+        ends.append(end)
+        outputs.append(Output(name, source, log, [Sink(given[name])] if name in given else []))
+    sandbox.send_spec(spec, ends)
+    for descriptor in ends:
         os.close(descriptor)
-    return outputs
+    return Stdio(outputs, feed)
 
 
 def send_sources(sandbox: Sandbox, spec: Spec) -> None:
@@ -87,14 +98,14 @@ def send_sources(sandbox: Sandbox, spec: Spec) -> None:
         os.close(descriptor)
 
 
-def standard_input(given: int | None, asked: request.StartRequest) -> int:
-    """What the container reads: the given stream, one that stays open where it is interactive, else nothing."""
-    if given is not None:
-        return given
-    if not asked.interactive:
-        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    end, _kept_open_by_this_process = os.pipe2(os.O_CLOEXEC)
-    return end
+def standard_input(given: int | None, asked: request.StartRequest) -> tuple[int, Feed | None]:
+    """What the container reads: nothing, or where it is interactive a pipe and what feeds it, from `given` at first."""
+    if given is None and not asked.interactive:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), None
+    end, ours = os.pipe2(os.O_CLOEXEC)
+    feed = Feed(ours, once=given is not None)
+    feed.sources += [] if given is None else [given]
+    return end, feed
 
 
 def rehearse(sandbox: Sandbox, directory: str) -> None:
@@ -105,7 +116,7 @@ def rehearse(sandbox: Sandbox, directory: str) -> None:
         rootfs.sources(spec)
         os.close(rootfs.open_source(Mount("/", "bind", directory, ("rbind",))))
         sandbox.limit(Resources())
-        os.close(standard_input(None, asked))
+        os.close(standard_input(None, asked)[0])
         sandbox.group.oom_kills()
     source, end = os.pipe2(os.O_CLOEXEC)
     output = Output("stdout", source, None, [Sink(os.dup(end))])

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 CHUNK: Final = 64 * 1024
@@ -100,11 +101,19 @@ def timestamp(time_ns: int) -> str:
 class Output:
     """One output stream of the container: where it comes from and who gets it."""
 
-    def __init__(self, name: str, source: int, log: Log | None, sinks: list[Sink]) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: int,
+        log: Log | None,
+        sinks: list[Sink],
+        read: Callable[[int, int], bytes] = os.read,
+    ) -> None:
         self.name = name
         self.source = source
         self.sinks = sinks
         self._log = log
+        self._read = read
         self._incomplete = b""
 
     @property
@@ -114,14 +123,22 @@ class Output:
 
     def pump(self) -> bool:
         """Move one chunk on; at the stream's end close the source and return False."""
-        data = os.read(self.source, CHUNK)
+        data = self._read(self.source, CHUNK)
+        self._pass_on(data)
+        return bool(data)
+
+    def end(self) -> None:
+        """Take no more of the source, and close it."""
+        self._pass_on(b"")
+
+    def _pass_on(self, data: bytes) -> None:
+        """Give a chunk to all, b"" for the end."""
         if self._log is not None:
             self._write_log(data)
         for sink in self.sinks:
             sink.write(data)
         if not data:
             os.close(self.source)
-        return bool(data)
 
     def _write_log(self, data: bytes) -> None:
         """Log whole lines; the last piece waits for its end, unless it is long already or the stream ends."""

@@ -160,7 +160,7 @@ def test_exec_reports_what_can_t_be_run(engine: Engine) -> None:
     assert caught.value.exit_status == 127
     container.rm(force=True)
     stopped = engine.containers.create("busybox", RunOptions(command=("true",)))
-    with pytest.raises(InvalidState, match="cannot exec in container"):
+    with pytest.raises(InvalidState, match=rf"container {stopped.id} is not running"):
         execute(stopped, "true")
 
 
