@@ -23,6 +23,8 @@ from dockmagic.events import ContainerOutput, Event, OnEvent
 
 if TYPE_CHECKING:
     from dockmagic.commands.command import Namespace
+    from dockmagic.oci.spec import ConsoleSize
+    from dockmagic.runtime.attach import Controls
 
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 _RUN_FAILED = 125
@@ -33,6 +35,9 @@ class TerminalConsole:
 
     stdin: int | None = 0
     stdout: int | None = 1
+
+    def __init__(self) -> None:
+        self.typing = os.isatty(0)
 
     def write(self, stream: str, data: bytes) -> None:
         """Write all of the bytes to descriptor 1 or 2. A reader that has gone raises BrokenPipeError."""
@@ -76,6 +81,20 @@ class TerminalConsole:
             return _ask_secret(prompt) if secret else input(prompt)
         except EOFError:
             return None
+
+    def window(self) -> ConsoleSize | None:
+        """Size of the terminal that standard output or input is."""
+        from dockmagic.commands.raw import window
+
+        return window(1, 0)
+
+    @contextmanager
+    def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> Iterator[None]:
+        """Pass signals and sizes on, with `raw` all keys, and restore everything at the end."""
+        from dockmagic.commands import raw as terminal
+
+        with terminal.raw(0) if raw else nullcontext(), terminal.forwarding(controls, self.window, proxy=proxy):
+            yield
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:
@@ -158,7 +177,7 @@ def _signals() -> Iterator[list[int]]:
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         received.append(number)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dockmagic.commands import (
     archive,
+    attach,
     build,
     build_stats,
     container,
@@ -26,6 +27,7 @@ from dockmagic.commands import (
     registry,
     run,
     search,
+    start,
     stats,
     system,
     tags,
@@ -39,6 +41,8 @@ from dockmagic.errors import InvalidOption
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *container.COMMANDS,
+    *start.COMMANDS,
+    *attach.COMMANDS,
     *update.COMMANDS,
     *container_files.COMMANDS,
     *stats.COMMANDS,

@@ -20,6 +20,8 @@ from dockmagic.events import OnEvent
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
+    from dockmagic.oci.spec import ConsoleSize
+    from dockmagic.runtime.attach import Controls
 
 _NO_GROUP: Final = "build"  # a command by itself: a word after it is no verb, but what to build
 T = TypeVar("T")
@@ -32,6 +34,8 @@ class Console(Protocol):
     stdin: int | None  # descriptor to read from, None where there is no input
     stdout: int | None  # descriptor that takes any bytes, None where all output is shown as text
 
+    typing: bool  # whether `stdin` is a terminal that a process in a container can have
+
     def write(self, stream: str, data: bytes) -> None:
         """Show bytes that came from a container; `stream` is "stdout" or "stderr"."""
 
@@ -43,6 +47,12 @@ class Console(Protocol):
 
     def ask(self, prompt: str, *, secret: bool = False) -> str | None:
         """The line that the user types after the prompt, a secret unseen; None where nobody can be asked."""
+
+    def window(self) -> ConsoleSize | None:
+        """Size of the terminal that a container would be shown in, None where that isn't known."""
+
+    def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> AbstractContextManager[None]:
+        """Give the console's terminal over to a process, `raw` to have every key; `proxy` passes signals on, too."""
 
     def renewing(self) -> AbstractContextManager[Callable[[object], None]]:
         """Give a function that shows a value in place of the one before, where the door can do that."""

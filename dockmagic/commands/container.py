@@ -1,4 +1,4 @@
-"""Commands on containers that exist: ps, start, stop, kill, rm, wait, inspect, logs. Source: Docker's reference."""
+"""Commands on containers that exist: ps, stop, kill, rm, wait, inspect, logs. Source: Docker's reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dockmagic.commands import values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.human import ago, duration, short_id
 from dockmagic.commands.output import CappedStreams
-from dockmagic.commands.refused import INSPECT, LOGS, PS, START, Refused, add_refused
+from dockmagic.commands.refused import INSPECT, LOGS, PS, Refused, add_refused
 from dockmagic.commands.results import Document, Names, Numbers, Shown
 from dockmagic.commands.table import Table
 from dockmagic.errors import DockmagicError, NotFound
@@ -120,17 +120,7 @@ def status_text(state: ContainerState, now_ns: int) -> str:
     return state.status.capitalize()
 
 
-# start, stop, kill, rm, wait
-
-
-def _start_arguments(parser: CommandParser) -> None:
-    add_refused(parser, START)
-    _names(parser)
-
-
-def _start(engine: Engine, args: Namespace, console: Console) -> Names:
-    """Start containers that were made or have ended."""
-    return for_each(args.containers, lambda name: engine.containers.get(name).start(), console)
+# stop, kill, rm, wait
 
 
 def _stop_arguments(parser: CommandParser) -> None:
@@ -266,7 +256,6 @@ def _command(
 
 COMMANDS = (
     _command("ps", "List containers.", _ps_arguments, _ps, "container ls", "container list"),
-    _command("start", "Start containers that don't run.", _start_arguments, _start),
     _command("stop", "Stop running containers.", _stop_arguments, _stop),
     _command("kill", "Send a signal to running containers.", _kill_arguments, _kill),
     _command("rm", "Remove containers.", _rm_arguments, _rm, "container remove"),

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockmagic.commands import values
+from dockmagic.commands.attach import attached, standard_input
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.environment import variables
 from dockmagic.commands.human import ago, binary_size, short_id
-from dockmagic.commands.refused import TERMINAL, add_refused
 from dockmagic.commands.results import Finished
 from dockmagic.commands.run import Kept, show_id
 from dockmagic.commands.table import Table
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
+from dockmagic.runtime.attach import Attachment
 
 if TYPE_CHECKING:
     from dockmagic.builder.history import BuildRecord, StepRecord
@@ -95,7 +97,7 @@ def _shell_arguments(parser: CommandParser) -> None:
     parser.add_argument("-u", "--user", default="", metavar="USER[:GROUP]", help="run as, by name or number")
     parser.add_argument("-w", "--workdir", default="", metavar="DIR", help="working directory")
     parser.add_argument("--network", default="none", type=typed(values.network), metavar="NETWORK", help="none or host")
-    add_refused(parser, TERMINAL)
+    parser.add_argument("-t", "--tty", action="store_true", help="give it a terminal")
     parser.add_argument(
         "state", metavar="[IMAGE|BUILD][:STEP]", nargs="?", default="",
         help="tag, ID or its beginning, and a step's number (the newest build; the step that failed, or the last one)",
@@ -109,10 +111,12 @@ def _shell(engine: Engine, args: Namespace, console: Console) -> Finished:
     if not args.command and console.stdin is None:
         raise InvalidOption("there is nothing to read here; give a COMMAND, or use a %% cell, whose body is the script")
     state = engine.past.state(args.state, before=args.before)
-    options = _options(args, state, console.stdin)
+    stdin = standard_input(console, tty=args.tty) if args.tty else console.stdin
+    options = replace(_options(args, state, stdin), tty=args.tty, console_size=console.window() if args.tty else None)
     with engine.past.image(state) as image, console.watching() as on_event:
         kept = Kept(on_event)
-        result = engine.containers.run(image.id, options, stdin=console.stdin, on_event=kept)
+        with attached(console, Attachment(stdin, tty=args.tty), kept, at_start=True) as (attachment, receive):
+            result = engine.containers.run(image.id, options, attachment=attachment, on_event=receive)
     return Finished(
         result.exit_status,
         result.container_id,

@@ -10,7 +10,6 @@ from dockmagic.commands.command import CommandParser
 from dockmagic.errors import InvalidOption
 
 _NETWORKS = "containers have only a loopback (--network none) or the host's network (--network host)"
-_NO_TERMINAL = "there is no terminal to give to a container; leave it out, output arrives as it is written"
 _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
@@ -29,13 +28,7 @@ class Refused:
     switch: bool = False
 
 
-TERMINAL = (Refused(("-t", "--tty"), _NO_TERMINAL, switch=True),)
-
 RUN = (
-    *TERMINAL,
-    Refused(("-a", "--attach"), "standard output and standard error are always both attached"),
-    Refused(("--sig-proxy",), "an interrupt always stops a container in the foreground"),
-    Refused(("--detach-keys",), _NO_TERMINAL),
     Refused(("-p", "--publish", "--expose"), _NETWORKS),
     Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
     Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link", "--ip", "--ip6"), _NETWORKS),
@@ -45,7 +38,6 @@ RUN = (
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
     Refused(("--restart",), "containers aren't restarted yet"),
-    Refused(("--init",), "there is no extra init process yet", switch=True),
     Refused(("--health-cmd", "--health-interval", "--health-retries", "--health-start-period"), _HEALTH),
     Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
     Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
@@ -67,18 +59,6 @@ UPDATE = (
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
     Refused(("--restart",), "containers aren't restarted yet"),
-)
-
-EXEC = (
-    Refused(("-t", "--tty"), _NO_TERMINAL, switch=True),
-    Refused(("--privileged",), "a command has the container's capabilities", switch=True),
-    Refused(("--detach-keys",), _NO_TERMINAL),
-)
-
-START = (
-    Refused(("-a", "--attach"), "read what it writes with logs -f", switch=True),
-    Refused(("-i", "--interactive"), "a started container has no input; use run -i", switch=True),
-    Refused(("--detach-keys",), _NO_TERMINAL),
 )
 
 BUILD = (

@@ -6,17 +6,19 @@ import argparse
 import os
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dockmagic.commands.attach import add_detach_keys, add_sig_proxy, attached, standard_input
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.environment import variables
-from dockmagic.commands.refused import EXEC, add_refused
 from dockmagic.commands.results import Finished
 from dockmagic.commands.run_flags import add_run_flags, run_options
 from dockmagic.commands.run_mounts import prepare_mounts
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ContainerOutput, Event, OnEvent
 from dockmagic.oci.options import ExecOptions
+from dockmagic.runtime.attach import OUTPUTS, Attachment
 
 if TYPE_CHECKING:
     from dockmagic.containers import Container
@@ -55,19 +57,24 @@ class Kept:
 def _run_arguments(parser: CommandParser) -> None:
     """Add run's flags: create's, and whether to wait."""
     parser.add_argument("-d", "--detach", action="store_true", help="run in the background and give the container")
+    add_sig_proxy(parser)
+    add_detach_keys(parser)
     add_run_flags(parser)
 
 
 def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Container:
     """Run a container: to its end (Finished), or in the background (its handle)."""
-    options = run_options(args, detach=args.detach)
-    stdin = None if args.detach else _stdin(args, console)
+    if args.detach and args.attach:
+        raise InvalidOption("-a: conflicting options: what runs in the background (-d) is attached to nothing")
+    options = replace(run_options(args, detach=args.detach), console_size=console.window() if args.tty else None)
+    wanted = Attachment() if args.detach else _attachment(args, console)
     prepare_mounts(args)
     with console.watching() as on_event:
         if args.detach:
             return engine.containers.run_detached(args.image, options, on_event=on_event)
         kept = Kept(on_event)
-        result = engine.containers.run(args.image, options, stdin=stdin, on_event=kept)
+        with attached(console, wanted, kept, at_start=True) as (attachment, receive):
+            result = engine.containers.run(args.image, options, attachment=attachment, on_event=receive)
     return Finished(
         exit_status=result.exit_status,
         container_id=result.container_id,
@@ -78,16 +85,17 @@ def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Contai
     )
 
 
-def _stdin(args: Namespace, console: Console) -> int | None:
-    """What the process reads: with -i the console's input. Raises InvalidOption where that has none."""
-    if args.interactive and console.stdin is None:
-        raise InvalidOption("-i: there is nothing to read here; use a %% cell, whose body is standard input")
-    return console.stdin if args.interactive else None
+def _attachment(args: Namespace, console: Console) -> Attachment:
+    """What of the process's streams is connected: by default all that there are. Raises InvalidOption."""
+    reads = args.interactive and (not args.attach or "stdin" in args.attach)
+    outputs = tuple(name for name in OUTPUTS if not args.attach or name in args.attach)
+    stdin = standard_input(console, tty=args.tty) if reads else None
+    return Attachment(stdin, outputs, args.detach_keys, proxy=args.sig_proxy, tty=args.tty)
 
 
 def _create(engine: Engine, args: Namespace, console: Console) -> Container:
     """Make a container without starting it."""
-    options = run_options(args)
+    options = replace(run_options(args), console_size=console.window() if args.tty else None)
     prepare_mounts(args)
     with console.watching() as on_event:
         return engine.containers.create(args.image, options, on_event)
@@ -97,11 +105,13 @@ def _exec_arguments(parser: CommandParser) -> None:
     """Add exec's flags; they end at the container."""
     parser.add_argument("-d", "--detach", action="store_true", help="run in the background")
     parser.add_argument("-i", "--interactive", action="store_true", help="connect standard input")
+    parser.add_argument("-t", "--tty", action="store_true", help="give it a terminal")
+    parser.add_argument("--privileged", action="store_true", help="give it all capabilities")
     parser.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set a variable")
     parser.add_argument("--env-file", action="append", default=[], metavar="FILE", help="read variables from a file")
     parser.add_argument("-u", "--user", default="", metavar="USER[:GROUP]", help="run as, by name or number")
     parser.add_argument("-w", "--workdir", default="", metavar="DIR", help="working directory")
-    add_refused(parser, EXEC)
+    add_detach_keys(parser)
     parser.add_argument("container", metavar="CONTAINER", help="name or id of a running container")
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="command and its arguments")
 
@@ -110,7 +120,7 @@ def _exec(engine: Engine, args: Namespace, console: Console) -> Finished:
     """Run one more process in a running container."""
     if not args.command:
         raise InvalidOption("a command is missing; write it after the container")
-    stdin = _stdin(args, console)
+    stdin = standard_input(console, tty=args.tty) if args.interactive and not args.detach else None
     container = engine.containers.get(args.container)
     options = ExecOptions(
         command=tuple(args.command),
@@ -118,11 +128,16 @@ def _exec(engine: Engine, args: Namespace, console: Console) -> Finished:
         user=args.user,
         workdir=args.workdir,
         interactive=args.interactive,
+        tty=args.tty,
+        console_size=console.window() if args.tty else None,
+        privileged=args.privileged,
         detach=args.detach,
     )
+    wanted = Attachment(stdin, keys=args.detach_keys, tty=args.tty)
     with console.watching() as on_event:
         kept = Kept(on_event)
-        status = container.exec(options, stdin=stdin, on_event=kept)
+        with attached(console, wanted, kept) as (attachment, receive):
+            status = container.exec(options, attachment=attachment, on_event=receive)
     return Finished(status, container.id, stdout=kept.last("stdout"), stderr=kept.last("stderr"))
 
 

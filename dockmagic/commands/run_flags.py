@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from dockmagic.commands import values
+from dockmagic.commands.attach import stream
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.refused import RUN, add_refused
@@ -54,6 +55,12 @@ def _add_process(parser: CommandParser) -> None:
     """Add what the process is and sees."""
     group = parser.add_argument_group("its process")
     group.add_argument("-i", "--interactive", action="store_true", help="connect standard input")
+    group.add_argument("-t", "--tty", action="store_true", help="give it a terminal")
+    group.add_argument(
+        "-a", "--attach", action="append", default=[], type=typed(stream), metavar="STREAM",
+        help="connect stdin, stdout or stderr only",
+    )  # fmt: skip
+    group.add_argument("--init", action="store_true", help="have an init as process 1 that reaps and passes signals on")
     group.add_argument("--entrypoint", metavar="WORD", help='replace the entrypoint; "" clears it')
     group.add_argument(
         "-e",
@@ -108,6 +115,8 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         domainname=args.domainname,
         labels=pairs(args.label),
         interactive=args.interactive,
+        tty=args.tty,
+        init=args.init,
         remove=args.remove,
         detach=detach,
         network=args.network,

@@ -9,7 +9,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands.output import CappedStreams
 from dockmagic.commands.progress import PlainProgress
@@ -17,8 +18,14 @@ from dockmagic.commands.progress_style import ProgressStyle, in_lines
 from dockmagic.commands.table import Rolling
 from dockmagic.commands.terminal import LiveText
 from dockmagic.events import ContainerOutput, Event, OnEvent
+from dockmagic.oci.spec import ConsoleSize
 from dockmagic.widgets.live import Bundle, LiveDisplay
 from dockmagic.widgets.view import View, view_of
+
+if TYPE_CHECKING:
+    from dockmagic.runtime.attach import Controls
+
+CELL: Final = ConsoleSize(height=24, width=80)
 
 
 class ShellConsole:
@@ -27,6 +34,7 @@ class ShellConsole:
     def __init__(self, *, in_notebook: bool, stdin: int | None = None) -> None:
         self.stdin = stdin
         self.stdout: int | None = None
+        self.typing = False
         self._in_notebook = in_notebook
         self._streams = CappedStreams(sys.stdout, sys.stderr)
 
@@ -66,6 +74,14 @@ class ShellConsole:
             return getpass.getpass(prompt) if secret else input(prompt)  # in a notebook both are the kernel's
         except (EOFError, NotImplementedError):
             return None
+
+    def window(self) -> ConsoleSize | None:
+        """The size that a cell's output is good for."""
+        return CELL
+
+    def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> AbstractContextManager[None]:
+        """Nothing to give: a cell has no terminal, and interrupts come as they always do."""
+        return nullcontext()
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

@@ -96,12 +96,10 @@ def polite_signal(pid: int, wanted: int = signal.SIGINT) -> int:
     """The wanted signal, SIGINT or SIGTERM, whichever the process has a handler for, else SIGKILL.
 
     Process 1 of a pid namespace doesn't get a signal that it has no handler for (pid_namespaces(7)), so that asking it
-    politely would only be waiting. One that waits for signals has blocked them (sigwait(3)).
+    politely would only be waiting.
     """
     caught = 0
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
-        for line in file:
-            if line.startswith(("SigCgt", "SigBlk")):
-                caught |= int(line.split()[1], 16)
+        caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt"))
     wishes: tuple[int, ...] = (wanted, signal.SIGINT, signal.SIGTERM)
     return next((number for number in wishes if caught >> (number - 1) & 1), signal.SIGKILL)

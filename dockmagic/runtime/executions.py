@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,18 +67,23 @@ def execute(
     finally:
         os.close(null)
         theirs.close()
-    if not asked.process.terminal:
+    return Execution(pid, pidfd, connection, asked.foreground, _streams(asked, given, ours, pidfd))
+
+
+def _streams(asked: ExecRequest, given: Mapping[str, int], sync: socket.socket, pidfd: int) -> Stdio:
+    """Wait for the program; the streams of its terminal where it has one, else none of them is ours. Raises Failed."""
+    tty = asked.process.terminal
+    if not tty:
         _close(given.values())
     made: list[int] = []
-    with ours:
-        failure = await_program(ours, pidfd, made)
+    with sync:
+        failure = await_program(sync, pidfd, made)
     if failure is not None:
-        _close((*made, *(given.values() if asked.process.terminal else ())))
+        _close((*made, *(given.values() if tty else ())))
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         os.close(pidfd)
         raise Failed(failure)
-    streams = of_terminal(received(made), given, None) if asked.process.terminal else Stdio()
-    return Execution(pid, pidfd, connection, asked.foreground, streams)
+    return of_terminal(received(made), given, None) if tty else Stdio()
 
 
 def _close(descriptors: Iterable[int]) -> None:

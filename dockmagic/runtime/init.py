@@ -102,6 +102,17 @@ def make_tree(tree: str, operations: Sequence[rootfs.Operation]) -> None:
             operation.execute(STAGE)
 
 
+def _change_trees(made: Trees, wanted: Trees) -> None:
+    """Replace the staged trees that aren't as they are wanted; raises Failed."""
+    for tree in reversed(made):
+        if made[tree] != wanted.get(tree):
+            with stage("mounts", f"replace {tree}"):
+                m.umount2(STAGE + tree, m.MNT_DETACH)
+    for tree, operations in wanted.items():
+        if made.get(tree) != operations:
+            make_tree(tree, operations)
+
+
 def start(
     spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sync: socket.socket, area: tuple[int, int]
 ) -> NoReturn:
@@ -111,13 +122,7 @@ def start(
     "go", and becomes the process. `area` is where its arguments are. Raises Failed.
     """
     binds = iter(descriptors[3:])
-    for tree in reversed(made):
-        if made[tree] != wanted.get(tree):
-            with stage("mounts", f"replace {tree}"):
-                m.umount2(STAGE + tree, m.MNT_DETACH)
-    for tree, operations in wanted.items():
-        if made.get(tree) != operations:
-            make_tree(tree, operations)
+    _change_trees(made, wanted)
     if spec.linux.sysctl:
         with stage("sysctl", "set kernel parameters"):
             sysctl.set_parameters(spec.linux.sysctl, STAGE)

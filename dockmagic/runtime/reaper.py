@@ -58,11 +58,16 @@ def _hide(area: tuple[int, int]) -> None:
 
 
 def _attend(child: int, signals: set[signal.Signals]) -> NoReturn:
-    """Reap and forward until the child ends; end as it did, 128+n for signal n."""
+    """Reap and forward until the child ends; end as it did, 128+n for signal n.
+
+    Handlers are never called, but they show that no signal is lost here, and keep the kernel from dropping any.
+    """
+    for number in signals:
+        signal.signal(number, lambda *_: None)
     while True:
-        number = signal.sigwait(signals)
-        if number != signal.SIGCHLD:
-            _forward(child, number)
+        received = signal.sigwait(signals)
+        if received != signal.SIGCHLD:
+            _forward(child, received)
             continue
         status = reap(child)
         if status is not None:

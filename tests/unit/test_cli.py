@@ -69,7 +69,7 @@ def test_statuses_of_a_run_that_failed(
         ("ps --nonsense", 125, "dockmagic: unknown flag --nonsense; see dockmagic ps --help\n"),
         ("logs nothing", 1, "dockmagic: no such container: nothing\n"),
         ("frobnicate", 125, "dockmagic: unknown command 'frobnicate'; --help lists them all\n"),
-        ("run -it busybox", 125, "dockmagic: -t isn't available yet: "),
+        ("run -it busybox", 125, "dockmagic: the input device is not a TTY\n"),
     ],
 )
 def test_errors_are_a_line_on_standard_error(main: Main, line: str, status: int, message: str) -> None:

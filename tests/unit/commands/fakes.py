@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dockmagic.builder import states
@@ -38,6 +39,8 @@ from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
+from dockmagic.oci.spec import ConsoleSize
+from dockmagic.runtime.attach import Attachment, Controls
 from dockmagic.upkeep import DiskUsage
 from dockmagic.volumes.verbs import Volumes
 
@@ -92,6 +95,9 @@ class FakeContainer:
     said: tuple[tuple[str, bytes], ...] = ()
     exec_status: int = 0
     changed: tuple[Change, ...] = ()
+    tty: bool = False
+    interactive: bool = False
+    attachment: Attachment | None = None
 
     def state(self) -> State:
         """The state that the test gave."""
@@ -128,12 +134,39 @@ class FakeContainer:
         self._note("logs", follow, tail)
         return iter(self.lines if tail is None else self.lines[-tail:])
 
-    def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:
+    def exec(self, options: ExecOptions, *, attachment: Attachment, on_event: OnEvent = ignore) -> int:
         """Report the output that the test gave."""
-        self._note("exec", options, stdin)
+        self._note("exec", options, attachment.stdin)
+        return self._say(attachment, on_event)
+
+    def _say(self, attachment: Attachment, on_event: OnEvent) -> int:
+        self.attachment = attachment
         for stream, data in self.said:
             on_event(ContainerOutput(self.id, stream, data))
         return self.exec_status
+
+    @property
+    def row(self) -> Any:
+        """As much of a row as commands look at."""
+        return SimpleNamespace(
+            spec=SimpleNamespace(process=SimpleNamespace(terminal=self.tty)),
+            options=SimpleNamespace(interactive=self.interactive),
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the state that the test gave is that."""
+        return self.now.status == "running"
+
+    def attach(self, attachment: Attachment, on_event: OnEvent = ignore) -> int:
+        """Report the output that the test gave."""
+        self._note("attach")
+        return self._say(attachment, on_event)
+
+    def start_attached(self, attachment: Attachment, on_event: OnEvent = ignore) -> int:
+        """Report the output that the test gave."""
+        self._note("start attached")
+        return self._say(attachment, on_event)
 
     def inspect(self) -> dict[str, Any]:
         """A little of Docker's form."""
@@ -176,12 +209,14 @@ class FakeContainers:
     result: Result = field(default_factory=Result)
     fails: BaseException | None = None
     stdin: int | None = None
+    attachment: Attachment | None = None
     meanwhile: Callable[[OnEvent], None] | None = None
 
-    def run(self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> Result:
+    def run(self, image: str, options: RunOptions, *, attachment: Attachment, on_event: OnEvent = ignore) -> Result:
         """Report the events, then fail or give the result."""
         self.asked.append(("run", image, options))
-        self.stdin = stdin
+        self.stdin = attachment.stdin
+        self.attachment = attachment
         for event in self.events:
             on_event(event)
         if self.meanwhile is not None:
@@ -563,9 +598,11 @@ class FakeEngine:
 class FakeConsole:
     """Keeps what it is given."""
 
-    def __init__(self, stdin: int | None = None, stdout: int | None = None) -> None:
+    def __init__(self, stdin: int | None = None, stdout: int | None = None, *, typing: bool = False) -> None:
         self.stdin = stdin
         self.stdout = stdout
+        self.typing = typing
+        self.given: list[tuple[bool, bool]] = []  # raw and proxy, each time it was given over
         self.streams = {"stdout": b"", "stderr": b""}
         self.events: list[Event] = []
         self.shown: list[object] = []
@@ -593,6 +630,16 @@ class FakeConsole:
         """The next answer; nobody can be asked where there are none."""
         self.asked.append((prompt, secret))
         return self.answers.pop(0) if self.answers else None
+
+    def window(self) -> ConsoleSize | None:
+        """A size of its own."""
+        return ConsoleSize(25, 81)
+
+    @contextmanager
+    def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> Iterator[None]:
+        """Note it."""
+        self.given.append((raw, proxy))
+        yield
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

@@ -96,9 +96,13 @@ def test_without_anything_to_read_a_command_is_needed() -> None:
         call(FakeEngine(), "build-shell", ":3")
 
 
-def test_there_is_no_terminal_to_give() -> None:
-    with pytest.raises(InvalidOption, match="-t"):
-        call(FakeEngine(), "build-shell", "-it", ":3")
+def test_a_terminal_needs_one_on_this_side() -> None:
+    with pytest.raises(InvalidOption, match="the input device is not a TTY"):
+        call(FakeEngine(), "build-shell", "-it", ":3", console=FakeConsole(stdin=7))
+    engine, console = FakeEngine(), FakeConsole(stdin=7, typing=True)
+    call(engine, "build-shell", "-it", ":3", console=console)
+    assert engine.containers.asked[0][2].tty
+    assert (console.given, engine.containers.stdin) == ([], 7)  # it never started
 
 
 def test_a_difference() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.commands.catalogue import by_name
-from dockmagic.commands.refused import BUILD, EXEC, LOGS, PS, RUN, UPDATE, Refused
+from dockmagic.commands.refused import BUILD, LOGS, PS, RUN, UPDATE, Refused
 from dockmagic.commands.run_flags import run_options
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import DeviceMapping, RunOptions
@@ -155,7 +155,7 @@ def test_short_switches_may_be_joined() -> None:
         ("-v /a:/m -v /b:/m/ x", "Duplicate mount point: /m"),
         ("-w app x", "-w/--workdir: 'app' isn't an absolute path"),
         ("--cap-drop BOGUS x", "--cap-drop: 'BOGUS' isn't a capability"),
-        ("-it x", "-t isn't available yet: there is no terminal"),
+        ("-a stdio x", "-a/--attach: invalid stream 'stdio'"),
         ("-p 8080:80 x", "-p isn't available yet: containers have only a loopback"),
         ("-p8080:80 x", "-p isn't available"),
         ("--publish=8080:80 x", "--publish isn't available"),
@@ -173,7 +173,7 @@ def test_what_cannot_be_is_refused_with_its_reason(words: str, message: str) -> 
 
 @pytest.mark.parametrize(
     ("command", "table"),
-    [("run", RUN), ("exec", EXEC), ("build", BUILD), ("ps", PS), ("logs", LOGS), ("update", UPDATE)],
+    [("run", RUN), ("build", BUILD), ("ps", PS), ("logs", LOGS), ("update", UPDATE)],
 )
 def test_every_refused_flag_is_refused_by_name(command: str, table: tuple[Refused, ...]) -> None:
     parser = by_name()[command].parser(command)
