@@ -7,13 +7,13 @@ from typing import Final
 
 from dockmagic.errors import ContainerError, InvalidState
 from dockmagic.oci import defaults
-from dockmagic.oci.convert import capabilities
 from dockmagic.oci.options import ExecOptions
-from dockmagic.oci.spec import Process, User
+from dockmagic.oci.spec import Capabilities, Process, User
 from dockmagic.runtime import state
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers, Row
+from dockmagic.runtime.privileges import bounding_set
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.session import OnOutput, Session
 
@@ -77,5 +77,11 @@ def exec_process(process: Process, options: ExecOptions) -> Process:
         cwd=options.workdir or process.cwd,
         terminal=options.tty,
         console_size=options.console_size if options.tty else None,
-        capabilities=capabilities(("ALL",), ()) if options.privileged else process.capabilities,
+        capabilities=_all_capabilities() if options.privileged else process.capabilities,
     )
+
+
+def _all_capabilities() -> Capabilities:
+    """All that this host can give."""
+    names = bounding_set()
+    return Capabilities(bounding=names, effective=names, permitted=names)

@@ -15,6 +15,7 @@ import resource
 import signal
 import stat
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
@@ -58,8 +59,14 @@ def become(
 
 
 def confine(process: Process, seccomp_filter: bytes) -> None:
-    """Have no more rights than the process of the spec, and die with the parent; raises Failed."""
-    _confine(process, _credentials(process.user), seccomp_filter)
+    """Be who the process of the spec is, without its capabilities but CAP_KILL of root, and die with the parent.
+
+    Raises Failed.
+    """
+    credentials, own = _credentials(process.user), process.capabilities
+    kept = tuple(name for name in own.permitted if name == "CAP_KILL" and credentials.uid == 0)
+    few = Capabilities(bounding=own.bounding, effective=kept, permitted=kept)
+    _confine(replace(process, capabilities=few), credentials, seccomp_filter)
 
 
 def _confine(process: Process, credentials: users.Credentials, seccomp_filter: bytes) -> None:

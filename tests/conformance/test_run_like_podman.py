@@ -80,6 +80,13 @@ SAME = (
     "busybox cat",
     "-i busybox cat",
     "-i=false busybox cat",
+    # terminals
+    "-t busybox sh -c 'tty; echo out; echo err >&2; echo $TERM'",
+    "-t busybox sh -c 'ls -1 /dev/pts; echo here >/dev/tty; echo there >/dev/console'",
+    "-t -e TERM=vt100 -u 1000 busybox sh -c 'echo $TERM; stat -c %u:%g,%a,%t:%T /dev/pts/0'",
+    "-t --read-only busybox sh -c 'tty; test -t 0 && test -t 1 && test -t 2; echo $?'",
+    "-a stdout busybox sh -c 'echo out; echo err >&2'",
+    "-a stderr busybox sh -c 'echo out; echo err >&2; exit 2'",
     # environment
     "-e K=v -e E= -e FROM_HERE -e NOT_HERE busybox sh -c 'echo $K [${E-unset}] $FROM_HERE [${NOT_HERE-unset}]'",
     "-e A=1 -e A=2 --env B probe sh -c 'echo $A [$B]'",
