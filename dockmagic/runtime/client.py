@@ -278,10 +278,24 @@ class Client:
                 stdout=log,
                 stderr=log,
                 cwd="/",
+                env=plain_environment(os.environ),
                 pass_fds=(end,) if program < 0 else (end, program),
                 start_new_session=True,
                 check=True,
             )
+
+
+def plain_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a launcher needs of the environment. The rest may be secret, and all processes that it forks would have it.
+
+    >>> plain_environment({"LANG": "C", "TOKEN": "secret", "DOCKMAGIC_ROOT": "/r"})
+    {'LANG': 'C', 'DOCKMAGIC_ROOT': '/r'}
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in {"PATH", "LANG", "TMPDIR", "TZ"} or name.startswith(("DOCKMAGIC_", "LC_", "LD_"))
+    }
 
 
 @contextlib.contextmanager

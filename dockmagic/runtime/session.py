@@ -151,7 +151,9 @@ class Session:
         """Read some of our standard input for the process."""
         assert self._stdin is not None
         if self._input is not None:  # else it was closed by what happened at the same time
-            data = os.read(self._stdin, CHUNK)
+            data = b""
+            with contextlib.suppress(OSError):  # a terminal that has been hung up
+                data = os.read(self._stdin, CHUNK)
             self._input_ended = not data
             leaving = False
             if self._keys is not None:

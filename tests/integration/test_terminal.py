@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -383,6 +384,16 @@ def test_the_init_shows_nothing_of_the_host(engine: Engine) -> None:
     seen = run(engine, "sh", "-c", script, init=True)
     assert seen.stdout.split() == ["docker-init"]
     assert seen.stderr.count("ermission denied") >= 2
+
+
+def test_the_init_has_no_secrets_even_for_who_may_look(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "very-secret")
+    script = "tr -d '\\0' </proc/1/environ | wc -c; grep -c -a very-secret /proc/1/cmdline"
+    assert run(engine, "sh", "-c", script, init=True, cap_add=("SYS_PTRACE",)).stdout.split() == ["0", "0"]
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if comm.read_text().startswith("dockmagic-"):
+                assert b"very-secret" not in (comm.parent / "environ").read_bytes()
 
 
 @pytest.mark.parametrize(("user", "effective"), [("0", "0000000000000020"), ("1000", "0000000000000000")])
