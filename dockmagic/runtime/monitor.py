@@ -31,9 +31,8 @@ from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site, ended, make, wait
 from dockmagic.runtime.stage import Failed, describe
 from dockmagic.runtime.starting import Start, rehearse, start
-from dockmagic.runtime.streams import Streams
+from dockmagic.runtime.streams import Stdio, Streams, resize
 from dockmagic.runtime.stubs import remove_stubs
-from dockmagic.runtime.terminal import resize
 from dockmagic.trees import remove_tree
 
 
@@ -129,6 +128,7 @@ class Monitor:
         self._traced: list[Execution] = []
         self._selector = selectors.PollSelector()
         self._streams = Streams(self._selector)
+        self._guests: set[socket.socket] = set()  # who started something by exec, which may have ended
         self._foreground = asked.foreground
         self._running = True
 
@@ -251,7 +251,7 @@ class Monitor:
             case "detach":
                 self._detach(connection)
             case "resize":
-                self._resize(connection, ConsoleSize(message["height"], message["width"]))
+                resize(self._stdio(connection).pair, ConsoleSize(message["height"], message["width"]))
 
     def _attach(self, connection: socket.socket, given: Mapping[str, int]) -> None:
         """Connect one more to the container's streams, who is told of its end."""
@@ -263,18 +263,16 @@ class Monitor:
         """Let who asks leave: what it began goes on without it."""
         for execution in self._own(connection):
             execution.foreground = False
-        if connection is self._owner:
-            self._foreground = False
-        if self._start.stdio.feed is not None and not self._own(connection):
-            self._start.stdio.feed.keep()
+        self._foreground = self._foreground and connection is not self._owner
+        if connection not in self._guests:
+            self._streams.keep(self._start.stdio)
         self._tell(connection, {"event": "detached"})
 
-    def _resize(self, connection: socket.socket, size: ConsoleSize) -> None:
-        """Change the terminal of what this connection started by exec, else the container's; without one do nothing."""
-        own = self._own(connection)
-        pair = (own[0].stdio if own else self._start.stdio).pair
-        if pair is not None:
-            resize(pair.master, size)
+    def _stdio(self, connection: socket.socket) -> Stdio:
+        """The streams of what this connection started by exec, else the container's."""
+        if connection not in self._guests:
+            return self._start.stdio
+        return next((execution.stdio for execution in self._own(connection)), Stdio())
 
     def _own(self, connection: socket.socket) -> list[Execution]:
         """What this connection started by exec."""
@@ -283,14 +281,16 @@ class Monitor:
     def _signal(self, connection: socket.socket, number: int) -> None:
         """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
         own = [execution.pidfd for execution in self._own(connection)]
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal((own or [self._sandbox.pidfd])[0], number)
-        if not own and connection not in self._waiters:
+        for pidfd in own if connection in self._guests else [self._sandbox.pidfd]:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, number)
+        if connection not in self._guests and connection not in self._waiters:
             self._tell(connection, {"event": "signalled"})
 
     def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
         execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
         self._executions.append(execution)
+        self._guests.add(connection)
         self._tell(connection, {"event": "started", "pid": execution.pid})
         self._streams.begin(execution.stdio)
         self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
@@ -311,6 +311,7 @@ class Monitor:
     def _hung_up(self, connection: socket.socket) -> None:
         """The other side is gone. What ran in its foreground goes too, as with a closed terminal."""
         self._selector.unregister(connection)
+        self._guests.discard(connection)
         if connection in self._waiters:
             self._waiters.remove(connection)
         ended = [execution.pidfd for execution in self._own(connection) if execution.foreground]

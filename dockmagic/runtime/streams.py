@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import terminal
 from dockmagic.runtime.stdio import CHUNK, Log, Output, Sink
 from dockmagic.runtime.terminal import Pair
@@ -82,6 +83,13 @@ def of_terminal(pair: Pair, given: Mapping[str, int], log: Log | None) -> Stdio:
     return Stdio([output], feed, pair)
 
 
+def resize(pair: Pair | None, size: ConsoleSize) -> None:
+    """Change a terminal's size where there is one."""
+    if pair is not None:
+        with contextlib.suppress(OSError):
+            terminal.resize(pair.master, size)
+
+
 class Streams:
     """Moves the streams of a container and of what exec starts in it."""
 
@@ -113,6 +121,11 @@ class Streams:
                 output.sinks.append(Sink(rest.pop(output.name)))
         for descriptor in rest.values():
             os.close(descriptor)
+
+    def keep(self, stdio: Stdio) -> None:
+        """Let the input go on without its first writer."""
+        if stdio.feed is not None:
+            stdio.feed.keep()
 
     def end(self, stdio: Stdio) -> None:
         """The process is gone: so is its input, and its terminal with all that is in it."""
