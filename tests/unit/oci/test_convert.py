@@ -6,10 +6,11 @@ import pytest
 
 from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
-from dockmagic.oci.convert import capability, convert, memory
+from dockmagic.oci.codec import encode
+from dockmagic.oci.convert import capability, convert, memory, process
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Memory, Mount, Namespace, Root, Spec
+from dockmagic.oci.spec import ConsoleSize, Memory, Mount, Namespace, Root, Spec
 
 ROOT = Root("/rootfs")
 FILES = {"/etc/hosts": "/run/hosts"}
@@ -150,3 +151,16 @@ def test_all_capabilities() -> None:
 def test_capabilities_that_are_none(text: str) -> None:
     with pytest.raises(InvalidOption, match="isn't a capability"):
         capability(text)
+
+
+def test_a_terminal_has_a_type_and_a_size() -> None:
+    config = ContainerConfig(cmd=("sh",), env=("A=1",))
+    size = ConsoleSize(24, 80)
+    made = process(config, RunOptions(tty=True, console_size=size, env=("B=2",)), "h")
+    assert (made.terminal, made.console_size) == (True, size)
+    assert made.env[1:] == ("HOSTNAME=h", "TERM=xterm", "A=1", "B=2")
+    assert encode(made)["consoleSize"] == {"height": 24, "width": 80}
+    assert "TERM=vt100" in process(config, RunOptions(tty=True, env=("TERM=vt100",)), "h").env
+    without = process(config, RunOptions(console_size=size), "h")
+    assert (without.terminal, without.console_size) == (False, None)
+    assert not any(entry.startswith("TERM") for entry in without.env)
