@@ -6,14 +6,14 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from dockmagic.errors import Conflict, Detached, InvalidOption, InvalidState, NotFound, StoreError
-from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
+from dockmagic.events import ContainerExited, OnEvent, ignore
 from dockmagic.image.platform import host_platform
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
@@ -33,8 +33,10 @@ from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.logs import LogLine
 from dockmagic.runtime.making import make_spec
+from dockmagic.runtime.reporting import RunResult, outputs, report_start, result_of
+from dockmagic.runtime.request import Record
 from dockmagic.runtime.samples import Reader, Sample
-from dockmagic.runtime.session import ALONE, OnOutput
+from dockmagic.runtime.session import ALONE
 from dockmagic.runtime.signals import signal_number
 from dockmagic.runtime.state import ContainerState
 from dockmagic.runtime.watcher import Watcher
@@ -47,18 +49,6 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT_S: Final = 10
 GUEST: Final = Attachment(owner=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a foreground container ended, and what all its processes used; or that it was left running (`detached`)."""
-
-    container_id: str
-    exit_status: int
-    oom_killed: bool
-    cpu_ns: int
-    peak_memory_bytes: int
-    detached: bool = False
 
 
 class Containers:
@@ -187,19 +177,16 @@ class Containers:
             started = True
             report_start(row.id, answer, on_event)
 
-        def on_output(stream: str, data: bytes) -> None:
-            on_event(ContainerOutput(row.id, stream, data))
-
         try:
-            record = self.rows.run(row, on_output, on_start, attachment.reading(stdin))
+            record = self.rows.run(row, outputs(row.id, on_event), on_start, attachment.reading(stdin))
         except Detached:
             left = True
-            return RunResult(row.id, 0, oom_killed=False, cpu_ns=0, peak_memory_bytes=0, detached=True)
+            return result_of(row.id, Record(), detached=True)
         finally:
             if options.remove and not left:
                 self._forget(row, started)
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
-        return RunResult(row.id, record.exit_status, record.oom_killed, record.cpu_ns, record.peak_memory_bytes)
+        return result_of(row.id, record)
 
     def _forget(self, row: Row, started: bool) -> None:
         """A container that was to remove itself is gone, and its unnamed volumes go with it."""
@@ -335,7 +322,7 @@ class Container:
 
         Raises InvalidState, StartFailed, Detached.
         """
-        report = self._reporting(on_event)
+        report = outputs(self.id, on_event)
         return attaching.execute(self._rows, self._client, self.row, options, attachment.reading(stdin), report)
 
     def attach(self, attachment: Attachment = GUEST, on_event: OnEvent = ignore) -> int:
@@ -344,18 +331,14 @@ class Container:
         Raises ContainerError where it doesn't run, Detached; KeyboardInterrupt after an interrupt has reached it.
         """
         attachment = replace(attachment, tty=self.row.spec.process.terminal)
-        return attaching.attach(self._client, self.row, attachment, self._reporting(on_event))
+        return attaching.attach(self._client, self.row, attachment, outputs(self.id, on_event))
 
     def start_attached(self, attachment: Attachment = GUEST, on_event: OnEvent = ignore) -> int:
         """Start it connected to its streams from its first byte on, else like `attach`; raises StartFailed, too."""
         if self.state().running:
             return self.attach(attachment, on_event)
         on_start = partial(report_start, self.id, on_event=on_event)
-        return self._rows.run(self.row, self._reporting(on_event), on_start, attachment).exit_status
-
-    def _reporting(self, on_event: OnEvent) -> OnOutput:
-        """Reports output as events."""
-        return lambda stream, data: on_event(ContainerOutput(self.id, stream, data))
+        return self._rows.run(self.row, outputs(self.id, on_event), on_start, attachment).exit_status
 
     def update(self, **changes: Unpack[LimitChanges]) -> tuple[str, ...]:
         """Change its limits, at once where it runs; what can't be enforced here comes back as sentences.
@@ -414,10 +397,3 @@ class Container:
     def inspect(self) -> dict[str, Any]:
         """The container in the JSON shape of Docker."""
         return inspect.document(self.row, self.state(), self._rows.directory(self.id))
-
-
-def report_start(container_id: str, started: Started, on_event: OnEvent) -> None:
-    """Tell that a container runs, and what of it can't be had on this host."""
-    on_event(ContainerStarted(container_id, started.record.pid))
-    for message in started.warnings:
-        on_event(ContainerWarning(container_id, message))

@@ -202,12 +202,19 @@ def memory(options: RunOptions) -> Memory:
 
 
 def exec_process(process: Process, options: ExecOptions) -> Process:
-    """The process that exec starts: the container's own, with what the options change."""
-    merged = {name: value for name, _, value in (entry.partition("=") for entry in (*process.env, *options.env))}
+    """The process that exec starts: the container's own, with what the options change.
+
+    One with `privileged` has the container's capabilities still: what this host has of them is the caller's part.
+    """
+    term = (f"TERM={defaults.TERM}",) if options.tty else ()
+    entries = (*term, *process.env, *options.env)
+    merged = {name: value for name, _, value in (entry.partition("=") for entry in entries)}
     return replace(
         process,
         args=options.command,
         env=tuple(f"{name}={value}" for name, value in merged.items()),
         user=User(username=options.user) if options.user else process.user,
         cwd=options.workdir or process.cwd,
+        terminal=options.tty,
+        console_size=options.console_size if options.tty else None,
     )

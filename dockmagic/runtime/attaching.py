@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from dockmagic.errors import ContainerError, InvalidState
-from dockmagic.oci import defaults
+from dockmagic.oci.convert import exec_process
 from dockmagic.oci.options import ExecOptions
-from dockmagic.oci.spec import Capabilities, Process, User
+from dockmagic.oci.spec import Capabilities
 from dockmagic.runtime import state
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.client import Client
@@ -42,6 +42,8 @@ def execute(
     Raises InvalidState, StartFailed, Detached.
     """
     process = exec_process(row.spec.process, options)
+    if options.privileged:
+        process = replace(process, capabilities=_all_capabilities())
     if options.detach:
         connection = client.execute(row.id, ExecRequest(process), ())
         if connection is None:
@@ -62,23 +64,6 @@ def _not_running(containers: Containers, row: Row) -> InvalidState:
     """The error in Docker's words."""
     status = containers.state(row.id).status.value
     return InvalidState(row.id, "exec in", status, f"container {row.id} is not running: it is {status}")
-
-
-def exec_process(process: Process, options: ExecOptions) -> Process:
-    """The process that exec starts: the container's own, with what the options change."""
-    term = (f"TERM={defaults.TERM}",) if options.tty else ()
-    entries = (*term, *process.env, *options.env)
-    merged = {name: value for name, _, value in (entry.partition("=") for entry in entries)}
-    return replace(
-        process,
-        args=options.command,
-        env=tuple(f"{name}={value}" for name, value in merged.items()),
-        user=User(username=options.user) if options.user else process.user,
-        cwd=options.workdir or process.cwd,
-        terminal=options.tty,
-        console_size=options.console_size if options.tty else None,
-        capabilities=_all_capabilities() if options.privileged else process.capabilities,
-    )
 
 
 def _all_capabilities() -> Capabilities:
