@@ -13,7 +13,9 @@ from dockmagic.commands.command import Command
 
 _WORDS: Final = {
     "run": "run create exec",
-    "container": "ps start stop kill rm wait logs",
+    "container": "ps stop kill rm wait logs",
+    "start": "start",
+    "attach": "attach",
     "build": "build",
     "image_list": "images",
     "image": "tag rmi history",
