@@ -187,9 +187,10 @@ def test_the_terminal_is_restored_when_the_command_line_is_ended(number: int, st
 def test_the_terminal_is_restored_when_the_engines_side_is_killed(engine: Engine) -> None:
     with screen("run", "-it", "--name", "lost", "busybox", "sleep", "60") as user:
         eventually(lambda: user.raw)
-        monitor = parent_of(engine.containers.get("lost").state().pid)
-        os.kill(monitor, signal.SIGKILL)
+        pid = engine.containers.get("lost").state().pid
+        os.kill(parent_of(pid), signal.SIGKILL)
         assert user.end() == 137
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
     engine.containers.get("lost").rm()
 
 
