@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StoreError
-from dockmagic.events import ContainerExited, ContainerOutput, ContainerStarted, ContainerWarning, OnEvent, ignore
-from dockmagic.image.platform import host_platform
+from dockmagic.events import (
+    ContainerCreated,
+    ContainerExited,
+    ContainerOutput,
+    ContainerStarted,
+    ContainerWarning,
+    OnEvent,
+    ignore,
+)
+from dockmagic.image.platform import mismatch, platform_of
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.image.streams import Sink, Source
@@ -25,7 +31,7 @@ from dockmagic.oci.codec import encode
 from dockmagic.oci.convert import resources
 from dockmagic.oci.options import JOIN, ExecOptions, LimitChanges, RunOptions
 from dockmagic.oci.spec import Overlay, Process, User
-from dockmagic.runtime import binfmt, inspect, logs, state, updating
+from dockmagic.runtime import inspect, logs, processes, state, updating
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
@@ -36,6 +42,7 @@ from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.samples import Reader, Sample
 from dockmagic.runtime.session import Session
+from dockmagic.runtime.signals import signal_number
 from dockmagic.runtime.state import ContainerState
 from dockmagic.runtime.watcher import Watcher
 
@@ -90,14 +97,16 @@ class Containers:
     def _create(self, image: str, options: RunOptions, on_event: OnEvent, *, started: bool = False) -> Container:
         """`create`; `started` says that the container is going to be started at once."""
         with self._images.kept():
-            found = self._images.find_or_pull(image, on_event)
-            binfmt.require(f"image {image}", found.config.os, found.config.architecture, host_platform().architecture)
+            found = self._images.for_container(image, options.pull, options.platform, on_event)
             lower = self._snapshots.lower(found.config.diff_ids)
             if not lower:
                 raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
             with self.rows.new(lower[0], once=started and options.remove) as container_id:
-                row = self._plan(container_id, image, found, lower, options)
-                return self._handle(self.rows.insert(row))
+                row = self.rows.insert(self._plan(container_id, image, found, lower, options))
+            on_event(ContainerCreated(container_id))
+            if not options.platform and (warning := mismatch(platform_of(found.config))):
+                on_event(ContainerWarning(container_id, warning))
+            return self._handle(row)
 
     def _plan(self, container_id: str, reference: str, image: Image, lower: Sequence[Path], options: RunOptions) -> Row:
         """Everything that is decided when a container is created."""
@@ -235,21 +244,56 @@ class Container:
         started.connection.close()
         report_start(self.id, started, on_event)
 
-    def stop(self, timeout_s: float | None = None) -> None:
-        """Ask it to end, and kill it where it hasn't in time (seconds; by default its own, else 10)."""
+    @property
+    def _stop_signal(self) -> str:
+        return self.row.options.stop_signal or "TERM"
+
+    def stop(self, timeout_s: float | None = None, signal: str = "") -> None:
+        """Ask it to end, and kill it where it hasn't in time (seconds, -1 for any; by default its own, else 10)."""
         configured = self.row.options.stop_timeout_s
         chosen = timeout_s if timeout_s is not None else STOP_TIMEOUT_S if configured is None else configured
-        self._rows.stop(self.row, signal_number(self.row.options.stop_signal or "TERM"), chosen)
+        self._rows.stop(self.row, signal_number(signal or self._stop_signal), None if chosen < 0 else chosen)
+
+    def restart(self, timeout_s: float | None = None, signal: str = "", on_event: OnEvent = ignore) -> None:
+        """Stop it where it runs, and start it; raises StartFailed, Conflict where it removes itself at its end."""
+        if self.row.options.remove and self.running:
+            raise Conflict("container", self.name, "it removes itself when it ends (--rm), so it can't be restarted")
+        self.stop(timeout_s, signal)
+        self.start(on_event)
 
     def kill(self, name: str = "KILL") -> None:
-        """Send a signal, by name or number, to its process 1; raises InvalidState where it doesn't run."""
-        self._rows.kill(self.row, signal_number(name))
+        """Send a signal, by name or number, to its process 1; raises InvalidState where it doesn't run.
+
+        One that is paused goes on where that is its stop signal.
+        """
+        number = signal_number(name)
+        self._rows.kill(self.row, number, thaw=number == signal_number(self._stop_signal))
+
+    def pause(self) -> None:
+        """Make all its processes stand still; raises InvalidState unless they run."""
+        self._rows.freeze(self.row, frozen=True)
+
+    def unpause(self) -> None:
+        """Let its processes go on; raises InvalidState unless they are paused."""
+        self._rows.freeze(self.row, frozen=False)
+
+    def rename(self, name: str) -> None:
+        """Give it another name; raises InvalidOption, Conflict where that is taken."""
+        self.row = self._rows.rename(self.row, name)
+        self.name = self.row.name
+
+    def top(self, options: Sequence[str] = ()) -> processes.Listing:
+        """Its processes as ps(1) lists them with these options; raises InvalidState, InvalidOption."""
+        now = self.state()
+        state.check(self.id, "list the processes of", now.status)
+        return processes.listing(Group(hierarchy.detect(), now.cgroup).pids(), options)
 
     def rm(self, force: bool = False) -> None:
         """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given."""
         if self.running:
             if not force:
-                raise Conflict("container", self.name, "it is running; stop it first, or remove it with -f")
+                now = "paused; unpause and stop" if self.state().status == "paused" else "running; stop"
+                raise Conflict("container", self.name, f"it is {now} it first, or remove it with -f")
             with contextlib.suppress(InvalidState, NotFound):  # it ended, and removed itself, before we came to it
                 self.kill()
                 self.wait()
@@ -362,20 +406,3 @@ def exec_process(process: Process, options: ExecOptions) -> Process:
         user=User(username=options.user) if options.user else process.user,
         cwd=options.workdir or process.cwd,
     )
-
-
-def signal_number(name: str) -> int:
-    """Number of a signal given as "TERM", "SIGTERM", "RTMIN+3" or "15"; raises InvalidOption.
-
-    >>> signal_number("sigterm"), signal_number("RTMIN+3"), signal_number("9")
-    (15, 37, 9)
-    """
-    base, sign, offset = re.split(r"([+-])", name.upper().removeprefix("SIG") + "+0")[:3]
-    known = signal.Signals.__members__.get(f"SIG{base}")
-    if base.isdecimal() and not name.partition(sign)[2]:
-        number = int(base)
-    else:
-        number = 0 if known is None or not offset.isdecimal() else known + int(f"{sign}{offset}")
-    if not 0 < number < signal.NSIG:
-        raise InvalidOption(f"invalid signal: {name}; use a name such as TERM or KILL, or a number")
-    return number

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dockmagic.errors import InvalidOption, InvalidReference, RegistryError
+from dockmagic.errors import InvalidOption, InvalidReference, NotFound, RegistryError
 from dockmagic.events import BootstrapOutput, OnEvent, RegistryWarning, ignore
 from dockmagic.image import inspect
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
@@ -23,6 +23,7 @@ from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.reference import OFFICIAL, Reference
+from dockmagic.runtime import binfmt
 
 if TYPE_CHECKING:
     from dockmagic.image.archive_files import Archive
@@ -268,6 +269,21 @@ class Images:
         except RegistryError as error:
             error.args = (f"there is no image {name} here, and it can't be pulled: {error}",)
             raise
+
+    def for_container(self, name: str, pull: str, platform: str, on_event: OnEvent = ignore) -> Image:
+        """The image to make a container of, fetched as `pull` says: "always", "missing" or "never".
+
+        Raises NotFound, Unsupported where this machine can't run it, and what a pull raises.
+        """
+        wanted = platform_option(platform) if platform else None
+        if pull == "never":
+            found = self._store.get(name)
+            if wanted is not None and not suits(platform_of(found.config), wanted):
+                raise NotFound("image", f"{name} for {platform}", "the one that is here is for another platform")
+        else:
+            found = self.find_or_pull(name, on_event, wanted, newest=pull == "always")
+        binfmt.require(f"image {name}", found.config.os, found.config.architecture, host_platform().architecture)
+        return found
 
     def kept(self) -> AbstractContextManager[None]:
         """While this is held, nobody takes layers out of the store: an image that was found stays whole."""

@@ -17,6 +17,7 @@ from dockmagic.commands import (
     image,
     image_inspect,
     image_list,
+    lifecycle,
     login,
     manifest,
     offline,
@@ -38,6 +39,7 @@ from dockmagic.errors import InvalidOption
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *container.COMMANDS,
+    *lifecycle.COMMANDS,
     *update.COMMANDS,
     *container_files.COMMANDS,
     *stats.COMMANDS,

@@ -60,7 +60,7 @@ def results_of(names: Sequence[str], action: Callable[[str], T | None], console:
     return results
 
 
-def _names(parser: CommandParser) -> None:
+def add_names(parser: CommandParser) -> None:
     """Add one or more containers."""
     parser.add_argument("containers", metavar="CONTAINER", nargs="+", help="name, id, or the beginning of an id")
 
@@ -125,7 +125,7 @@ def status_text(state: ContainerState, now_ns: int) -> str:
 
 def _start_arguments(parser: CommandParser) -> None:
     add_refused(parser, START)
-    _names(parser)
+    add_names(parser)
 
 
 def _start(engine: Engine, args: Namespace, console: Console) -> Names:
@@ -133,22 +133,26 @@ def _start(engine: Engine, args: Namespace, console: Console) -> Names:
     return for_each(args.containers, lambda name: engine.containers.get(name).start(), console)
 
 
-def _stop_arguments(parser: CommandParser) -> None:
+def stop_arguments(parser: CommandParser) -> None:
+    """Add how to stop containers, and which."""
     parser.add_argument(
-        "-t", "--time", "--timeout", type=typed(values.natural), metavar="SECONDS", help="time before it is killed (10)"
-    )
-    add_refused(parser, (Refused(("-s", "--signal"), "choose the signal with run --stop-signal, or use kill -s"),))
-    _names(parser)
+        "-t", "--time", "--timeout", type=typed(values.integer), metavar="SECONDS",
+        help="time before it is killed (10); -1 waits for ever",
+    )  # fmt: skip
+    parser.add_argument("-s", "--signal", type=typed(values.signal_name), help="signal to send first (its stop signal)")
+    add_names(parser)
 
 
 def _stop(engine: Engine, args: Namespace, console: Console) -> Names:
     """Stop containers: their stop signal, and after a time KILL."""
-    return for_each(args.containers, lambda name: engine.containers.get(name).stop(args.time), console)
+    return for_each(
+        args.containers, lambda name: engine.containers.get(name).stop(args.time, args.signal or ""), console
+    )
 
 
 def _kill_arguments(parser: CommandParser) -> None:
     parser.add_argument("-s", "--signal", default="KILL", type=typed(values.signal_name), help="signal to send (KILL)")
-    _names(parser)
+    add_names(parser)
 
 
 def _kill(engine: Engine, args: Namespace, console: Console) -> Names:
@@ -159,7 +163,7 @@ def _kill(engine: Engine, args: Namespace, console: Console) -> Names:
 def _rm_arguments(parser: CommandParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="kill it first, if it runs")
     add_refused(parser, (Refused(("-v", "--volumes", "-l", "--link"), "there are no volumes or links", switch=True),))
-    _names(parser)
+    add_names(parser)
 
 
 def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
@@ -188,7 +192,7 @@ def _wait(engine: Engine, args: Namespace, console: Console) -> Numbers:
 
 def _inspect_arguments(parser: CommandParser) -> None:
     add_refused(parser, INSPECT)
-    _names(parser)
+    add_names(parser)
 
 
 def _inspect(engine: Engine, args: Namespace, console: Console) -> Document:
@@ -266,10 +270,10 @@ def _command(
 COMMANDS = (
     _command("ps", "List containers.", _ps_arguments, _ps, "container ls", "container list"),
     _command("start", "Start containers that don't run.", _start_arguments, _start),
-    _command("stop", "Stop running containers.", _stop_arguments, _stop),
+    _command("stop", "Stop running containers.", stop_arguments, _stop),
     _command("kill", "Send a signal to running containers.", _kill_arguments, _kill),
     _command("rm", "Remove containers.", _rm_arguments, _rm, "container remove"),
-    _command("wait", "Wait until containers end, and give their exit statuses.", _names, _wait),
+    _command("wait", "Wait until containers end, and give their exit statuses.", add_names, _wait),
     Command("container", "inspect", (), "Show all that is known of containers, as JSON.", _inspect_arguments, _inspect),
     Command("container", "logs", ("logs",), "Show what a container wrote.", _logs_arguments, _logs, _show_log),
 )

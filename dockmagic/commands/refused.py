@@ -15,7 +15,6 @@ _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
 _WINDOWS = "it means something on Windows only"
-_PLATFORM = "images of this machine's platform are used"
 TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
 _FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
@@ -53,13 +52,7 @@ RUN = (
     Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
     Refused(("--log-driver", "--log-opt"), "logs are always kept beside the container; read them with logs"),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
-    Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
-    Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),
-    Refused(("--platform",), _PLATFORM),
     Refused(("--disable-content-trust",), TRUST, switch=True),
-    Refused(("--cidfile",), "use -d, which gives the id, or --name"),
-    Refused(("--label-file",), "write each label with -l name=value"),
-    Refused(("--annotation",), "use a label: -l name=value"),
     Refused(("--runtime",), "dockmagic is its own runtime"),
     Refused(("--use-api-socket",), "there is no API socket yet", switch=True),
     Refused(("--isolation", "--cpu-count", "--cpu-percent", "--io-maxbandwidth", "--io-maxiops"), _WINDOWS),

@@ -40,6 +40,9 @@ class RunOptions:
     hostname: str = ""
     domainname: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    pull: str = "missing"  # when the image is fetched: "always", "missing" or "never"
+    platform: str = ""  # "os/arch[/variant]" of the image; "" is this machine's
     interactive: bool = False
     remove: bool = False
     detach: bool = False

@@ -212,3 +212,4 @@ class Spec:
     domainname: str = ""
     mounts: tuple[Mount, ...] = ()
     linux: Linux = field(default_factory=Linux)
+    annotations: Mapping[str, str] = field(default_factory=dict)

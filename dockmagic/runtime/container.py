@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockmagic.database import Database
-from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
+from dockmagic.errors import Conflict, InvalidManifest, InvalidOption, NotFound, StoreError
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
@@ -142,12 +142,7 @@ class Containers:
         if row.name:
             names.check(row.name)
         with self._database.transaction() as connection:
-            taken = {found["name"]: found["id"] for found in connection.execute("SELECT name, id FROM containers")}
-            name = row.name or names.invent(taken)
-            if name in taken and self.directory(taken[name]).exists():
-                why = f'the name is already in use by container "{taken[name]}"; remove or rename that one to reuse it'
-                raise Conflict("container", name, why)
-            connection.execute("DELETE FROM containers WHERE name = ?", (name,))
+            name = self._claim(connection, row.name)
             connection.execute(
                 "INSERT INTO containers (id, name, image_id, image_reference, created_ns, spec, options, labels)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -162,6 +157,26 @@ class Containers:
                     json.dumps(dict(row.labels)),
                 ),
             )
+        return replace(row, name=name)
+
+    def _claim(self, connection: sqlite3.Connection, wanted: str) -> str:
+        """A name that is free now, made up where none is wanted; raises Conflict where the name is taken."""
+        taken = {found["name"]: found["id"] for found in connection.execute("SELECT name, id FROM containers")}
+        name = wanted or names.invent(taken)
+        if name in taken and self.directory(taken[name]).exists():
+            why = f'the name is already in use by container "{taken[name]}"; remove or rename that one to reuse it'
+            raise Conflict("container", name, why)
+        connection.execute("DELETE FROM containers WHERE name = ?", (name,))
+        return name
+
+    def rename(self, row: Row, name: str) -> Row:
+        """Give the container another name; raises InvalidOption, Conflict where it is taken."""
+        name = name.removeprefix("/")
+        if name == row.name:
+            raise InvalidOption("renaming a container with the same name as its current name")
+        names.check(name)
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE containers SET name = ? WHERE id = ?", (self._claim(connection, name), row.id))
         return replace(row, name=name)
 
     def change_limits(self, row: Row, options: RunOptions, limits: Resources) -> Row:
@@ -267,14 +282,19 @@ class Containers:
             return Record(exit_status=state.LOST_STATUS, error=state.LOST)
         return record_of(ended)
 
-    def kill(self, row: Row, number: int) -> None:
-        """Send a signal to process 1; raises InvalidState where the container doesn't run."""
-        if not self._client.signal(row.id, number):
+    def kill(self, row: Row, number: int, *, thaw: bool = False) -> None:
+        """Send a signal to process 1, which goes on with `thaw`; raises InvalidState where it doesn't run."""
+        if not self._client.signal(row.id, number, thaw=thaw):
             state.check(row.id, "kill", self.state(row.id).status)
 
-    def stop(self, row: Row, number: int, timeout_s: float) -> None:
+    def freeze(self, row: Row, *, frozen: bool) -> None:
+        """Make all its processes stand still, or go on; raises InvalidState, ContainerError."""
+        if not self._client.freeze(row.id, frozen=frozen):
+            state.check(row.id, "pause" if frozen else "unpause", self.state(row.id).status)
+
+    def stop(self, row: Row, number: int, timeout_s: float | None) -> None:
         """Send the stop signal, and SIGKILL where that hasn't ended the container in time; fine if it doesn't run."""
-        if not self._client.signal(row.id, number):
+        if not self._client.signal(row.id, number, thaw=True):
             return
         try:
             self._client.wait(row.id, timeout_s)

@@ -8,7 +8,7 @@ from typing import Any
 from dockmagic.oci.spec import Mount, Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.rootfs import is_bind
-from dockmagic.runtime.state import ContainerState
+from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -47,7 +47,7 @@ def _state(state: ContainerState) -> dict[str, Any]:
     return {
         "Status": state.status.value,
         "Running": state.running,
-        "Paused": False,
+        "Paused": state.status is Status.PAUSED,
         "Restarting": False,
         "OOMKilled": state.oom_killed,
         "Dead": False,
@@ -64,6 +64,7 @@ def _host_config(row: Row) -> dict[str, Any]:
     return {
         "NetworkMode": options.network,
         "AutoRemove": options.remove,
+        "Annotations": dict(options.annotations) or None,
         "Privileged": options.privileged,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "PortBindings": {},

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
@@ -22,16 +22,16 @@ from typing import Final, NoReturn
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
-from dockmagic.runtime.sandbox import Sandbox, Site, ended, make, wait
+from dockmagic.runtime.sandbox import Sandbox, Site, ended, wait
 from dockmagic.runtime.stage import Failed, describe
-from dockmagic.runtime.starting import Start, rehearse, start
+from dockmagic.runtime.starting import Start, start
 from dockmagic.runtime.stdio import Output, Sink
 from dockmagic.runtime.stubs import remove_stubs
+from dockmagic.runtime.waiting import Waiting
 from dockmagic.trees import remove_tree
 
 
@@ -69,48 +69,6 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoRet
 
 
 QUIET_S: Final = 0.03
-
-
-class Waiting:
-    """A sandbox of the usual kind, or the reason why there is none, which the first who wants it will be told."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._sandbox: Sandbox | None = None
-        self._failure: Failed | None = None
-        try:
-            self._sandbox = make(site, NAMESPACES)
-            rehearse(self._sandbox, site.run_dir)
-        except Failed as error:
-            self._failure = error
-
-    def accept(self, starts: socket.socket) -> socket.socket:
-        """Wait for a connection. Until then this process goes with the launcher, or when that shuts the socket."""
-        try:
-            connection, _ = starts.accept()
-        except OSError:
-            self.dismiss()
-            os._exit(0)
-        p.prctl(p.PR_SET_PDEATHSIG, 0)
-        return connection
-
-    def sandbox_for(self, asked: request.StartRequest, joined: Mapping[str, int]) -> Sandbox:
-        """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed.
-
-        `joined` are descriptors of namespaces of other containers, by kind; they are closed.
-        """
-        if self._failure is not None:
-            raise self._failure
-        assert self._sandbox is not None
-        if not joined and asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
-            return self._sandbox
-        self._sandbox.discard()
-        return make(self._site, asked.namespaces, joined)
-
-    def dismiss(self) -> None:
-        """Do away with the sandbox."""
-        if self._sandbox is not None:
-            self._sandbox.discard()
 
 
 class Monitor:
@@ -201,6 +159,7 @@ class Monitor:
         self._record = replace(
             self._record,
             pid=0,
+            paused=False,
             exit_status=status,
             oom_killed=oom_killed,
             finished_ns=time.time_ns(),
@@ -273,9 +232,14 @@ class Monitor:
                 self._tell(connection, {"event": "state", **encode(self._record)})
             case "signal":
                 self._signal(connection, message["signal"])
+                if message.get("thaw") or message["signal"] == signal.SIGKILL:
+                    self._freeze(frozen=False)
+            case "freeze":
+                self._tell(connection, {"event": "frozen", "changed": self._freeze(frozen=message["frozen"])})
             case "exec":
                 asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
                 os.close(descriptors[0])
+                self._check_awake(descriptors[1:])
                 self._execute(asked, descriptors[1:], connection)
 
     def _signal(self, connection: socket.socket, number: int) -> None:
@@ -285,6 +249,25 @@ class Monitor:
             signal.pidfd_send_signal((own or [self._sandbox.pidfd])[0], number)
         if not own and connection not in self._waiters:
             self._tell(connection, {"event": "signalled"})
+
+    def _freeze(self, *, frozen: bool) -> bool:
+        """Make all processes stand still, or go on; False where they do already. Raises OSError."""
+        if self._record.paused == frozen or not self._running:
+            return False
+        if frozen:
+            self._sandbox.group.freeze()
+        else:
+            self._sandbox.group.thaw()
+        self._record = replace(self._record, paused=frozen)
+        self._write_record()
+        return True
+
+    def _check_awake(self, descriptors: list[int]) -> None:
+        """Raise Failed where the container is paused; what came for a new process is closed then."""
+        if self._record.paused:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise Failed(Failure("exec", 0, "the container is paused; unpause it first"))
 
     def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
         execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
@@ -315,6 +298,8 @@ class Monitor:
         for pidfd in ended:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if self._sandbox.pidfd in ended:
+            self._freeze(frozen=False)
         connection.close()
 
     def _finish(self) -> None:

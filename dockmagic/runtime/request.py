@@ -61,6 +61,7 @@ class Record:
     error: str = ""
     cpu_ns: int = 0
     peak_memory_bytes: int = 0
+    paused: bool = False
 
 
 def record_of(message: Message) -> Record:

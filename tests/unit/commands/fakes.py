@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
+from dockmagic.runtime.processes import Listing
 from dockmagic.upkeep import DiskUsage
 
 IMAGE_ID = Digest.of(b"an image")
@@ -105,9 +106,30 @@ class FakeContainer:
         """Note it."""
         self._note("start")
 
-    def stop(self, timeout_s: int | None = None) -> None:
+    def stop(self, timeout_s: int | None = None, signal: str = "") -> None:
         """Note it."""
-        self._note("stop", timeout_s)
+        self._note("stop", timeout_s, *filter(None, [signal]))
+
+    def restart(self, timeout_s: int | None = None, signal: str = "") -> None:
+        """Note it."""
+        self._note("restart", timeout_s, signal)
+
+    def pause(self) -> None:
+        """Note it."""
+        self._note("pause")
+
+    def unpause(self) -> None:
+        """Note it."""
+        self._note("unpause")
+
+    def rename(self, name: str) -> None:
+        """Note it."""
+        self._note("rename", name)
+
+    def top(self, options: Sequence[str] = ()) -> Listing:
+        """One process."""
+        self._note("top", *options)
+        return Listing(("PID", "CMD"), (("7", "sh"),))
 
     def kill(self, signal: str = "KILL") -> None:
         """Note it."""
