@@ -252,7 +252,9 @@ class Container:
         """Ask it to end, and kill it where it hasn't in time (seconds, -1 for any; by default its own, else 10)."""
         configured = self.row.options.stop_timeout_s
         chosen = timeout_s if timeout_s is not None else STOP_TIMEOUT_S if configured is None else configured
-        self._rows.stop(self.row, signal_number(signal or self._stop_signal), None if chosen < 0 else chosen)
+        number = signal_number(signal or self._stop_signal)
+        if self._rows.stop(self.row, number, None if chosen < 0 else chosen):
+            self._rows.note(self.row, "stop")
 
     def restart(self, timeout_s: float | None = None, signal: str = "", on_event: OnEvent = ignore) -> None:
         """Stop it where it runs, and start it; raises StartFailed, Conflict where it removes itself at its end."""
@@ -260,6 +262,7 @@ class Container:
             raise Conflict("container", self.name, "it removes itself when it ends (--rm), so it can't be restarted")
         self.stop(timeout_s, signal)
         self.start(on_event)
+        self._rows.note(self.row, "restart")
 
     def kill(self, name: str = "KILL") -> None:
         """Send a signal, by name or number, to its process 1; raises InvalidState where it doesn't run.

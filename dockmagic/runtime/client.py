@@ -156,6 +156,10 @@ class Client:
             raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
         return answer is not None and bool(answer["changed"])
 
+    def rename(self, container_id: str, name: str) -> None:
+        """Tell the container's monitor, if it runs, how it is called from now on."""
+        self._query(container_id, {"op": "rename", "name": name})
+
     def _query(self, container_id: str, message: protocol.Message) -> protocol.Message | None:
         """The monitor's answer to a message; None where the container doesn't run."""
         connection = self.control(container_id)

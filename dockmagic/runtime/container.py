@@ -24,8 +24,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dockmagic import journal
 from dockmagic.database import Database
 from dockmagic.errors import Conflict, InvalidManifest, InvalidOption, NotFound, StoreError
+from dockmagic.journal import Journal
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
@@ -54,6 +56,11 @@ class Row:
     options: RunOptions
     labels: Mapping[str, str]
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What events tell of it."""
+        return {**self.labels, "image": self.image_reference, "name": self.name}
+
 
 class Containers:
     """All containers of a state root."""
@@ -63,6 +70,7 @@ class Containers:
         self._stubs = root / "stubs"
         self._database = database
         self._client = client
+        self._journal = Journal(root / journal.NAME)
 
     # -- finding -----------------------------------------------------------------------------------------------
 
@@ -157,7 +165,13 @@ class Containers:
                     json.dumps(dict(row.labels)),
                 ),
             )
-        return replace(row, name=name)
+        made = replace(row, name=name)
+        self.note(made, "create")
+        return made
+
+    def note(self, row: Row, action: str, **more: str) -> None:
+        """Write an event of the container down."""
+        self._journal.write("container", action, row.id, {**row.attributes, **more})
 
     def _claim(self, connection: sqlite3.Connection, wanted: str) -> str:
         """A name that is free now, made up where none is wanted; raises Conflict where the name is taken."""
@@ -177,7 +191,10 @@ class Containers:
         names.check(name)
         with self._database.transaction() as connection:
             connection.execute("UPDATE containers SET name = ? WHERE id = ?", (self._claim(connection, name), row.id))
-        return replace(row, name=name)
+        self._client.rename(row.id, name)
+        renamed = replace(row, name=name)
+        self.note(renamed, "rename", oldName=f"/{row.name}")
+        return renamed
 
     def change_limits(self, row: Row, options: RunOptions, limits: Resources) -> Row:
         """Write other limits down; the container's row as it is then."""
@@ -192,8 +209,11 @@ class Containers:
 
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""
+        found = self._database.query("SELECT * FROM containers WHERE id = ?", (container_id,))
         self.forget(container_id)
         leftovers.discard(self.directory(container_id))
+        if found:
+            self.note(_row(found[0]), "destroy")
 
     def forget(self, container_id: str) -> None:
         """Remove the row only: the monitor removes the directory."""
@@ -218,6 +238,8 @@ class Containers:
             log=str(directory / "log.jsonl"),
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
+            journal=str(self._root.parent / journal.NAME),
+            attributes=row.attributes,
         )
         streams = session.descriptors if session else ()
         with (
@@ -292,15 +314,16 @@ class Containers:
         if not self._client.freeze(row.id, frozen=frozen):
             state.check(row.id, "pause" if frozen else "unpause", self.state(row.id).status)
 
-    def stop(self, row: Row, number: int, timeout_s: float | None) -> None:
-        """Send the stop signal, and SIGKILL where that hasn't ended the container in time; fine if it doesn't run."""
+    def stop(self, row: Row, number: int, timeout_s: float | None) -> bool:
+        """Send the stop signal, and SIGKILL where that hasn't ended the container in time; False if it doesn't run."""
         if not self._client.signal(row.id, number, thaw=True):
-            return
+            return False
         try:
             self._client.wait(row.id, timeout_s)
         except TimeoutError:
             self._client.signal(row.id, signal.SIGKILL)
             self._client.wait(row.id)
+        return True
 
     def wait(self, row: Row) -> ContainerState:
         """Wait until the container doesn't run; its state then. Raises NotFound where it is gone by now."""

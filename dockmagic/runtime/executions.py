@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dockmagic.errors import Failure
@@ -30,6 +30,7 @@ class Execution:
     pidfd: int
     connection: socket.socket
     foreground: bool
+    id: str = field(default_factory=lambda: os.urandom(32).hex())
 
 
 def execute(

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
+from dockmagic.journal import Journal
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.runtime import leftovers, protocol, request
@@ -86,6 +87,13 @@ class Monitor:
         self._selector = selectors.PollSelector()
         self._outputs: list[Output] = []
         self._running = True
+        self._journal = Journal(asked.journal)
+        self._attributes = dict(asked.attributes)
+
+    def _note(self, action: str, **more: object) -> None:
+        """Write an event of the container down."""
+        attributes = {**self._attributes, **{name: str(value) for name, value in more.items()}}
+        self._journal.write("container", action, self._request.container_id, attributes)
 
     def run(self, descriptors: Sequence[int]) -> None:
         """Start the container, watch it, and leave nothing of it behind."""
@@ -100,6 +108,8 @@ class Monitor:
             self._sandbox.unmount()
         self._sandbox.group.remove()
         self._remove()
+        if self._request.remove and self._record.started_ns:
+            self._note("destroy")
         self._linger()
 
     def _linger(self) -> None:
@@ -116,6 +126,7 @@ class Monitor:
         self._outputs = begun.outputs
         self._open = list(begun.outputs)
         self._record = replace(self._record, started_ns=time.time_ns())
+        self._note("start")
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
         self._tell(self._owner, {"event": "started", **facts, **encode(self._record)})
         for output in begun.outputs:
@@ -167,6 +178,10 @@ class Monitor:
             peak_memory_bytes=used.peak_memory_bytes,
         )
         self._running = False
+        if oom_killed:
+            self._note("oom")
+        lasted_s = (self._record.finished_ns - self._record.started_ns) // 10**9
+        self._note("die", exitCode=status, execDuration=lasted_s)
 
     def _on_output(self, output: Output) -> None:
         """Move a chunk on; a reader that lags far behind stops the stream until it has caught up."""
@@ -234,6 +249,9 @@ class Monitor:
                 self._signal(connection, message["signal"])
                 if message.get("thaw") or message["signal"] == signal.SIGKILL:
                     self._freeze(frozen=False)
+            case "rename":
+                self._attributes["name"] = message["name"]
+                self._tell(connection, {"event": "renamed"})
             case "freeze":
                 self._tell(connection, {"event": "frozen", "changed": self._freeze(frozen=message["frozen"])})
             case "exec":
@@ -247,6 +265,8 @@ class Monitor:
         own = [execution.pidfd for execution in self._executions if execution.connection is connection]
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal((own or [self._sandbox.pidfd])[0], number)
+            if not own:
+                self._note("kill", signal=number)
         if not own and connection not in self._waiters:
             self._tell(connection, {"event": "signalled"})
 
@@ -259,6 +279,7 @@ class Monitor:
         else:
             self._sandbox.group.thaw()
         self._record = replace(self._record, paused=frozen)
+        self._note("pause" if frozen else "unpause")
         self._write_record()
         return True
 
@@ -272,6 +293,8 @@ class Monitor:
     def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
         execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
         self._executions.append(execution)
+        for action in ("exec_create", "exec_start"):
+            self._note(f"{action}: {' '.join(asked.process.args)}", execID=execution.id)
         self._tell(connection, {"event": "started", "pid": execution.pid})
         self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
 
@@ -284,6 +307,7 @@ class Monitor:
             self._traced.append(execution)
             return
         self._executions.remove(execution)
+        self._note("exec_die", execID=execution.id, exitCode=status)
         self._tell(execution.connection, {"event": "exited", "exitStatus": status})
         os.close(execution.pidfd)
 

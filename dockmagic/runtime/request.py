@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
 from dockmagic.oci.spec import Process
@@ -22,7 +23,8 @@ class StartRequest:
 
     `joined`: kinds of namespaces of other containers, whose descriptors come last. `foreground`: the container ends
     with the connection that asked for it. `log` and `state` are files to write, "" for none. `remove`: directories that
-    go when the container has ended.
+    go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
+    of the container.
     """
 
     container_id: str
@@ -34,6 +36,8 @@ class StartRequest:
     log: str = ""
     state: str = ""
     remove: tuple[str, ...] = ()
+    journal: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

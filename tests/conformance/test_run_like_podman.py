@@ -180,7 +180,7 @@ REFUSED = (
     ("--security-opt bogus busybox true", 125, "bogus"),
     ("-l =b busybox true", 125, "=b"),
     ("--label-file missing busybox true", 125, "(?i)no such file or directory"),
-    ("--cidfile labels busybox true", 125, "container ID file"),
+    ("--cidfile labels busybox true", 125, "(?i)container id file"),
     ("--pull sometimes busybox true", 125, "sometimes"),
     ("--name -bad busybox true", 125, "name"),
     ("--stop-signal BOGUS busybox true", 125, "BOGUS"),

@@ -32,6 +32,7 @@ from dockmagic.image.search import Found
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
+from dockmagic.journal import NOWHERE, Journal
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
@@ -533,6 +534,7 @@ class FakeEngine:
     upkeep: FakeUpkeep = field(default_factory=FakeUpkeep)
     registry: FakeRegistries = field(default_factory=FakeRegistries)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    journal: Journal = NOWHERE
 
     def login(self, registry: str = "", username: str = "", password: str = "") -> Login:
         """Note it; who comes without a name has the known password."""
