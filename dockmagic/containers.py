@@ -21,6 +21,7 @@ from dockmagic.events import (
     OnEvent,
     ignore,
 )
+from dockmagic.image import upper
 from dockmagic.image.platform import mismatch, platform_of
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
@@ -194,6 +195,7 @@ class Container:
         self.id = row.id
         self.name = row.name
         self.image = row.image_reference
+        self.labels = row.labels
         self.command = row.spec.process.args
         self.created_ns = row.created_ns
 
@@ -228,6 +230,10 @@ class Container:
     def running(self) -> bool:
         """Whether its process lives."""
         return self._client.record(self.id) is not None
+
+    def size_bytes(self) -> int:
+        """How much it has written over its image."""
+        return upper.size(self._rows.directory(self.id) / "upper")
 
     def state(self) -> ContainerState:
         """How it is now; raises NotFound where it has been removed."""
@@ -306,12 +312,17 @@ class Container:
         """Wait until it doesn't run; its exit status."""
         return self._rows.wait(self.row).exit_status
 
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
-        """What it wrote, oldest first; with `follow` also what it will write, until it ends."""
+    def logs(
+        self, *, follow: bool = False, tail: int | None = None, since_ns: int = 0, until_ns: int | None = None
+    ) -> Iterator[LogLine]:
+        """What it wrote between two times (ns since 1970), oldest first; with `follow` also what it will write.
+
+        Raises InvalidOption where its log driver keeps nothing.
+        """
+        if self.row.options.log.driver == "none":
+            raise InvalidOption("configured logging driver does not support reading: --log-driver none keeps nothing")
         path = self._rows.directory(self.id) / "log.jsonl"
-        if follow:
-            return logs.follow(path, running=lambda: self.running, tail=tail)
-        return logs.read(path, tail=tail)
+        return logs.lines(path, (lambda: self.running) if follow else None, tail, since_ns, until_ns)
 
     def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:
         """Run one more process in it; its exit status, 0 in the background. Raises InvalidState, StartFailed."""

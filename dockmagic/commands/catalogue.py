@@ -18,11 +18,13 @@ from dockmagic.commands import (
     image,
     image_inspect,
     image_list,
+    inspect,
     lifecycle,
     login,
     manifest,
     offline,
     prune,
+    ps,
     pull,
     push,
     registry,
@@ -39,7 +41,9 @@ from dockmagic.errors import InvalidOption
 
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
+    *ps.COMMANDS,
     *container.COMMANDS,
+    *inspect.COMMANDS,
     *lifecycle.COMMANDS,
     *events.COMMANDS,
     *update.COMMANDS,

@@ -56,8 +56,8 @@ def _arguments(parser: CommandParser) -> None:
 def _events(engine: Engine, args: Namespace, console: Console) -> Happened:
     """Show events until the time is over, or an interrupt."""
     now_s = time.time()
-    since_ns = moment_ns(args.since, now_s) if args.since else int(now_s * 1e9)
-    until_ns = moment_ns(args.until, now_s) if args.until else None
+    since_ns = filters.moment_ns(args.since, now_s) if args.since else int(now_s * 1e9)
+    until_ns = filters.moment_ns(args.until, now_s) if args.until else None
     takes = _takes(args.filter)
     seen: list[Entry] = []
     try:
@@ -70,17 +70,6 @@ def _events(engine: Engine, args: Namespace, console: Console) -> Happened:
         if until_ns is not None:
             raise
     return Happened(tuple(seen))
-
-
-def moment_ns(text: str, now_s: float) -> int:
-    """Nanoseconds since 1970 of a time of filters.moment_ns, or of one to come, such as "-10s". Raises InvalidOption.
-
-    >>> moment_ns("-10s", 100.0), moment_ns("10s", 100.0)
-    (110000000000, 90000000000)
-    """
-    if text.startswith("-"):
-        return int(2e9 * now_s) - filters.moment_ns(text[1:], now_s)
-    return filters.moment_ns(text, now_s)
 
 
 def _document(entry: Entry) -> dict[str, object]:

@@ -15,9 +15,8 @@ _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
 _WINDOWS = "it means something on Windows only"
-TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
-_FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
+TRUST = "image signatures aren't checked"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ RUN = (
     Refused(("--health-cmd", "--health-interval", "--health-retries", "--health-start-period"), _HEALTH),
     Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
     Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
-    Refused(("--log-driver", "--log-opt"), "logs are always kept beside the container; read them with logs"),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
     Refused(("--disable-content-trust",), TRUST, switch=True),
     Refused(("--runtime",), "dockmagic is its own runtime"),
@@ -85,22 +83,7 @@ BUILD = (
     Refused(("--disable-content-trust",), TRUST, switch=True),
 )  # fmt: skip
 
-PS = (
-    Refused(("-f", "--filter"), _FILTERS),
-    Refused(("--format",), _TEMPLATES),
-    Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
-)
-
-LOGS = (
-    Refused(("--since", "--until"), "choose the last lines with --tail"),
-    Refused(("--details",), "log entries carry no details", switch=True),
-)
-
 TEMPLATES = (Refused(("--format",), _TEMPLATES),)
-INSPECT = (
-    Refused(("-f", "--format"), _TEMPLATES),
-    Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
-)
 
 
 class Refusal(argparse.Action):

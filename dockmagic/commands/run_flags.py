@@ -13,6 +13,7 @@ from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.commands.run_image import add_image_flags, add_notes, notes
+from dockmagic.commands.run_logs import add_logs, logs
 from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
@@ -26,6 +27,7 @@ def add_run_flags(parser: CommandParser) -> None:
     _add_identity(parser)
     add_image_flags(parser)
     add_notes(parser)
+    add_logs(parser)
     _add_process(parser)
     add_limits(parser)
     add_fixed_limits(parser)
@@ -118,6 +120,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         hostname=args.hostname,
         domainname=args.domainname,
         **notes(args),
+        log=logs(args),
         pull=args.pull,
         platform=args.platform,
         interactive=args.interactive,

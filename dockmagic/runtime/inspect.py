@@ -68,7 +68,7 @@ def _host_config(row: Row) -> dict[str, Any]:
         "Privileged": options.privileged,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "PortBindings": {},
-        "LogConfig": {"Type": "json-file", "Config": {}},
+        "LogConfig": {"Type": options.log.driver, "Config": dict(options.log.given)},
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
         "GroupAdd": list(options.group_add) or None,

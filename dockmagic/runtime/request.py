@@ -22,7 +22,8 @@ class StartRequest:
     """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`.
 
     `joined`: kinds of namespaces of other containers, whose descriptors come last. `foreground`: the container ends
-    with the connection that asked for it. `log` and `state` are files to write, "" for none. `remove`: directories that
+    with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
+    `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
     go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
     of the container.
     """
@@ -34,6 +35,8 @@ class StartRequest:
     foreground: bool = False
     interactive: bool = False
     log: str = ""
+    log_bytes: int = 0
+    log_files: int = 1
     state: str = ""
     remove: tuple[str, ...] = ()
     journal: str = ""

@@ -63,7 +63,7 @@ def hand_over(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequen
     """Send the process its spec and its ends of the streams; our ends come back."""
     streams = dict(zip(asked.streams, descriptors[1:], strict=True))
     stdio = [standard_input(streams.get("stdin"), asked)]
-    log = Log(asked.log) if asked.log else None
+    log = Log(asked.log, asked.log_bytes, asked.log_files) if asked.log else None
     outputs = []
     for name in ("stdout", "stderr"):
         source, end = os.pipe2(os.O_CLOEXEC)

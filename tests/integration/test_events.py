@@ -41,7 +41,7 @@ def test_the_life_of_a_container(engine: Engine) -> None:
     container.rename("second")
     execute(container, "sh", "-c", "exit 4")
     until(lambda: "exec_die" in actions(engine))
-    container.restart(0)
+    container.restart()
     container.stop()
     container.rm()
     assert actions(engine) == [

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dockmagic.builder import states
@@ -93,6 +94,12 @@ class FakeContainer:
     said: tuple[tuple[str, bytes], ...] = ()
     exec_status: int = 0
     changed: tuple[Change, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    row: Any = field(default_factory=lambda: SimpleNamespace(image_id=IMAGE_ID, options=RunOptions()))
+
+    def size_bytes(self) -> int:
+        """A little."""
+        return 1200
 
     def state(self) -> State:
         """The state that the test gave."""
@@ -145,9 +152,11 @@ class FakeContainer:
         self._note("wait")
         return self.now.exit_status
 
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Line]:
+    def logs(
+        self, *, follow: bool = False, tail: int | None = None, since_ns: int, until_ns: int | None
+    ) -> Iterator[Line]:
         """The lines that the test gave."""
-        self._note("logs", follow, tail)
+        self._note("logs", follow, tail, *([since_ns, until_ns] if since_ns or until_ns else []))
         return iter(self.lines if tail is None else self.lines[-tail:])
 
     def exec(self, options: ExecOptions, *, stdin: int | None = None, on_event: OnEvent = ignore) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from dockmagic.commands.catalogue import by_name
-from dockmagic.commands.container import status_text
+from dockmagic.commands.ps import status_text
 from dockmagic.errors import DockmagicError, InvalidOption, InvalidState, NotFound
 from tests.unit.commands.calling import call
 from tests.unit.commands.fakes import FakeConsole, FakeContainer, FakeContainers, FakeEngine, Line, State

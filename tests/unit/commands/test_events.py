@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.commands.events import moment_ns
+from dockmagic.commands.filters import moment_ns
 from dockmagic.journal import Journal
 from tests.unit.commands.calling import call
 from tests.unit.commands.fakes import FakeConsole, FakeEngine
