@@ -52,7 +52,8 @@ def test_details_are_labels_variables_and_a_tag() -> None:
     log = LogOptions(labels=("a", "none"), env=("B",), tag="{{.Name}}/{{.ID}}")
     row = SimpleNamespace(
         options=SimpleNamespace(log=log), labels={"a": "1", "c": "3"}, id="c0ffee" * 10, name="burn",
-        image_id="sha256:x", image_reference="busybox", spec=SimpleNamespace(process=SimpleNamespace(env=("A=0", "B=2"))),
+        image_id="sha256:x", image_reference="busybox",
+        spec=SimpleNamespace(process=SimpleNamespace(env=("A=0", "B=2"))),
     )  # fmt: skip
     assert details(cast("Row", row)) == "B=2,a=1,tag=burn/c0ffeec0ffee"
 
