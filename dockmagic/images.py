@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dockmagic.errors import InvalidOption, InvalidReference, NotFound, RegistryError
+from dockmagic.errors import InvalidOption, InvalidReference, RegistryError
 from dockmagic.events import BootstrapOutput, OnEvent, RegistryWarning, ignore
-from dockmagic.image import inspect
+from dockmagic.image import inspect, removal
+from dockmagic.image.hints import bootstrap_hint
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.platform import host_platform, platform_of, platform_option, suits
 from dockmagic.image.registries import Registries
@@ -24,7 +25,6 @@ from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.reference import OFFICIAL, Reference
-from dockmagic.runtime import binfmt
 
 if TYPE_CHECKING:
     from dockmagic.image.archive_files import Archive
@@ -56,8 +56,8 @@ class Images:
     ) -> None:
         """`registries` gives the settings on registries; it is asked when one of them is needed.
 
-        `in_use` gives the IDs of the images that running containers use; `limits` are for archives that are loaded.
-        `journal` takes what happens.
+        `in_use` gives the IDs of the images that running containers use; `limits` are for archives that are loaded,
+        and `journal` takes what happens.
         """
         self._journal = journal
         self._limits = limits
@@ -278,21 +278,6 @@ class Images:
             error.args = (f"there is no image {name} here, and it can't be pulled: {error}",)
             raise
 
-    def for_container(self, name: str, pull: str, platform: str, on_event: OnEvent = ignore) -> Image:
-        """The image to make a container of, fetched as `pull` says: "always", "missing" or "never".
-
-        Raises NotFound, Unsupported where this machine can't run it, and what a pull raises.
-        """
-        wanted = platform_option(platform) if platform else None
-        if pull == "never":
-            found = self._store.get(name)
-            if wanted is not None and not suits(platform_of(found.config), wanted):
-                raise NotFound("image", f"{name} for {platform}", "the one that is here is for another platform")
-        else:
-            found = self.find_or_pull(name, on_event, wanted, newest=pull == "always")
-        binfmt.require(f"image {name}", found.config.os, found.config.architecture, host_platform().architecture)
-        return found
-
     def kept(self) -> AbstractContextManager[None]:
         """While this is held, nobody takes layers out of the store: an image that was found stays whole."""
         return self._store.workspaces.hold()
@@ -306,11 +291,8 @@ class Images:
         """Untag or delete an image; what was done, a line each. Raises NotFound, Conflict."""
         image_id = self._store.get(name).id
         lines = self._store.remove(name, force, [Digest(each) for each in self._in_use()])
-        for line in lines:
-            if line.startswith("Untagged: "):
-                self._note("untag", image_id, image_id)
-            elif line == f"Deleted: {image_id}":
-                self._note("delete", image_id, image_id)
+        for action in removal.actions(lines, image_id):
+            self._note(action, image_id, image_id)
         return lines
 
     def save(self, names: Sequence[str], out: Sink, *, platform: str = "") -> None:
@@ -413,8 +395,3 @@ class Images:
         if base == "debian":
             return bootstrap_debian(self._store, self._snapshots, suite=suite or "bookworm", on_line=on_line)
         raise InvalidOption(f"can't bootstrap {name!r}: choose one of {', '.join(BASES)}; pull anything else")
-
-
-def bootstrap_hint(name: str) -> str:
-    """The command that makes an image where no registry can be reached."""
-    return f"`dockmagic image bootstrap {name.partition(':')[0]}` (in a notebook: %image_bootstrap)"

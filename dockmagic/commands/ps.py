@@ -17,7 +17,7 @@ from dockmagic.commands.table import Table
 from dockmagic.errors import NotFound
 
 if TYPE_CHECKING:
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
     from dockmagic.runtime.state import ContainerState
 

@@ -10,7 +10,7 @@ from dockmagic.commands.filters import Filter
 from dockmagic.errors import InvalidOption, NotFound, one_of
 
 if TYPE_CHECKING:
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
 
 FILTERS: Final = (

@@ -20,7 +20,7 @@ from dockmagic.events import ContainerOutput, Event, OnEvent
 from dockmagic.oci.options import ExecOptions
 
 if TYPE_CHECKING:
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
 
 _KEPT_BYTES = 1 << 20

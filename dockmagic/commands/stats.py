@@ -21,7 +21,7 @@ from dockmagic.errors import InvalidOption
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
     from dockmagic.runtime.series import Series, Usage
     from dockmagic.widgets.stats import Trace

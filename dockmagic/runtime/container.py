@@ -14,13 +14,11 @@ import contextlib
 import errno
 import fcntl
 import json
-import os
 import secrets
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +31,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, pause, state
 from dockmagic.runtime.client import Client, Started
+from dockmagic.runtime.directory import make
 from dockmagic.runtime.request import Record, StartRequest, record_of
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
@@ -135,7 +134,7 @@ class Containers:
         directory = self.directory(container_id)
         try:
             try:
-                lock = _make(directory, below.stat(), once)
+                lock = make(directory, below.stat(), once)
             except OSError as error:
                 hint = "free some space" if error.errno == errno.ENOSPC else "choose another state root"
                 raise StoreError(f"cannot make {directory}: {error.strerror}; {hint} and try again") from error
@@ -367,23 +366,6 @@ class Containers:
             return False
         age_s = time.time() - (directory / "state.json").stat().st_mtime
         return bool(record.started_ns) or age_s > leftovers.YOUNG_S
-
-
-def _make(directory: Path, like: os.stat_result, once: bool) -> ExitStack:
-    """Make a container's directory; the lock that protects it."""
-    lock = leftovers.claim(directory)
-    try:
-        if once:
-            (directory / "state.json").write_text(json.dumps(encode(Record())))
-        (directory / "work").mkdir()
-        upper = directory / "upper"
-        upper.mkdir()
-        os.chown(upper, like.st_uid, like.st_gid)
-        upper.chmod(like.st_mode & 0o7777)
-    except BaseException:
-        lock.close()
-        raise
-    return lock
 
 
 def _row(row: sqlite3.Row) -> Row:
