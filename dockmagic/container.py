@@ -103,8 +103,11 @@ class Container:
         return self._rows.state(self.id)
 
     def start(self, on_event: OnEvent = ignore) -> None:
-        """Start it in the background; fine where it runs already. Raises StartFailed."""
-        if self.state().running:
+        """Start it in the background; fine where it runs. Raises StartFailed, InvalidState where it is paused."""
+        now = self.state()
+        if now.status == "paused":
+            state.check(self.id, "start", now.status)
+        if now.running:
             return
         try:
             started = self._rows.start(self.row)

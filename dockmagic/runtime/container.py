@@ -30,6 +30,8 @@ from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, pause, state
+from dockmagic.runtime.cgroup import hierarchy
+from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.directory import make
 from dockmagic.runtime.request import Record, StartRequest, record_of
@@ -337,7 +339,14 @@ class Containers:
         """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
         self._collect_stubs()
         pause.collect(self._root)
-        kept = {row.id for row in self.rows() if not row.options.remove}
+        rows = self.rows()
+        for row in rows:
+            record = self._record(row.id)
+            if record is not None and record.paused and self._client.record(row.id) is None:
+                Group(
+                    hierarchy.detect(), record.cgroup
+                ).kill()  # its monitor is gone, and couldn't end what stood still
+        kept = {row.id for row in rows if not row.options.remove}
         for path in self._root.iterdir() if self._root.is_dir() else ():
             if path.name not in kept:
                 self._collect_one(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from dockmagic.engine import Engine
 from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StartFailed
 from dockmagic.oci.options import RunOptions
 from tests.integration.containers import execute, until
+from tests.unit.commands.calling import call
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox")]
 
@@ -47,6 +50,10 @@ def test_what_is_impossible_in_a_pause_says_so(engine: Engine) -> None:
     container.pause()
     with pytest.raises(InvalidState, match=r"cannot pause container .*: it is paused"):
         container.pause()
+    with pytest.raises(InvalidState, match=r"cannot start container .*: it is paused"):
+        container.start()
+    assert container.commit("of-it").references[0].familiar == "of-it:latest"
+    assert container.state().status == "paused"
     with pytest.raises(StartFailed, match="the container is paused; unpause it first"):
         execute(container, "true")
     with pytest.raises(Conflict, match="it is paused; unpause and stop it first"):
@@ -114,10 +121,9 @@ def test_rename_moves_a_name_on(engine: Engine) -> None:
 
 def test_top_lists_the_processes_of_the_container_only(engine: Engine) -> None:
     container = detached(engine, "sh", "-c", "sleep 61 & exec sleep 60")
-    until(lambda: len(container.top().rows) == 2)
+    until(lambda: [row[-1] for row in container.top().rows] == ["sleep 60", "sleep 61"])
     full = container.top()
     assert full.titles == ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
-    assert [row[-1] for row in full.rows] == ["sleep 60", "sleep 61"]
     assert full.rows[0][1] == str(container.state().pid) == full.rows[1][2]
     assert container.top(["-o", "pid,comm"]).rows[0] == (str(container.state().pid), "sleep")
     assert container.top(["aux"]).titles[:4] == ("USER", "PID", "%CPU", "%MEM")
@@ -135,3 +141,31 @@ def test_never_pulling_needs_the_image_here(engine: Engine, tmp_path: Path) -> N
         engine.containers.create("busybox", RunOptions(pull="never", platform="linux/s390x", command=("true",)))
     container = engine.containers.create("busybox", RunOptions(pull="never", annotations={"a": "b"}))
     assert container.inspect()["HostConfig"]["Annotations"] == {"a": "b"}
+
+
+def test_what_stood_still_when_its_monitor_was_killed_is_ended(engine: Engine) -> None:
+    container = detached(engine, "sleep", "60")
+    container.pause()
+    pid = container.state().pid
+    monitor = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(monitor, signal.SIGKILL)
+    until(lambda: not container.running)
+    engine.repair()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert container.state().exit_status == 137
+    engine.client.close()
+
+
+def test_ps_and_inspect_show_them(engine: Engine) -> None:
+    container = detached(
+        engine, "sh", "-c", "head -c 5000 /dev/zero > /file; exec sleep 60", name="shown", labels={"a": "b"}
+    )
+    until(lambda: container.size_bytes() >= 5000)
+    container.pause()
+    table = call(engine, "ps", "-s", "-f", "status=paused", "-f", "label=a", "-f", "ancestor=busybox")  # type: ignore[arg-type]
+    assert [each.id for each in table.values] == [container.id]
+    assert "(Paused)" in str(table)
+    assert "kB (virtual" in str(table)
+    template = "{{.State.Status}} {{.Config.Labels.a}} {{range .Config.Cmd}}{{.}} {{end}}{{gt .SizeRw 4999}}"
+    assert str(call(engine, "inspect", "-s", "-f", template, "shown")).startswith("paused b sh -c head")  # type: ignore[arg-type]
+    container.rm(force=True)
