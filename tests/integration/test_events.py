@@ -84,10 +84,19 @@ def test_images(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_another_process_sees_them_as_they_happen(engine: Engine, state_root: Path) -> None:
-    words = ["events", "--until", "-20s", "--filter", "event=die", "--format", "{{.Actor.Attributes.name}}"]
+    words = [
+        "events",
+        "--since",
+        "1m",
+        "--until",
+        "-1m",
+        "--filter",
+        "event=die",
+        "--format",
+        "{{.Actor.Attributes.name}}",
+    ]
     with subprocess.Popen([sys.executable, "-m", "dockmagic", *words], stdout=subprocess.PIPE, text=True) as watcher:
         assert watcher.stdout is not None
-        time.sleep(1)
         run(engine, "true", name="burn")
         assert watcher.stdout.readline() == "burn\n"
         watcher.terminate()
