@@ -34,10 +34,11 @@ lint: .venv/installed-test ## Check style and types
 packages: ## Install the Debian packages that the tests use
 	scripts/install-packages.sh tests/system-packages.txt
 
-benchmark: packages .venv/installed-test ## Measure what starts and builds cost, beside other container tools
+benchmark: packages .venv/installed-test ## Measure what starts, builds and transfers cost, beside other container tools
 	$(BIN)/python -m tests.benchmarks.load
 	$(BIN)/python -m tests.benchmarks.start
 	$(BIN)/python -m tests.benchmarks.build
+	$(BIN)/python -m tests.benchmarks.transfer
 
 clean: ## Remove everything that was made here
 	rm -rf .venv notebooks/executed tests/browser/artifacts tests/benchmarks/results

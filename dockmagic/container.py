@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -21,9 +20,8 @@ from dockmagic.image import upper
 from dockmagic.image.store import Image
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change
-from dockmagic.oci.convert import resources
+from dockmagic.oci.convert import exec_process, resources
 from dockmagic.oci.options import ExecOptions, LimitChanges
-from dockmagic.oci.spec import Process, User
 from dockmagic.runtime import inspect, logs, processes, state, updating
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
@@ -37,6 +35,7 @@ from dockmagic.runtime.session import Session
 from dockmagic.runtime.signals import signal_number
 from dockmagic.runtime.state import ContainerState
 from dockmagic.runtime.watcher import Watcher
+from dockmagic.volumes.verbs import Volumes
 
 if TYPE_CHECKING:
     from dockmagic.files.copying import Copied
@@ -49,8 +48,11 @@ STOP_TIMEOUT_S: Final = 10
 class Container:
     """A handle on a container; what it tells of the state is fresh each time."""
 
-    def __init__(self, rows: Rows, client: Client, watcher: Watcher, files: Callable[[], Files], row: Row) -> None:
+    def __init__(
+        self, rows: Rows, client: Client, watcher: Watcher, volumes: Volumes, files: Callable[[], Files], row: Row
+    ) -> None:
         self._rows = rows
+        self._volumes = volumes
         self._files = files
         self._client = client
         self._watcher = watcher
@@ -163,8 +165,11 @@ class Container:
         state.check(self.id, "list the processes of", now.status)
         return processes.listing(Group(hierarchy.detect(), now.cgroup).pids(), options)
 
-    def rm(self, force: bool = False) -> None:
-        """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given."""
+    def rm(self, force: bool = False, *, volumes: bool = False) -> None:
+        """Remove it with all that it wrote; raises Conflict where it runs and `force` isn't given.
+
+        With `volumes` those of its volumes go, too, that have no name and no other user.
+        """
         if self.running:
             if not force:
                 now = "paused; unpause and stop" if self.state().status == "paused" else "running; stop"
@@ -173,6 +178,7 @@ class Container:
                 self.kill()
                 self.wait()
         self._rows.delete(self.id)
+        self._volumes.release(self.id, remove=volumes or self.row.options.remove)
 
     def wait(self) -> int:
         """Wait until it doesn't run; its exit status."""
@@ -274,15 +280,3 @@ def report_start(container_id: str, started: Started, on_event: OnEvent) -> None
     on_event(ContainerStarted(container_id, started.record.pid))
     for message in started.warnings:
         on_event(ContainerWarning(container_id, message))
-
-
-def exec_process(process: Process, options: ExecOptions) -> Process:
-    """The process that exec starts: the container's own, with what the options change."""
-    merged = {name: value for name, _, value in (entry.partition("=") for entry in (*process.env, *options.env))}
-    return replace(
-        process,
-        args=options.command,
-        env=tuple(f"{name}={value}" for name, value in merged.items()),
-        user=User(username=options.user) if options.user else process.user,
-        cwd=options.workdir or process.cwd,
-    )

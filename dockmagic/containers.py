@@ -33,6 +33,7 @@ from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.watcher import Watcher
+from dockmagic.volumes.verbs import Surroundings, Volumes
 
 if TYPE_CHECKING:
     from dockmagic.files.verbs import Files
@@ -53,9 +54,16 @@ class Containers:
     """The containers of an engine."""
 
     def __init__(
-        self, rows: Rows, client: Client, images: Images, snapshots: Snapshots, files: Callable[[], Files]
+        self,
+        rows: Rows,
+        client: Client,
+        images: Images,
+        snapshots: Snapshots,
+        volumes: Volumes,
+        files: Callable[[], Files],
     ) -> None:
         self.rows = rows
+        self._volumes = volumes
         self._files = files
         self._client = client
         self._images = images
@@ -86,7 +94,13 @@ class Containers:
             if not lower:
                 raise InvalidOption(f"image {image} has no layers; a container needs a file system to start from")
             with self.rows.new(lower[0], once=started and options.remove) as container_id:
-                row = self.rows.insert(self._plan(container_id, image, found, lower, options))
+                try:
+                    row = self._plan(container_id, image, found, lower, options, on_event)
+                    row = self.rows.insert(row)
+                    self._volumes.keep_images(container_id, row.options)
+                except BaseException:
+                    self._volumes.release(container_id, remove=True)
+                    raise
             on_event(ContainerCreated(container_id))
             if not options.platform and (warning := mismatch(platform_of(found.config))):
                 on_event(ContainerWarning(container_id, warning))
@@ -107,15 +121,31 @@ class Containers:
         binfmt.require(f"image {name}", found.config.os, found.config.architecture, host_platform().architecture)
         return found
 
-    def _plan(self, container_id: str, reference: str, image: Image, lower: Sequence[Path], options: RunOptions) -> Row:
-        """Everything that is decided when a container is created."""
+    def _plan(
+        self,
+        container_id: str,
+        reference: str,
+        image: Image,
+        lower: Sequence[Path],
+        options: RunOptions,
+        on_event: OnEvent,
+    ) -> Row:
+        """Everything that is decided when a container is created; its volumes are made and filled."""
         config = image.config.config
         options = self._resolved(replace(options, stop_signal=options.stop_signal or config.stop_signal))
         directory = self.rows.directory(container_id)
         writable = str(directory / "upper"), str(directory / "work")
         overlay = Overlay(tuple(map(str, self.rows.with_stubs(lower))), *writable, volatile=options.remove)
         hostname = options.hostname or container_id[:12]
-        spec = make_spec(self._client.run_dir, container_id, config, options, overlay, hostname)
+
+        def other_image(name: str) -> tuple[str, Sequence[Path]]:
+            other = self._images.find_or_pull(name, on_event)
+            return other.id, self._snapshots.lower(other.config.diff_ids)
+
+        around = Surroundings(lower, config.volumes, lambda name: self.rows.find(name).options, other_image)
+        options, shown = self._volumes.attach(container_id, options, around)
+        placed = replace(options, mounts=options.mounts + shown)
+        spec = make_spec(self._client.run_dir, container_id, config, placed, overlay, hostname)
         text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
         return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)
@@ -138,7 +168,7 @@ class Containers:
         self._watcher.close()
 
     def _handle(self, row: Row) -> Container:
-        return Container(self.rows, self._client, self._watcher, self._files, row)
+        return Container(self.rows, self._client, self._watcher, self._volumes, self._files, row)
 
     def run(
         self, image: str, options: RunOptions, *, stdin: int | None = None, on_event: OnEvent = ignore
@@ -161,13 +191,20 @@ class Containers:
         try:
             record = self.rows.run(row, on_output, on_start, stdin)
         finally:
-            if options.remove and not started:
-                self.rows.delete(row.id)
-            elif options.remove:  # its monitor removes the rest
-                with contextlib.suppress(StoreError):  # a full disk: the row goes when somebody finds the rest gone
-                    self.rows.forget(row.id)
+            if options.remove:
+                self._forget(row, started)
         on_event(ContainerExited(row.id, record.exit_status, record.oom_killed))
         return RunResult(row.id, record.exit_status, record.oom_killed, record.cpu_ns, record.peak_memory_bytes)
+
+    def _forget(self, row: Row, started: bool) -> None:
+        """A container that was to remove itself is gone, and its unnamed volumes go with it."""
+        if not started:
+            self.rows.delete(row.id)
+        with contextlib.suppress(StoreError):  # a full disk: these go when somebody finds the container gone
+            if started:  # its monitor removes the rest
+                self.rows.forget(row.id)
+            if row.options.volumes:
+                self._volumes.release(row.id, remove=True)
 
     def run_detached(self, image: str, options: RunOptions, on_event: OnEvent = ignore) -> Container:
         """Start a container in the background; raises StartFailed."""
@@ -176,6 +213,6 @@ class Containers:
             container.start(on_event)
         except BaseException:
             if options.remove:
-                self.rows.delete(container.id)
+                self._forget(container.row, started=False)
             raise
         return container

@@ -126,6 +126,27 @@ _MIGRATIONS: Final = (
         PRIMARY KEY (digest, registry, repository)
     );
     """,
+    """
+    CREATE TABLE volumes (
+        name TEXT PRIMARY KEY,
+        created_ns INTEGER NOT NULL,
+        labels TEXT NOT NULL,               -- JSON
+        options TEXT NOT NULL               -- JSON: what -o gave
+    );
+    CREATE TABLE volume_users (             -- counts as long as the container's directory is there
+        volume TEXT NOT NULL REFERENCES volumes(name) ON DELETE CASCADE,
+        container_id TEXT NOT NULL,
+        remove INTEGER NOT NULL,            -- 1 where the container takes unnamed volumes with it when it ends
+        PRIMARY KEY (volume, container_id)
+    );
+    CREATE INDEX volume_users_by_container ON volume_users(container_id);
+    CREATE TABLE image_users (              -- containers that an image is mounted in, beside the one they were made of
+        image_id TEXT NOT NULL,
+        container_id TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+        PRIMARY KEY (image_id, container_id)
+    );
+    CREATE INDEX image_users_by_container ON image_users(container_id);
+    """,
 )
 
 _CAUSES: Final = {

@@ -42,6 +42,7 @@ from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import StartRequest, record_of, root_key
 from dockmagic.runtime.session import Session
+from dockmagic.volumes.verbs import Volumes
 
 if TYPE_CHECKING:
     from dockmagic.builder.content import FileHashes
@@ -108,7 +109,8 @@ class Engine:
 
             return Files(rows, self.store, self.snapshots, limits)
 
-        self.containers = Containers(rows, self.client, self.images, self.snapshots, files)
+        self.volumes = Volumes(self.root, self.database)
+        self.containers = Containers(rows, self.client, self.images, self.snapshots, self.volumes, files)
         self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()
 
@@ -238,6 +240,7 @@ class Engine:
     def repair(self) -> None:
         """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
         self.containers.rows.collect()
+        self.volumes.collect()
         self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
 

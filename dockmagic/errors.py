@@ -27,6 +27,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_LONGEST: Final = 1000  # characters of what a registry said
 
 
 class DockmagicError(Exception):
@@ -162,7 +165,7 @@ class RegistryError(DockmagicError):
         passing: bool = False,
         wait_s: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(shorten(printable(message), _LONGEST))  # parts of it are a stranger's
         self.passing = passing
         self.wait_s = wait_s
         self.method = method
@@ -223,6 +226,20 @@ class Unsupported(ContainerError):
         super().__init__(f"{feature}: {hint}")
         self.feature = feature
         self.hint = hint
+
+
+def printable(text: str) -> str:
+    """The text with control characters and lone surrogates written out, all on one line.
+
+    >>> printable("a\\x1b[2J")
+    'a\\\\x1b[2J'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, cut off after this many characters."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -175,6 +175,14 @@ class RegistryRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryRetry:
+    """A registry is asked again after a pause; the message says why. Of layers, their own progress tells it."""
+
+    message: str
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class BootstrapOutput:
     """A line of what the making of a base image said."""
 
@@ -237,6 +245,7 @@ Event = (
     | BuildFinished
     | PullStarted
     | RegistryWarning
+    | RegistryRetry
     | PullProgress
     | PullFinished
     | PushStarted

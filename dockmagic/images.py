@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.errors import InvalidOption, InvalidReference, RegistryError
-from dockmagic.events import BootstrapOutput, OnEvent, RegistryWarning, ignore
+from dockmagic.events import BootstrapOutput, OnEvent, RegistryRetry, RegistryWarning, ignore
 from dockmagic.image import inspect, removal
 from dockmagic.image.hints import bootstrap_hint
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
@@ -251,6 +251,7 @@ class Images:
             credentials_of=accounts.find,
             registries=replace(settings, insecure=settings.insecure | {insecure}) if insecure else settings,
             on_warning=lambda registry, message: on_event(RegistryWarning(registry, message)),
+            on_retry=lambda error, pause_s: on_event(RegistryRetry(str(error), pause_s)),
         )
         try:
             yield client

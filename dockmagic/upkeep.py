@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockmagic.builder.records import CacheRecord
@@ -22,6 +22,7 @@ from dockmagic.runtime import leftovers
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
+from dockmagic.volumes.verbs import Volumes, VolumeUse
 
 _EVERYTHING = Selection()
 
@@ -54,6 +55,7 @@ class DiskUsage:
     unused_image_bytes: int
     containers: tuple[ContainerUse, ...]
     cache: tuple[CacheRecord, ...] = field(repr=False)
+    volumes: tuple[VolumeUse, ...] = ()
 
 
 class Upkeep:
@@ -69,9 +71,10 @@ class Upkeep:
         self._rows = rows
         self._client = client
         self._cache = CacheUpkeep(root, database, store)
+        self._volumes = Volumes(root, database)
 
     def usage(self) -> DiskUsage:
-        """Images, containers and build cache, with what each takes. Raises StoreError where an image is damaged."""
+        """What images, containers, volumes and the build cache take. Raises StoreError for a damaged image."""
         layers = usage.stored_layers(self._database)
         chains = usage.image_chains(self._database)
         images = self._store.list_images()
@@ -85,6 +88,7 @@ class Upkeep:
             usage.disk_bytes(held, layers) - usage.disk_bytes(held & needed, layers),
             tuple(map(self._container_use, self._rows.rows())),
             tuple(self._cache.records()),
+            self._volumes.usage(),
         )
 
     def cache(self) -> list[CacheRecord]:
@@ -121,7 +125,11 @@ class Upkeep:
         def in_use() -> list[Digest]:
             return [Digest(image_id) for image_id in self._rows.images_in_use() if image_id]
 
-        return fsck(self._database, self._store, self._snapshots, in_use, full=full, dry_run=dry_run)
+        report = fsck(self._database, self._store, self._snapshots, in_use, full=full, dry_run=dry_run)
+        faults = self._volumes.faults()
+        left = self._volumes.mend(faults) if not dry_run else faults
+        counted = len(self._volumes.ls())
+        return replace(report, faults=report.faults + faults, left=report.left + left, volumes=counted)
 
     def _remove(self, row: Row) -> int | None:
         """Bytes of the container, which is gone now; None where it runs or somebody is about to start it."""

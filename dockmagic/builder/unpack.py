@@ -7,6 +7,7 @@ reference, "ADD", "Adding local tar archives"; BuildKit, which tells an archive 
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -93,5 +94,5 @@ def _inside(name: bytes, upper: Upper, target: str, *, follow_last: bool = False
 @contextmanager
 def _plain(found: Found) -> Iterator[BinaryIO]:
     """The file's bytes, uncompressed."""
-    with os.fdopen(found.open(), "rb") as file, open_layer(file) as stream:
-        yield stream
+    with os.fdopen(found.open(), "rb") as file, open_layer(file) as stream, io.BufferedReader(stream) as whole:
+        yield whole

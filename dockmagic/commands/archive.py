@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.commands.results import Names
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ignore
@@ -78,7 +79,7 @@ def _load(engine: Engine, args: Namespace, console: Console) -> Names:
         if args.quiet:
             loaded = engine.images.load(source, platform=args.platform, on_event=ignore)
         else:
-            with console.watching() as on_event:
+            with console.watching(ProgressStyle.AUTO) as on_event:
                 loaded = engine.images.load(source, platform=args.platform, on_event=on_event)
     return Names(line for item in loaded for line in _lines(item))
 

@@ -35,6 +35,7 @@ from dockmagic.commands import (
     tags,
     update,
     usage,
+    volume,
 )
 from dockmagic.commands.command import Command
 from dockmagic.errors import InvalidOption
@@ -66,6 +67,7 @@ COMMANDS: tuple[Command, ...] = (
     *offline.COMMANDS,
     *registry.COMMANDS,
     *system.COMMANDS,
+    *volume.COMMANDS,
     *usage.COMMANDS,
     *prune.COMMANDS,
     *fsck.COMMANDS,

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from dockmagic.commands.human import short_id
 from dockmagic.commands.progress import PlainProgress
+from dockmagic.errors import printable
 from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, StepState
-from dockmagic.widgets.text import plain_line, printable
+from dockmagic.widgets.text import plain_line
 
 _NOTE = "[Warning]"
 

@@ -114,7 +114,8 @@ def _kill(engine: Engine, args: Namespace, console: Console) -> Names:
 
 def _rm_arguments(parser: CommandParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="kill it first, if it runs")
-    add_refused(parser, (Refused(("-v", "--volumes", "-l", "--link"), "there are no volumes or links", switch=True),))
+    parser.add_argument("-v", "--volumes", action="store_true", help="remove its volumes without a name, too")
+    add_refused(parser, (Refused(("-l", "--link"), "there are no links", switch=True),))
     add_names(parser)
 
 
@@ -123,7 +124,7 @@ def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
 
     def remove(name: str) -> str | None:
         try:
-            engine.containers.get(name).rm(force=args.force)
+            engine.containers.get(name).rm(force=args.force, volumes=args.volumes)
         except NotFound as error:
             if not args.force:
                 raise

@@ -38,7 +38,8 @@ class Verified:
         """What was looked at, and how it is."""
         report = self.report
         images, layers = _count(report.images, "image"), _count(report.layers, "layer")
-        seen = f"{images}, {layers} and {_count(report.blobs, 'blob')} checked"
+        volumes = f"{_count(report.volumes, 'volume')}, " if report.volumes else ""
+        seen = f"{volumes}{images}, {layers} and {_count(report.blobs, 'blob')} checked"
         if not report.faults:
             return f"{seen}: all is well."
         if report.dry_run:
@@ -89,7 +90,7 @@ def _arguments(parser: CommandParser) -> None:
 
 
 def _fsck(engine: Engine, args: Namespace, console: Console) -> Verified:
-    """Check every blob, layer, image and name, and repair what can be repaired."""
+    """Check every blob, layer, image, name and volume, and repair what can be repaired."""
     return Verified(engine.upkeep.fsck(full=args.full, dry_run=args.dry_run))
 
 

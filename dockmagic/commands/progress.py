@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from dockmagic.commands.human import decimal_size, short_id
+from dockmagic.errors import printable
 from dockmagic.events import (
     BootstrapOutput,
     BuildFinished,
@@ -25,30 +26,13 @@ from dockmagic.events import (
     PushFinished,
     PushProgress,
     PushStarted,
+    RegistryRetry,
     RegistryWarning,
     StepState,
 )
-from dockmagic.widgets.text import plain_line, printable
-
-_PULL_WORDS = {
-    "waiting": "Waiting",
-    "downloading": "Downloading",
-    "retrying": "Retrying",
-    "downloaded": "Download complete",
-    "extracting": "Extracting",
-    "exists": "Already exists",
-    "complete": "Pull complete",
-}
-_PUSH_WORDS = {
-    "preparing": "Preparing",
-    "waiting": "Waiting",
-    "uploading": "Pushing",
-    "retrying": "Retrying",
-    "pushed": "Pushed",
-    "exists": "Layer already exists",
-    "mounted": "Mounted",
-    "skipped": "Skipped foreign layer",
-}
+from dockmagic.widgets.pull import PULL_WORDS
+from dockmagic.widgets.push import PUSH_WORDS
+from dockmagic.widgets.text import plain_line
 
 
 class PlainProgress:
@@ -81,16 +65,18 @@ class PlainProgress:
             case PullStarted(name, repository):
                 self._write_line(f"{name}: Pulling from {repository}")
             case PullProgress():
-                self._layer(event, _PULL_WORDS, "downloading")
+                self._layer(event, PULL_WORDS, "downloading")
             case PushStarted(repository):
                 self._layers.clear()
                 self._write_line(f"The push refers to repository [{repository}]")
             case PushProgress():
-                self._layer(event, _PUSH_WORDS, "uploading")
+                self._layer(event, PUSH_WORDS, "uploading")
             case PushFinished(reference, digest, size_bytes):
                 self._write_line(f"{reference.rpartition(':')[2]}: digest: {digest} size: {size_bytes}")
             case RegistryWarning(registry, message):
                 self._write_line(f"WARNING: {registry} says: {printable(message)}")
+            case RegistryRetry(message, pause_s):
+                self._write_line(f"Retrying in {pause_s:.1f} s: {printable(message)}")
             case ContainerWarning(_, message):
                 self._write_line(f"WARNING: {printable(message)}")
             case BootstrapOutput(line):

@@ -17,6 +17,7 @@ from dockmagic.commands.refused import Refused, add_refused
 from dockmagic.commands.results import PRE
 from dockmagic.commands.table import Pretty
 from dockmagic.commands.values import size_bytes
+from dockmagic.errors import InvalidOption
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
@@ -70,7 +71,7 @@ class Cancelled(Reclaimed):
         return ""
 
 
-def _joined(*parts: tuple[str, Pruned]) -> Reclaimed:
+def joined(*parts: tuple[str, Pruned]) -> Reclaimed:
     """Several prunes as one result."""
     return Reclaimed(
         tuple((heading, pruned.lines) for heading, pruned in parts),
@@ -79,7 +80,7 @@ def _joined(*parts: tuple[str, Pruned]) -> Reclaimed:
     )
 
 
-def _add_filter(parser: CommandParser, known: Sequence[str], example: str, *short: str) -> None:
+def add_filter(parser: CommandParser, known: Sequence[str], example: str, *short: str) -> None:
     """Add --filter with these names."""
     parse = typed(partial(filters.parse, known=known))
     parser.add_argument(
@@ -92,7 +93,7 @@ def _add_filter(parser: CommandParser, known: Sequence[str], example: str, *shor
 
 def _image_arguments(parser: CommandParser) -> None:
     parser.add_argument("-a", "--all", action="store_true", help="all that no container was made of")
-    _add_filter(parser, _IMAGE_FILTERS, "until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]")
+    add_filter(parser, _IMAGE_FILTERS, "until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]")
     add_force(parser)
 
 
@@ -104,11 +105,11 @@ def _images(engine: Engine, args: Namespace, console: Console) -> Reclaimed:
     which = "all images without at least one container associated to them" if every else "all dangling images"
     if not confirm(console, args.force, f"This will remove {which}."):
         return Cancelled()
-    return _joined(("Deleted Images", engine.upkeep.prune_images(chosen, all=every)))
+    return joined(("Deleted Images", engine.upkeep.prune_images(chosen, all=every)))
 
 
 def _container_arguments(parser: CommandParser) -> None:
-    _add_filter(parser, _FILTERS, "until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]")
+    add_filter(parser, _FILTERS, "until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]")
     add_force(parser)
 
 
@@ -117,7 +118,7 @@ def _containers(engine: Engine, args: Namespace, console: Console) -> Reclaimed:
     chosen = filters.selection(args.filter, time.time())
     if not confirm(console, args.force, "This will remove all stopped containers."):
         return Cancelled()
-    return _joined(("Deleted Containers", engine.upkeep.prune_containers(chosen)))
+    return joined(("Deleted Containers", engine.upkeep.prune_containers(chosen)))
 
 
 # build cache
@@ -152,7 +153,7 @@ def _builder(engine: Engine, args: Namespace, console: Console) -> Reclaimed:
     pruned = engine.upkeep.prune_cache(
         all=args.all, takes=lambda record: all(take(record) for take in takes), space=space
     )
-    return _joined(("Deleted build cache objects", pruned))
+    return joined(("Deleted build cache objects", pruned))
 
 
 # all of it
@@ -162,25 +163,28 @@ def _system_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "-a", "--all", action="store_true", help="all images without a container, not just dangling ones"
     )
-    _add_filter(parser, _FILTERS, "until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]")
-    add_refused(parser, (Refused(("--volumes",), "there are no volumes", switch=True),))
+    add_filter(parser, _FILTERS, "until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]")
+    parser.add_argument("--volumes", action="store_true", help="volumes without a name that no container uses, too")
     add_force(parser)
 
 
 def _system(engine: Engine, args: Namespace, console: Console) -> Reclaimed:
     """Remove stopped containers, images and build cache that nothing uses."""
     chosen = filters.selection(args.filter, time.time())
+    if args.volumes and chosen.until_ns is not None:
+        raise InvalidOption('the "until" filter is not supported with "--volumes"')
     if not confirm(console, args.force, _system_warning(args)):
         return Cancelled()
     upkeep, until_ns = engine.upkeep, chosen.until_ns
     parts = [
         ("Deleted Containers", upkeep.prune_containers(chosen)),
+        *([("Deleted Volumes", engine.volumes.prune(chosen))] if args.volumes else []),
         ("Deleted Images", upkeep.prune_images(chosen, all=args.all)),
     ]
     if not _by_label(args):
         cache = upkeep.prune_cache(all=args.all, takes=lambda record: until_ns is None or record.used_ns < until_ns)
         parts.append(("Deleted build cache objects", cache))
-    return _joined(*parts)
+    return joined(*parts)
 
 
 def _by_label(args: Namespace) -> bool:
@@ -191,8 +195,9 @@ def _by_label(args: Namespace) -> bool:
 def _system_warning(args: Namespace) -> str:
     """What is going to be removed, in Docker's words."""
     images = "all images without at least one container associated to them" if args.all else "all dangling images"
+    volumes = ["all anonymous volumes not used by at least one container"] if args.volumes else []
     cache = [] if _by_label(args) else ["all build cache" if args.all else "unused build cache"]
-    lines = ["This will remove:", *(f"  - {each}" for each in ("all stopped containers", images, *cache)), ""]
+    lines = ["This will remove:", *(f"  - {each}" for each in ("all stopped containers", *volumes, images, *cache)), ""]
     if args.filter:
         lines += ["  Items to be pruned will be filtered with:"]
         lines += [*(f"  - {each.name}={each.value}" for each in args.filter), ""]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.container import results_of
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.commands.results import Stored
 from dockmagic.commands.table import Pretty
 from dockmagic.errors import InvalidOption, RegistryError
@@ -76,7 +77,7 @@ def _pull(engine: Engine, args: Namespace, console: Console) -> Stored | StoredT
         raise InvalidOption("tag can't be used with --all-tags/-a")
     if is_bare and not args.all_tags and not args.quiet:
         console.write("stdout", f"Using default tag: {DEFAULT_TAG}\n".encode())
-    with nullcontext(ignore) if args.quiet else console.watching() as on_event:
+    with nullcontext(ignore) if args.quiet else console.watching(ProgressStyle.AUTO) as on_event:
         if args.all_tags:
             return _pull_all(engine, reference, platform, console, on_event)
         return Stored(engine.images.pull(args.reference, on_event, platform), str(reference))

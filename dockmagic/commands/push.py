@@ -7,6 +7,7 @@ from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
+from dockmagic.commands.progress_style import ProgressStyle
 from dockmagic.commands.refused import TRUST
 from dockmagic.commands.results import Pushes
 from dockmagic.commands.words import TRUE
@@ -45,7 +46,7 @@ def _push(engine: Engine, args: Namespace, console: Console) -> Pushes:
     reference = Reference.parse(args.name, default_tag="")
     if not (args.all_tags or reference.tag or reference.digest):
         console.write("stdout", f"Using default tag: {DEFAULT_TAG}\n".encode())
-    with console.watching() as on_event:
+    with console.watching(ProgressStyle.AUTO) as on_event:
         return Pushes(engine.images.push(args.name, on_event, all_tags=args.all_tags, platform=platform))
 
 

@@ -13,7 +13,6 @@ _NETWORKS = "containers have only a loopback (--network none) or the host's netw
 _NO_TERMINAL = "there is no terminal to give to a container; leave it out, output arrives as it is written"
 _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
-_VOLUMES = "volumes aren't available yet; mount a directory with -v /host/dir:/container/dir"
 _WINDOWS = "it means something on Windows only"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
 TRUST = "image signatures aren't checked"
@@ -39,7 +38,6 @@ RUN = (
     Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
     Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link", "--ip", "--ip6"), _NETWORKS),
     Refused(("--mac-address", "--network-alias", "--net-alias", "--link-local-ip"), _NETWORKS),
-    Refused(("--mount", "--volumes-from", "--volume-driver"), _VOLUMES),
     Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
     Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),

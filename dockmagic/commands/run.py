@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.environment import variables
-from dockmagic.commands.mounts import make_sources
 from dockmagic.commands.refused import EXEC, add_refused
 from dockmagic.commands.results import Finished
 from dockmagic.commands.run_flags import add_run_flags, run_options
 from dockmagic.commands.run_image import watching
+from dockmagic.commands.run_mounts import prepare_mounts
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ContainerOutput, Event, OnEvent
 from dockmagic.oci.options import ExecOptions
@@ -63,7 +63,7 @@ def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Contai
     """Run a container: to its end (Finished), or in the background (its handle)."""
     options = run_options(args, detach=args.detach)
     stdin = None if args.detach else _stdin(args, console)
-    make_sources(options.mounts)
+    prepare_mounts(args)
     with watching(console, args) as on_event:
         if args.detach:
             return engine.containers.run_detached(args.image, options, on_event=on_event)
@@ -89,7 +89,7 @@ def _stdin(args: Namespace, console: Console) -> int | None:
 def _create(engine: Engine, args: Namespace, console: Console) -> Container:
     """Make a container without starting it."""
     options = run_options(args)
-    make_sources(options.mounts)
+    prepare_mounts(args)
     with watching(console, args) as on_event:
         return engine.containers.create(args.image, options, on_event)
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import posixpath
 from typing import Any
 
 from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
-from dockmagic.commands.mounts import bind, tmpfs
 from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.commands.run_image import add_image_flags, add_notes, notes
 from dockmagic.commands.run_logs import add_logs, logs
+from dockmagic.commands.run_mounts import add_mounts, mount_options
 from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Mount
 
 
 def add_run_flags(parser: CommandParser) -> None:
@@ -29,6 +27,7 @@ def add_run_flags(parser: CommandParser) -> None:
     add_notes(parser)
     add_logs(parser)
     _add_process(parser)
+    add_mounts(parser)
     add_limits(parser)
     add_fixed_limits(parser)
     _add_isolation(parser)
@@ -90,13 +89,6 @@ def _add_isolation(parser: CommandParser) -> None:
     group = parser.add_argument_group("isolation")
     group.add_argument("--read-only", action="store_true", help="make the root file system read-only")
     group.add_argument(
-        "-v", "--volume", action="append", default=[], type=typed(bind), metavar="DIR:DIR[:ro]",
-        help="mount a directory of the host",
-    )  # fmt: skip
-    group.add_argument(
-        "--tmpfs", action="append", default=[], type=typed(tmpfs), metavar="DIR[:OPTIONS]", help="mount a tmpfs"
-    )
-    group.add_argument(
         "--network",
         "--net",
         default="none",
@@ -108,7 +100,6 @@ def _add_isolation(parser: CommandParser) -> None:
 
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
     """What the parsed flags ask for. Raises InvalidOption where flags contradict each other."""
-    _check_mount_points(args.volume)
     return RunOptions(
         name=args.name or "",
         command=tuple(args.command),
@@ -128,8 +119,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         detach=detach,
         network=args.network,
         read_only=args.read_only,
-        mounts=tuple(args.volume),
-        tmpfs=tuple(args.tmpfs),
+        **mount_options(args),
         sysctls=pairs(args.sysctl),
         stop_signal=args.stop_signal or "",
         stop_timeout_s=args.stop_timeout,
@@ -154,11 +144,3 @@ def _entrypoint(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return (text,) if text else ()
-
-
-def _check_mount_points(mounts: list[Mount]) -> None:
-    """Raise InvalidOption where two directories would be mounted at one place."""
-    places = [posixpath.normpath(mount.destination) for mount in mounts]
-    for place in places:
-        if places.count(place) > 1:
-            raise InvalidOption(f"-v: duplicate mount point {place}; mount one directory there")

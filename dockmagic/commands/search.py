@@ -10,10 +10,10 @@ from dockmagic.commands.filters import Filter
 from dockmagic.commands.results import Names
 from dockmagic.commands.table import Table
 from dockmagic.errors import InvalidOption
-from dockmagic.image.search import DEFAULT_LIMIT, MOST_RESULTS, Found
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
+    from dockmagic.image.search import Found
 
 _HEADINGS: Final = {
     "Name": "NAME",
@@ -30,6 +30,8 @@ _JSON_WORDS: Final = ("false", "true")
 
 
 def _arguments(parser: CommandParser) -> None:
+    from dockmagic.image.search import DEFAULT_LIMIT, MOST_RESULTS  # brings all of the registry client
+
     parse_filter = typed(lambda text: filters.parse(text, _FILTERS))
     parse_format = typed(lambda text: template.parse(text, list(_HEADINGS)))
     parser.add_argument(

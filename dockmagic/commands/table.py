@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dockmagic.errors import printable
 from dockmagic.widgets.style import NO_MATH
-from dockmagic.widgets.text import printable
 
 _GAP = "   "
 _CELL = "text-align:left;padding:3px 14px 3px 0;white-space:pre;font-family:var(--jp-code-font-family,monospace)"

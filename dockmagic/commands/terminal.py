@@ -1,7 +1,7 @@
-"""A build in a terminal, renewed in place: the pictures of the notebook as text.
+"""A build, pull or push in a terminal, renewed in place: the pictures of the notebook as text.
 
-While it runs, its last lines are in sight, as many as the terminal has; at the end all of it is written once.
-Source: ECMA-48, CUU, EL and ED.
+While it runs, its last lines are in sight, as many as the terminal has; at the end all of it is written once. Where the
+terminal became narrower meanwhile, its lines are taken to be wrapped. Source: ECMA-48, CUU, EL and ED.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LiveText:
         self._notes: list[str] = []  # what has no picture, above them all
         self._lines = PlainProgress(self._notes.append)
         self._views: dict[type[View], View] = {}
-        self._height = 0
+        self._shown: list[str] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_showing, daemon=True)
@@ -50,7 +50,8 @@ class LiveText:
         self._thread.join()
         for view in self._views.values():
             view.end(error)
-        self._renew(self._text())
+        columns, _ = self._screen()
+        self._renew(self._text(columns), columns)
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -64,19 +65,25 @@ class LiveText:
 
     def _keep_showing(self) -> None:
         while not self._ended.wait(_INTERVAL_S):
-            columns, lines = self._size()
-            self._renew([line[: (columns or _COLUMNS) - 1] for line in self._text()[1 - (lines or _LINES) :]])
+            columns, lines = self._screen()
+            self._renew([line[: columns - 1] for line in self._text(columns, lines - 1)[1 - lines :]], columns)
 
-    def _text(self) -> list[str]:
-        """All lines of all pictures, in the order in which these began."""
+    def _screen(self) -> tuple[int, int]:
+        """The terminal's columns and lines, two of these at least."""
+        columns, lines = self._size()
+        return columns or _COLUMNS, max(lines or _LINES, 2)
+
+    def _text(self, columns: int, most: int | None = None) -> list[str]:
+        """All lines of all pictures, in the order in which these began; each picture has at most so many."""
         with self._lock:
             views = list(self._views.values())
-        return [*self._notes, *(line for view in views for line in view.bundle()["text/plain"].splitlines())]
+        return [*self._notes, *(line for view in views for line in view.lines(columns, most))]
 
-    def _renew(self, lines: list[str]) -> None:
+    def _renew(self, lines: list[str], columns: int) -> None:
         """Write the lines over those that were written before."""
-        up = f"\x1b[{self._height}A" if self._height else ""
-        self._height = len(lines)
+        height = sum(max(1, -(-len(line) // columns)) for line in self._shown)
+        up = f"\x1b[{height}A" if height else ""
+        self._shown = lines
         text = "".join(f"{line}\x1b[K\n" for line in lines)
         if up or text:
             self._write(f"{up}{text}\x1b[J")

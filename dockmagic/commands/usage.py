@@ -13,11 +13,13 @@ from dockmagic.commands.command import Command, CommandParser, Console, Namespac
 from dockmagic.commands.human import ago, decimal_size, short_id
 from dockmagic.commands.refused import TEMPLATES, Refused, add_refused
 from dockmagic.commands.table import Pretty, Table
+from dockmagic.oci.volumes import VOLUME
 
 if TYPE_CHECKING:
     from dockmagic.builder.records import CacheRecord
     from dockmagic.engine import Engine
     from dockmagic.upkeep import ContainerUse, DiskUsage, ImageUse
+    from dockmagic.volumes.verbs import VolumeUse
 
 _NONE = "<none>"
 _ID_WIDTH = 25
@@ -72,10 +74,16 @@ def _summary(usage: DiskUsage) -> Table:
     rows = (
         ("Images", len(usage.images), used, usage.image_bytes, usage.unused_image_bytes),
         ("Containers", len(containers), running, written, stopped),
-        ("Local Volumes", 0, 0, 0, 0),
+        _volumes_sum(usage.volumes),
         ("Build Cache", len(cache), sum(record.in_use for record in cache), kept, free),
     )
     return Table(("TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"), tuple(map(_row, rows)), rows)
+
+
+def _volumes_sum(volumes: Sequence[VolumeUse]) -> tuple[str, int, int, int, int]:
+    """The row of the volumes."""
+    size, used = sum(use.size_bytes for use in volumes), [use for use in volumes if use.containers]
+    return "Local Volumes", len(volumes), len(used), size, size - sum(use.size_bytes for use in used)
 
 
 def _row(row: tuple[str, int, int, int, int]) -> tuple[str, ...]:
@@ -90,6 +98,7 @@ def _details(usage: DiskUsage) -> Tables:
     now_ns = time.time_ns()
     images = tuple(row for image in usage.images for row in _image_rows(image, now_ns))
     containers = tuple(_container_row(container, now_ns) for container in usage.containers)
+    volumes = tuple((use.volume.name, str(len(use.containers)), decimal_size(use.size_bytes)) for use in usage.volumes)
     records = tuple(_record_row(record, now_ns) for record in usage.cache)
     total = decimal_size(sum(record.size_bytes for record in usage.cache if not record.shared))
     image_columns = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS"
@@ -98,7 +107,7 @@ def _details(usage: DiskUsage) -> Tables:
         (
             ("Images space usage:", Table(tuple(image_columns.split(",")), images, usage.images)),
             ("Containers space usage:", Table(tuple(container_columns.split(",")), containers, usage.containers)),
-            ("Local Volumes space usage:", Table(("VOLUME NAME", "LINKS", "SIZE"), ())),
+            ("Local Volumes space usage:", Table(("VOLUME NAME", "LINKS", "SIZE"), volumes, usage.volumes)),
             (f"Build cache usage: {total}", Table(_RECORD_COLUMNS, records, usage.cache)),
         )
     )
@@ -121,7 +130,7 @@ def _container_row(use: ContainerUse, now_ns: int) -> tuple[str, ...]:
         short_id(row.id),
         row.image_reference,
         f'"{" ".join(row.spec.process.args)[:20]}"',
-        "0",
+        str(len({volume.source for volume in row.options.volumes if volume.type == VOLUME})),
         decimal_size(use.size_bytes),
         _since(row.created_ns, now_ns),
         "Up" if use.running else "Exited",

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from dockmagic.errors import InvalidLayer, InvalidManifest
 from dockmagic.image.blobs import BlobStore
 from dockmagic.image.compression import open_layer
+from dockmagic.image.hashing import Hashing
 from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
 from dockmagic.image.streams import Counted, Source
 from dockmagic.image.tar_header import Entry
@@ -118,9 +119,10 @@ class TarArchive:
         if known is not None:
             return known
         path = self._place / str(len(self._files))
-        with store_errors("lay out an archive"), path.open("wb", buffering=0) as file:
-            reader.copy(file.fileno())
-        return _measured(path, name)
+        with Hashing(_algorithm(name)) as hashing:
+            with store_errors("lay out an archive"), path.open("wb", buffering=0) as file:
+                reader.copy(file.fileno(), hashing.update if entry.segments is None else None)
+            return File(path, hashing.digest, entry.size) if entry.segments is None else _measured(path, name)
 
     def _stored(self, name: str, size: int) -> File | None:
         """The blob of this name in the store."""
@@ -194,10 +196,15 @@ def _digest_in(name: str) -> Digest | None:
         return None
 
 
-def _measured(path: Path, name: str) -> File:
-    """The file with its digest, of the algorithm that its name in a layout has."""
+def _algorithm(name: str) -> str:
+    """The algorithm that the digest of a file has to have: that of its name in a layout."""
     expected = _digest_in(name)
-    algorithm = expected.algorithm if expected is not None else "sha256"
+    return expected.algorithm if expected is not None else "sha256"
+
+
+def _measured(path: Path, name: str) -> File:
+    """The file with its digest."""
+    algorithm = _algorithm(name)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, algorithm).hexdigest()
         return File(path, Digest(f"{algorithm}:{digest}"), os.fstat(file.fileno()).st_size)

@@ -26,11 +26,17 @@ class Arrival:
         self._size = 0
         self._stored = False
         self._error: BaseException | None = None
+        self._spoilt = False
 
     @property
     def stored(self) -> bool:
         """Whether all of it is verified and in the store."""
         return self._stored
+
+    @property
+    def spoilt(self) -> bool:
+        """Whether some of what was there once was wrong: who has read it must begin again."""
+        return self._spoilt
 
     def begin(self, path: Path) -> None:
         """Say which file its bytes go to."""
@@ -39,10 +45,15 @@ class Arrival:
                 self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def grow(self, size: int) -> None:
-        """Say how many bytes are there; fewer than before where it had to begin again."""
+        """Say how many bytes are there; fewer than before, and this before they go, where it has to begin again."""
         with self._changed:
             self._size = size
             self._changed.notify_all()
+
+    def spoil(self) -> None:
+        """Say that what is there is wrong, before it goes."""
+        self._spoilt = True
+        self.grow(0)
 
     def finish(self, path: Path) -> None:
         """Say that all of it is in the store, at this path."""
@@ -74,7 +85,7 @@ class Arrival:
             self._changed.wait_for(lambda: self._size > offset or self._stored or self._error or given_up())
             self._check()
             available = 0 if given_up() else max(0, min(self._size - offset, size))
-        return os.pread(self._fd, available, offset) if available else b""
+            return os.pread(self._fd, available, offset) if available else b""
 
     def notify(self) -> None:
         """Let those who wait look again whether they were given up."""

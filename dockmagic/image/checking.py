@@ -38,6 +38,7 @@ class Kind(StrEnum):
     IMAGE = "image"
     NAME = "name"
     CACHE = "build cache"
+    VOLUME = "volume"
 
 
 @dataclass(frozen=True, slots=True)

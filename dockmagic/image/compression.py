@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import lzma
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Final, NamedTuple, Protocol
@@ -23,25 +24,27 @@ from dockmagic.image.streams import Sink, Source
 from dockmagic.image.zstd_frames import ZstdFrames
 from dockmagic.oci.digest import Digest
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 20  # what LayerWriter compresses at a time; another number gives other digests
+_PIECE: Final = 1 << 18  # bytes of a blob that are read at a time
 _LONGEST_MAGIC: Final = 6
 _MAX_ZSTD_WINDOW: Final = 1 << 27  # bytes; what zstd(1) accepts without --long
 _LEVEL: Final = 1  # as small as zlib's 1, several times as fast
 _GZIP_CONTAINER: Final = 31  # a window of 32 KiB, and a header that holds no time and no name
 
 
-def open_layer(source: Source, what: str = "layer") -> BinaryIO:
+def open_layer(source: Source, what: str = "layer") -> Plain:
     """Plain bytes of a blob that is gzip, zstd, bzip2, xz or not compressed at all.
 
-    Reading raises InvalidLayer where the stream is damaged or ends early; several members or frames are read as one.
-    Only who reads until the end knows that the stream is whole. Closing the result leaves `source` open. `what` is what
-    messages call the blob.
+    Its `read` may give fewer bytes than it was asked for, as that of a file without a buffer. Reading raises
+    InvalidLayer where the stream is damaged or ends early; several members or frames are read as one. Only who reads
+    until the end knows that the stream is whole. Closing the result leaves `source` open. `what` is what messages call
+    the blob.
     """
     head = _read_up_to(source, _LONGEST_MAGIC)
-    whole = io.BufferedReader(_Rejoined(head, source), _CHUNK)
+    whole = _Rejoined(head, source)
     for form in _FORMATS:
         if head.startswith(form.magic):
-            return io.BufferedReader(_Decompressed(form, whole, what), _CHUNK)
+            return _Decompressed(form, io.BufferedReader(whole, _PIECE), what)
     return whole
 
 
@@ -53,12 +56,16 @@ def _read_up_to(source: Source, size: int) -> bytes:
     return head
 
 
-class _Rejoined(io.RawIOBase):
-    """A source whose first bytes were looked at, whole again."""
+class Plain(io.RawIOBase, ABC):
+    """A stream whose pieces are handed on without a copy."""
 
-    def __init__(self, head: bytes, source: Source) -> None:
-        self._head = head
-        self._source = source
+    @abstractmethod
+    def piece(self, size: int) -> bytes:
+        """At most `size` bytes, none at the end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, all of them where it is negative; none at the end."""
+        return self.readall() if size < 0 else self.piece(size)
 
     def readable(self) -> bool:
         """True: it is there to be read."""
@@ -66,13 +73,25 @@ class _Rejoined(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the buffered reader passes no other kind
         """Fill a part of the buffer and return its length; 0 at the end."""
-        data = self._head or self._source.read(len(buffer))
-        self._head = b""
+        data = self.piece(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
 
-class _Plain(Protocol):
+class _Rejoined(Plain):
+    """A source whose first bytes were looked at, whole again."""
+
+    def __init__(self, head: bytes, source: Source) -> None:
+        self._head = head
+        self._source = source
+
+    def piece(self, size: int) -> bytes:
+        """At most `size` bytes, none at the end."""
+        data, self._head = self._head[:size], self._head[size:]
+        return data or self._source.read(size)
+
+
+class _Reader(Protocol):
     """What the decompressors have in common."""
 
     def read(self, size: int = ..., /) -> bytes:
@@ -84,11 +103,11 @@ class _Format(NamedTuple):
 
     name: str
     magic: bytes
-    opener: Callable[[BinaryIO], _Plain]
+    opener: Callable[[BinaryIO], _Reader]
     damage: tuple[type[Exception], ...]
 
 
-class _Decompressed(io.RawIOBase):
+class _Decompressed(Plain):
     """Plain bytes of a compressed stream; damage is an InvalidLayer."""
 
     def __init__(self, form: _Format, source: BinaryIO, what: str) -> None:
@@ -96,22 +115,16 @@ class _Decompressed(io.RawIOBase):
         self._name = what
         self._plain = form.opener(source)
 
-    def readable(self) -> bool:
-        """True: it is there to be read."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the buffered reader passes no other kind
-        """Fill a part of the buffer and return its length; 0 at the end."""
+    def piece(self, size: int) -> bytes:
+        """At most `size` bytes, none at the end."""
         try:
-            data = self._plain.read(len(buffer))
+            return self._plain.read(size)
         except self._form.damage as error:
             early = isinstance(error, EOFError)
             what = "ends too early" if early else f"is damaged ({error})"
             raise InvalidLayer(
                 f"the {self._name}'s {self._form.name} stream {what}; fetch the {self._name} again"
             ) from error
-        buffer[: len(data)] = data
-        return len(data)
 
 
 class _Zstd:
@@ -120,7 +133,7 @@ class _Zstd:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self._frames = ZstdFrames()
-        feed = io.BufferedReader(_Rejoined(b"", _Watched(source, self._frames.feed)), _CHUNK)
+        feed = io.BufferedReader(_Rejoined(b"", _Watched(source, self._frames.feed)), _PIECE)
         decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
         self._plain = decompressor.stream_reader(feed, read_across_frames=True)
 

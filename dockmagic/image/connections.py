@@ -1,14 +1,16 @@
 """Pooled connections that another thread can break off, so that nobody waits for a server that has gone silent.
 
-With `transport` the only module that knows requests and urllib3. Source: urllib3's reference, "Connection Pools".
+With `transport` the only module that knows requests and urllib3. Sources: urllib3's reference, "Connection Pools";
+RFC 9112 section 8 (incomplete messages).
 """
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from weakref import WeakSet
 
 from requests.adapters import HTTPAdapter
@@ -60,15 +62,57 @@ class Adapter(HTTPAdapter):
         return manager
 
 
+class _Response(http.client.HTTPResponse):
+    """A response whose headers are there to the last, and agree: http.client takes those that break off for whole."""
+
+    fp: Any
+
+    def begin(self) -> None:
+        """Read status and headers; raises RemoteDisconnected for half of them, HTTPException for two lengths."""
+        lines = _Lines(self.fp)
+        self.fp = lines
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = lines.file
+        if lines.last not in (b"\r\n", b"\n"):
+            raise http.client.RemoteDisconnected("it ended within the headers")
+        lengths = ",".join(self.headers.get_all("Content-Length", [])).replace(" ", "").split(",")
+        if len(set(lengths)) > 1:
+            raise http.client.HTTPException("it has more than one length")
+
+
+class _Lines:
+    """A file that is read line by line, and knows the last one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.last = b""
+
+    def readline(self, limit: int) -> bytes:
+        """The next line, or as much of it as is allowed."""
+        self.last = self.file.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
 def _pools(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
     """Classes of connection pools by scheme, whose connections note their sockets."""
 
     class Plain(HTTPConnection):
+        response_class = _Response
+
         def connect(self) -> None:
             super().connect()
             _note(self.sock, sockets)
 
     class Secure(HTTPSConnection):
+        response_class = _Response
+
         def connect(self) -> None:
             super().connect()
             _note(self.sock, sockets)

@@ -55,6 +55,7 @@ class Directories:
         self._open = {b"": self._root}
         self._entries: dict[bytes, Entry] = {}
         self._stale = False
+        self.has_removed = False  # anything, at any time
 
     def open(self, path: bytes) -> Directory:
         """The directory at `path` (parts joined by single slashes); it and its parents are made where missing.
@@ -94,7 +95,7 @@ class Directories:
 
     def remove(self, parent: Directory, name: bytes) -> None:
         """Remove a file, or a directory with all that is in it."""
-        self._stale = True
+        self._stale = self.has_removed = True
         status = self.status(parent, name)
         if status is not None and stat.S_ISDIR(status.st_mode):
             shutil.rmtree(name, dir_fd=parent.fd)

@@ -11,20 +11,23 @@ from dockmagic.image.auth import DOCKER_HUB
 from dockmagic.image.configuration import certificates_of
 from dockmagic.image.origin import is_among, is_loopback
 from dockmagic.image.registries import Registries
+from dockmagic.image.retry import Timeouts
 from dockmagic.image.token import Endpoint
 from dockmagic.oci.reference import Reference
 
 if TYPE_CHECKING:
     from dockmagic.image.transport import Transport, Trust
 
+_TIMEOUTS: Final = Timeouts()
 HUB_URL: Final = "https://registry-1.docker.io"
 
 
 class Endpoints:
     """The endpoints of registries; asks a host once whether it speaks TLS where plain http is allowed too."""
 
-    def __init__(self, registries: Registries) -> None:
+    def __init__(self, registries: Registries, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._registries = registries
+        self._timeouts = timeouts
         self._schemes: dict[str, str] = {}
         self._trusts: dict[str, Trust] = {}
         self._lock = threading.Lock()
@@ -33,7 +36,7 @@ class Endpoints:
         """A new transport that keeps to the settings."""
         from dockmagic.image.transport import Transport
 
-        return Transport(insecure=self._registries.insecure, trust=self._trust)
+        return Transport(self._timeouts, insecure=self._registries.insecure, trust=self._trust)
 
     def readable(self, reference: Reference, transport: Transport) -> tuple[Endpoint, ...]:
         """Where to read, in order: the mirrors, and the registry itself at last."""

@@ -28,7 +28,7 @@ T = TypeVar("T")
 OnRetry = Callable[[RegistryError, float], None]  # why, and the seconds until then
 
 
-def _silent(error: RegistryError, pause_s: float) -> None:
+def silent(error: RegistryError, pause_s: float) -> None:
     """Say nothing of another try."""
 
 
@@ -36,12 +36,19 @@ class Exchange:
     """What the parts of a registry client share. Any thread may call any method."""
 
     def __init__(
-        self, endpoints: Endpoints, credentials_of: CredentialsOf, retry: Retry, on_warning: OnWarning = unheard
+        self,
+        endpoints: Endpoints,
+        credentials_of: CredentialsOf,
+        retry: Retry,
+        on_warning: OnWarning = unheard,
+        on_retry: OnRetry = silent,
     ) -> None:
+        """`on_retry` hears of everything that is tried again, unless whoever tries hears of it."""
         self.endpoints = endpoints
         self.retry = retry
         self._credentials_of = credentials_of
         self._notices = Notices(on_warning)
+        self._on_retry = on_retry
         self._cancelled = threading.Event()
 
     @cached_property
@@ -93,7 +100,7 @@ class Exchange:
             refusal.close()
             raise
 
-    def patiently(self, attempt: Callable[[], T], on_retry: OnRetry = _silent) -> T:
+    def patiently(self, attempt: Callable[[], T], on_retry: OnRetry | None = None) -> T:
         """What an attempt gives at last; raises its error where another try is of no use."""
         failures = 0
         while True:
@@ -103,12 +110,12 @@ class Exchange:
                 failures += 1
                 self.wait_after(failures, error, on_retry)
 
-    def wait_after(self, failures: int, error: RegistryError, on_retry: OnRetry = _silent) -> None:
+    def wait_after(self, failures: int, error: RegistryError, on_retry: OnRetry | None = None) -> None:
         """Wait as long as it takes until another try makes sense; raises the error where none does."""
         pause_s = self.retry.pause_s(failures, error)
         if pause_s is None or self._cancelled.is_set():
             raise error
-        on_retry(error, pause_s)
+        (on_retry or self._on_retry)(error, pause_s)
         if self._cancelled.wait(pause_s):
             raise error
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final
 
-from dockmagic.errors import RegistryError
+from dockmagic.errors import DigestMismatch, RegistryError
 from dockmagic.events import OnEvent, PullProgress
 from dockmagic.image.arrival import Arrival
 from dockmagic.image.blobs import BlobWriter
@@ -104,22 +104,39 @@ class _Download:
                 failures = 1 if self._writer.size > furthest else failures + 1
                 furthest = max(furthest, self._writer.size)
                 self._client.exchange.wait_after(failures, error, self._say_retry)
-        self._writer.commit()
         self._say("downloaded", self._descriptor.size)
 
     def _receive(self) -> None:
-        """Write what is missing, as far as it comes."""
+        """Write what is missing, and commit all of it. Where it was wrong, nothing is kept."""
         with self._open() as body:
             if body.offset != self._writer.size:
+                self._arrival.grow(0)
                 self._writer.restart()
+            try:
+                self._take(body)
+                self._writer.commit()
+            except DigestMismatch as error:
+                self._arrival.spoil()
+                self._writer.restart()
+                if not body.offset:
+                    raise
+                parts = f"blob {self._descriptor.digest.short}: what came in two parts doesn't fit together"
+                raise RegistryError(f"{parts}: {error}", passing=True) from error
+
+    def _take(self, body: BlobBody) -> None:
+        """Write the rest as it comes; raises RegistryError where it ends too early."""
+        try:
             for chunk in body.chunks:
                 self._client.exchange.check_cancelled()
                 self._writer.write(chunk)
                 self._arrival.grow(self._writer.size)
                 self._say("downloading", self._writer.size)
-            if not body.delimited and self._writer.size < self._descriptor.size:
-                so_far = f"{self._writer.size} of {self._descriptor.size} bytes"
-                raise RegistryError(f"blob {self._descriptor.digest.short} ended after {so_far}", passing=True)
+        except RegistryError:
+            if self._writer.size != self._descriptor.size:  # an end that doesn't come is nothing to wait for
+                raise
+        if not body.delimited and self._writer.size < self._descriptor.size:
+            so_far = f"{self._writer.size} of {self._descriptor.size} bytes"
+            raise RegistryError(f"blob {self._descriptor.digest.short} ended after {so_far}", passing=True)
 
     def _open(self) -> AbstractContextManager[BlobBody]:
         """The blob from where we are on."""

@@ -45,7 +45,7 @@ def foreign_blob(client: RegistryClient, reference: Reference, descriptor: Descr
     Raises RegistryError, also while it is read.
     """
     with _first(client, reference, descriptor) as answer:
-        yield BlobBody(0, answer.chunks(), answer.is_delimited)
+        yield BlobBody(0, answer.stored_chunks(), answer.is_delimited)
 
 
 def _first(client: RegistryClient, reference: Reference, descriptor: Descriptor) -> Answer:

@@ -24,6 +24,7 @@ class Report:
     faults: tuple[Fault, ...]
     left: tuple[Fault, ...]
     dry_run: bool = False
+    volumes: int = 0
 
     @property
     def repaired(self) -> tuple[Fault, ...]:

@@ -17,6 +17,7 @@ from dockmagic.oci.digest import Digest
 _FORGET_LAYERS_OF_LOST_IMAGES = """
     DELETE FROM image_layers
     WHERE image_id NOT IN (SELECT id FROM images) AND image_id NOT IN (SELECT image_id FROM containers)
+    AND image_id NOT IN (SELECT image_id FROM image_users)
 """
 _FORGET_UNWRITTEN_LAYERS = """
     DELETE FROM build_cache WHERE chain_id IN (SELECT chain_id FROM layers WHERE boot_id NOT IN ('', ?))

@@ -73,7 +73,7 @@ def _pack(source: Source, blob: Path, limits: Limits) -> tuple[Descriptor, Diges
 def _first(plain: Source) -> bytes:
     """The first bytes of a tar archive; raises InvalidLayer for what is none."""
     data = b""
-    while len(data) < BLOCK and (more := plain.read(_CHUNK)):
+    while len(data) < 2 * BLOCK and (more := plain.read(_CHUNK)):
         data += more
     try:
         if data[:BLOCK].strip(b"\0") or len(data) < 2 * BLOCK:

@@ -20,6 +20,7 @@ from dockmagic.oci.manifest import Manifest, parse_manifest
 _HELD = """
     SELECT image_id, chain_id, digest, size_bytes FROM image_layers
     WHERE image_id IN (SELECT id FROM images) OR image_id IN (SELECT image_id FROM containers)
+    OR image_id IN (SELECT image_id FROM image_users)
     ORDER BY image_id, position
 """
 _LAYERS = """

@@ -82,18 +82,20 @@ def _check_complete(entry: Entry) -> None:
         )
 
 
-def unpack(source: Source, directory: Path, *, lower: Sequence[Path] = (), limits: Limits = DEFAULT_LIMITS) -> None:
-    """Make the tree of a layer in an empty directory from its plain tar stream, which is read to its end.
+def unpack(source: Source, directory: Path, *, lower: Sequence[Path] = (), limits: Limits = DEFAULT_LIMITS) -> int:
+    """Make the tree of a layer in an empty directory from its plain tar stream, which is read to its end; its size.
 
-    Names are below the directory even if they begin with a slash, as in Docker; a name that leads out of it is an
-    InvalidLayer, as is anything else that a layer must not hold. Directories that only show in other names are as in
-    the layers `lower`, the topmost first, or else root's with mode 0755. StoreError where this machine is what refuses.
-    After an error the directory holds a part of the tree and is of no use.
+    That is the size of the files in it, as of `upper.size`. Names are below the directory even if they begin with a
+    slash, as in Docker; a name that leads out of it is an InvalidLayer, as is anything else that a layer must not hold.
+    Directories that only show in other names are as in the layers `lower`, the topmost first, or else root's with mode
+    0755. StoreError where this machine is what refuses. After an error the directory holds a part of the tree and is of
+    no use.
     """
     try:
         with TreeWriter(directory, lower) as tree:
             _place_all(tree, TarReader(source), limits)
             tree.finish()
+            return tree.size()
     except OSError as error:
         raise StoreError(f"can't unpack a layer into {directory}: {error.strerror or error}{_hint(error)}") from error
 

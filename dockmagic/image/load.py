@@ -16,7 +16,7 @@ from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.streams import Source
-from dockmagic.oci.descriptor import Platform
+from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
 
@@ -84,16 +84,39 @@ def load_one(
 
 def _unpack(found: Found, store: ImageStore, snapshots: Snapshots, on_event: OnEvent) -> None:
     """Move an image's layers into the store and unpack them, the lowest first."""
+    for descriptor, _ in found.layers:
+        on_event(PullProgress(descriptor.digest, "waiting", 0, descriptor.size))
     parent: Digest | None = None
     for (descriptor, file), diff_id in zip(found.layers, found.config.diff_ids, strict=True):
         digest, size = descriptor.digest, descriptor.size
-        on_event(PullProgress(digest, "extracting", size, size))
         store.adopt(file.path, descriptor)
-        layer = snapshots.unpack(parent, descriptor, diff_id)
+        with store.blob_path(digest).open("rb", buffering=0) as blob:
+            layer = snapshots.unpack(parent, descriptor, diff_id, _Told(blob, descriptor, on_event))
         if layer.descriptor.digest != digest:  # it was there before, from another blob
             snapshots.verify(descriptor, diff_id)
         parent = layer.chain_id
         on_event(PullProgress(digest, "loaded", size, size))
+
+
+class _Told:
+    """A blob's bytes; it's told how many of them were read."""
+
+    def __init__(self, blob: Source, descriptor: Descriptor, on_event: OnEvent) -> None:
+        self._blob = blob
+        self._descriptor = descriptor
+        self._on_event = on_event
+        self.taken = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        data = self._blob.read(size)
+        self.taken += len(data)
+        total = self._descriptor.size
+        self._on_event(PullProgress(self._descriptor.digest, "extracting", min(self.taken, total), total))
+        return data
+
+    def abandon(self) -> None:
+        """Nothing: it never has to wait."""
 
 
 def _add(found: Found, store: ImageStore) -> Image:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dockmagic.errors import InvalidLayer, InvalidManifest
+from dockmagic.errors import DigestMismatch, InvalidLayer, InvalidManifest
 from dockmagic.events import OnEvent, PullFinished, PullProgress, PullStarted, ignore
 from dockmagic.image.arrival import Arrival, ArrivingSource
 from dockmagic.image.fetch import Fetcher
@@ -123,9 +123,11 @@ class _Transfer:
 
         try:
             self.snapshots.unpack(parent, descriptor, diff_id, ArrivingSource(arrival, on_read))
-        except InvalidLayer:
+        except (InvalidLayer, DigestMismatch):
             arrival.wait()  # where the blob isn't the right one, that is the reason
-            raise
+            if not arrival.spoilt:
+                raise
+            self.snapshots.unpack(parent, descriptor, diff_id, ArrivingSource(arrival, on_read))
         self.on_event(PullProgress(digest, "complete", size, size))
 
 

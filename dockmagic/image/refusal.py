@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from dockmagic.errors import RegistryError, Unauthorized
+from dockmagic.errors import RegistryError, Unauthorized, shorten
 
 _DENIED_CODES: Final = frozenset({"NAME_UNKNOWN", "UNAUTHORIZED", "DENIED"})
 _EPOCHAL: Final = 1e9  # a number of seconds from here on is a point in time, and no span
+_LONGEST: Final = 500  # characters of the registry's own words
+_DIGITS: Final = 11  # of a number of seconds; more are as good as for ever
 PUSH: Final = "push"
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_THE_SAME: Final = ("DIGEST_INVALID", "SIZE_INVALID")
@@ -103,8 +105,8 @@ def detail_of(body: bytes) -> tuple[str, str]:
     try:
         document: Any = json.loads(body)
         first = document["errors"][0] if "errors" in document else {"message": document.get("details", "")}
-        return str(first.get("code", "")), str(first.get("message", ""))
-    except (ValueError, LookupError, TypeError, AttributeError):
+        return str(first.get("code", ""))[:_LONGEST], shorten(str(first.get("message", "")), _LONGEST)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "", ""
 
 
@@ -115,17 +117,17 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """
     value = headers.get("Retry-After") or headers.get("X-Retry-After", "")
     if value.isascii() and value.isdigit():
-        number = float(value)
+        number = float(value[:_DIGITS])
         return number if number < _EPOCHAL else max(0.0, number - time.time())
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _span(seconds: str) -> str:
     """A span of time as a phrase: "6 h", "90 s"."""
-    if not (seconds.isascii() and seconds.isdigit()):
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < _DIGITS):
         return "some time"
     return f"{int(seconds) // 3600} h" if int(seconds) % 3600 == 0 else f"{int(seconds)} s"

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlencode
 
-from dockmagic.errors import DigestMismatch, RegistryError
+from dockmagic.errors import DigestMismatch, InvalidManifest, RegistryError
 from dockmagic.image.endpoints import Endpoints
-from dockmagic.image.exchange import Exchange, expect
+from dockmagic.image.exchange import Exchange, OnRetry, expect, silent
 from dockmagic.image.notices import OnWarning, unheard
 from dockmagic.image.registries import Registries
-from dockmagic.image.retry import Retry
+from dockmagic.image.retry import Retry, Timeouts
 from dockmagic.image.token import CredentialsOf, Endpoint, anonymous, scope
 from dockmagic.oci.descriptor import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from dockmagic.oci.digest import Digest
@@ -33,10 +33,11 @@ MANIFEST_TYPES: Final = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 MANIFEST_LIMIT: Final = 4 << 20
 CONFIG_LIMIT: Final = 8 << 20
 _SCHEMA_1: Final = "application/vnd.docker.distribution.manifest.v1+"  # passed on, so that the parser says what it is
-_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d+/(?:\d+|\*)")
 
 _NO_SETTINGS: Final = Registries()
 _RETRY: Final = Retry()
+_TIMEOUTS: Final = Timeouts()
 
 T = TypeVar("T")
 
@@ -72,9 +73,11 @@ class RegistryClient:
         registries: Registries = _NO_SETTINGS,
         retry: Retry = _RETRY,
         on_warning: OnWarning = unheard,
+        on_retry: OnRetry = silent,
+        timeouts: Timeouts = _TIMEOUTS,
     ) -> None:
         self.registries = registries
-        self.exchange = Exchange(Endpoints(registries), credentials_of, retry, on_warning)
+        self.exchange = Exchange(Endpoints(registries, timeouts), credentials_of, retry, on_warning, on_retry)
         self._served: dict[str, Endpoint] = {}  # by repository: the endpoint that had its manifest
 
     def manifest(self, reference: Reference, digest: Digest | None = None) -> RawManifest:
@@ -90,15 +93,22 @@ class RegistryClient:
     def blob(self, reference: Reference, digest: Digest, offset: int = 0) -> Iterator[BlobBody]:
         """A blob as it arrives, from `offset` on where the registry can do that, else from its beginning.
 
-        Tries once. Raises RegistryError, also while it is read.
+        Tries once. Raises RegistryError, also while it is read. Where what a mirror gives breaks off, or its user finds
+        by a DigestMismatch that it's wrong, the next time another one is asked.
         """
 
-        def attempt(endpoint: Endpoint) -> Answer:
-            return self._blob(endpoint, reference, digest, offset)
+        def attempt(endpoint: Endpoint) -> tuple[Endpoint, Answer]:
+            return endpoint, self._blob(endpoint, reference, digest, offset)
 
-        with self.first(reference, attempt, patient=False) as answer:
-            start = offset if answer.status == 206 else 0
-            yield BlobBody(start, answer.chunks(), answer.is_delimited)
+        endpoint, answer = self.first(reference, attempt, patient=False)
+        try:
+            with answer:
+                start = offset if answer.status == 206 else 0
+                yield BlobBody(start, answer.stored_chunks(), answer.is_delimited)
+        except (RegistryError, DigestMismatch) as error:
+            if not self._leave(reference, endpoint):
+                raise
+            raise RegistryError(f"{endpoint.base} failed: {error}", url=answer.url, passing=True) from error
 
     def first(self, reference: Reference, attempt: Callable[[Endpoint], T], *, patient: bool = True) -> T:
         """Result of the first endpoint that has one; raises the last one's error, with what the mirrors said.
@@ -110,7 +120,7 @@ class RegistryClient:
         for endpoint in others:
             try:
                 return attempt(endpoint)
-            except RegistryError as error:
+            except (RegistryError, DigestMismatch, InvalidManifest) as error:
                 refused += f"; before that, {endpoint.base} said: {error}"
         try:
             return self.exchange.patiently(lambda: attempt(last)) if patient else attempt(last)
@@ -138,6 +148,15 @@ class RegistryClient:
         known = self._served.get(reference.name)
         return endpoints if known is None else (known, *endpoints[endpoints.index(known) + 1 :])
 
+    def _leave(self, reference: Reference, endpoint: Endpoint) -> bool:
+        """Whether there is another place to ask for the repository, which is asked from now on."""
+        endpoints = self.exchange.readable(reference)
+        rest = endpoints[endpoints.index(endpoint) + 1 :]
+        known = self._served.get(reference.name)
+        if rest and (known is None or known not in rest):
+            self._served[reference.name] = rest[0]
+        return bool(rest)
+
     def _manifest(self, endpoint: Endpoint, reference: Reference, digest: Digest | None) -> RawManifest:
         wanted = digest or reference.digest
         what = f"manifest for {reference.familiar}"
@@ -148,7 +167,10 @@ class RegistryClient:
             expected = wanted or announced_digest(answer)
         actual = _digest(data, expected)
         if expected is not None and actual != expected:
-            raise DigestMismatch(what, expected=expected, actual=actual)
+            wrong = DigestMismatch(what, expected=expected, actual=actual)
+            if answer.is_delimited:
+                raise wrong
+            raise RegistryError(f"the connection may have broken off: {wrong}", url=answer.url, passing=True) from wrong
         self._served[reference.name] = endpoint
         return RawManifest(media_type, wanted or Digest.of(data), data)
 

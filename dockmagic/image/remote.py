@@ -13,7 +13,7 @@ from typing import Final
 from dockmagic.errors import DigestMismatch, InvalidManifest
 from dockmagic.image.platform import choose, describe, host_platform, platform_of, suits
 from dockmagic.image.registry import CONFIG_LIMIT, RawManifest, RegistryClient
-from dockmagic.image.resolve import DEEPEST_INDEX, is_image_platform, manifests_of, no_match, too_deep
+from dockmagic.image.resolve import DEEPEST_INDEX, check_entry, is_image_platform, manifests_of, no_match, too_deep
 from dockmagic.image.tree import instruction_text
 from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
@@ -139,6 +139,7 @@ def manifest_at(client: RegistryClient, reference: Reference, entry: Descriptor)
     manifest = parse_manifest(raw.data, raw.media_type)
     if not isinstance(manifest, Manifest):
         raise InvalidManifest(f"{reference.familiar}: {entry.digest} is an index; the one above calls it a manifest")
+    check_entry(entry, raw, reference)
     return raw, manifest
 
 
@@ -179,11 +180,11 @@ def _read(client: RegistryClient, reference: Reference, descriptor: Descriptor) 
             data += chunk
             if len(data) > descriptor.size:
                 break
-    digest = descriptor.digest
-    actual = f"{digest.algorithm}:{hashlib.new(digest.algorithm, data).hexdigest()}"
-    if len(data) != descriptor.size or actual != digest:
-        what = f"config {digest.short} of {reference.familiar}"
-        raise DigestMismatch(what, expected=f"{digest} of {descriptor.size} bytes", actual=actual)
+        digest = descriptor.digest
+        actual = f"{digest.algorithm}:{hashlib.new(digest.algorithm, data).hexdigest()}"
+        if len(data) != descriptor.size or actual != digest:
+            what = f"config {digest.short} of {reference.familiar}"
+            raise DigestMismatch(what, expected=f"{digest} of {descriptor.size} bytes", actual=actual)
     return bytes(data)
 
 

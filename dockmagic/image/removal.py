@@ -15,6 +15,11 @@ from dockmagic.image import names
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
 
+_CONTAINERS = """
+    SELECT id FROM containers WHERE image_id = ?
+    UNION SELECT container_id FROM image_users WHERE image_id = ?
+"""
+
 
 def remove(database: Database, match: names.Match, force: bool, running: bool) -> list[str]:
     """Do it in rows; what was done ("Untagged: …", "Deleted: …"). `running`: a running container uses the image.
@@ -74,8 +79,9 @@ def _is_single(present: Sequence[Reference]) -> bool:
 
 
 def _containers(database: Database, image_id: Digest) -> list[str]:
-    """IDs of the containers that were made of the image."""
-    return [row["id"] for row in database.query("SELECT id FROM containers WHERE image_id = ?", (image_id,))]
+    """IDs of the containers that were made of the image, or have it mounted."""
+    found = database.query(_CONTAINERS, (image_id, image_id))
+    return [row["id"] for row in found]
 
 
 def _user(containers: Sequence[str]) -> str:

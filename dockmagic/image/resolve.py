@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from dockmagic.errors import InvalidManifest
+from dockmagic.errors import DigestMismatch, InvalidManifest
 from dockmagic.image.platform import choose, describe
 from dockmagic.image.registry import RawManifest, RegistryClient
 from dockmagic.oci.descriptor import Descriptor, Platform
@@ -32,7 +32,17 @@ def resolve(
         if entry is None:
             raise InvalidManifest(no_match(reference, known, platform))
         raw = client.manifest(reference, entry.digest)
+        check_entry(entry, raw, reference)
     raise too_deep(reference)
+
+
+def check_entry(entry: Descriptor, raw: RawManifest, reference: Reference) -> None:
+    """Raise DigestMismatch or InvalidManifest unless an index's entry says of the manifest what it is."""
+    what = f"manifest {entry.digest.short} of {reference.familiar}"
+    if len(raw.data) != entry.size:
+        raise DigestMismatch(what, expected=f"{entry.size} bytes", actual=str(len(raw.data)))
+    if raw.media_type != entry.media_type:
+        raise InvalidManifest(f"{what}: its mediaType is {raw.media_type!r}, but the index says {entry.media_type!r}")
 
 
 def manifests_of(index: Index) -> tuple[Descriptor, ...]:

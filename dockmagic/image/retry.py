@@ -1,4 +1,7 @@
-"""How often and after which pause something is tried again. Source: RFC 9110 section 10.2.3 (Retry-After)."""
+"""How long to wait for an answer, and how often and after which pause something is tried again.
+
+Source: RFC 9110 section 10.2.3 (Retry-After).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,14 @@ import random
 from dataclasses import dataclass
 
 from dockmagic.errors import RegistryError
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for a connection, and for the next bytes of an answer."""
+
+    connect_s: float = 5.0
+    read_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

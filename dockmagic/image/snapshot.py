@@ -141,8 +141,7 @@ class Snapshots:
             directory = workspace / "layer"
             with store_errors(f"unpack layer {diff_id.short}"):
                 self.prepare(parent, directory)
-                self._extract(descriptor, diff_id, directory, lower, source)
-                size_bytes = upper.size(directory)
+                size_bytes = self._extract(descriptor, diff_id, directory, lower, source)
             return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
 
     def verify(self, descriptor: Descriptor, diff_id: Digest) -> None:
@@ -168,15 +167,16 @@ class Snapshots:
         directory: Path,
         lower: Sequence[Path],
         source: Abandonable | None,
-    ) -> None:
-        """Unpack the blob and check the whole of its tar stream against the diff ID."""
+    ) -> int:
+        """Unpack the blob and check the whole of its tar stream against the diff ID; the size of its files."""
         with self._plain(descriptor, diff_id, source) as stream, ExitStack() as stack:
             ahead = stack.enter_context(ReadAhead(stream))
             if source is not None:
                 stack.callback(source.abandon)
-            layer.unpack(ahead, directory, lower=lower, limits=self._limits)
+            size_bytes = layer.unpack(ahead, directory, lower=lower, limits=self._limits)
             while ahead.read(_CHUNK):  # what comes after the archive's end counts too
                 pass
+        return size_bytes
 
     @contextmanager
     def _plain(self, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None) -> Iterator[_Hashed]:

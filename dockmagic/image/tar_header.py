@@ -18,7 +18,8 @@ BLOCK: Final = 512
 CONTENTLESS: Final = frozenset((LNKTYPE, SYMTYPE, CHRTYPE, BLKTYPE, DIRTYPE, FIFOTYPE))
 NS: Final = 1_000_000_000
 
-_FIELDS: Final = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
+_TEXTS: Final = struct.Struct("100s48x8sc100s6s82x155s12x")  # name, checksum, type, link name, magic and prefix
+_NUMBERS: Final = struct.Struct("8s8s8s12s12s")  # mode, uid, gid, size and mtime
 _NUMBERS_AT: Final = 100
 _USUAL_NUMBERS: Final = re.compile(rb"([0-7]{7})\0" * 3 + rb"([0-7]{11})\0" * 2)  # as nearly all writers have them
 _USTAR: Final = b"ustar\0"
@@ -56,15 +57,18 @@ class Entry:
 
 def decode(block: bytes) -> Entry:
     """The entry in a header block, without what extended headers say; ValueError where the block is no header."""
-    name, *fields, checksum, kind, linkname, magic, _, _, _, _, _, prefix, _ = _FIELDS.unpack(block)
+    name, checksum, kind, linkname, magic, prefix = _TEXTS.unpack(block)
     _check_sum(block, checksum)
     name = name.partition(b"\0")[0]
     if magic == _USTAR and prefix[0]:
         name = prefix.partition(b"\0")[0] + b"/" + name
     usual = _USUAL_NUMBERS.match(block, _NUMBERS_AT)
-    numbers = [int(digits, 8) for digits in usual.groups()] if usual else [number(field) for field in fields]
-    mode, uid, gid, size, mtime = numbers
-    entry = Entry(name, kind, mode, uid, gid, size, mtime * NS, linkname.partition(b"\0")[0], stored=size)
+    if usual:
+        mode, uid, gid, size, mtime = [int(digits, 8) for digits in usual.groups()]
+    else:
+        mode, uid, gid, size, mtime = map(number, _NUMBERS.unpack_from(block, _NUMBERS_AT))
+    linkname = linkname.partition(b"\0")[0] if linkname[0] else b""
+    entry = Entry(name, kind, mode, uid, gid, size, mtime * NS, linkname, stored=size)
     if kind in (CHRTYPE, BLKTYPE):
         entry.major, entry.minor = number(block[329:337]), number(block[337:345])
     return entry

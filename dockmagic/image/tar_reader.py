@@ -9,7 +9,7 @@ Sources: tar(5), POSIX pax, GNU tar manual "Basic Tar Format".
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from tarfile import (
     AREGTYPE,
     CONTTYPE,
@@ -38,6 +38,8 @@ _MAX_INT64: Final = (1 << 63) - 1
 _SHOWN_BYTES: Final = 300  # of a name, in a message
 _XATTR: Final = b"SCHILY.xattr."
 
+Watch = Callable[[memoryview], None]
+
 
 class TarReader:
     """Iterate to get the entries; `copy` the content of the present one, or pass it over by going on."""
@@ -59,23 +61,26 @@ class TarReader:
         while self._source.read(_CHUNK):
             pass
 
-    def copy(self, fd: int) -> None:
-        """Write the present entry's content to a file that is empty; holes stay holes."""
+    def copy(self, fd: int, watch: Watch | None = None) -> None:
+        """Write the present entry's content to a file that is empty; holes stay holes. `watch` sees all but those."""
         entry = self._entry
         if entry.segments is None:
-            self._copy(fd, entry.stored)
+            self._copy(fd, entry.stored, watch)
             return
         for offset, length in entry.segments:
             os.lseek(fd, offset, os.SEEK_SET)
-            self._copy(fd, length)
+            self._copy(fd, length, watch)
         os.ftruncate(fd, entry.size)
 
-    def _copy(self, fd: int, count: int) -> None:
+    def _copy(self, fd: int, count: int, watch: Watch | None) -> None:
         self._left -= count
         while count:
             if self._at == len(self._buffer):
                 self._fill()
-            written = os.write(fd, memoryview(self._buffer)[self._at : self._at + count])
+            piece = memoryview(self._buffer)[self._at : self._at + count]
+            written = os.write(fd, piece)
+            if watch is not None:
+                watch(piece[:written])
             self._at += written
             count -= written
 
@@ -213,7 +218,7 @@ def _apply(records: dict[bytes, bytes], entry: Entry) -> None:
     if value := records.get(b"mtime"):
         entry.mtime_ns = nanoseconds(value)
     entry.xattrs = {
-        unescape_key(key.removeprefix(_XATTR)): value for key, value in records.items() if key.startswith(_XATTR)
+        unescape_key(_text(key.removeprefix(_XATTR))): value for key, value in records.items() if key.startswith(_XATTR)
     }
 
 

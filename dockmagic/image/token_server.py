@@ -106,7 +106,7 @@ def _read_token(answer: Answer, what_for: str) -> Token:
         document: Any = json.loads(body)
         value, refresh = document.get("token") or document["access_token"], document.get("refresh_token")
         return Token(str(value), _left_s(document, answer.headers.get("Date", "")), str(refresh or ""))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{answer.method} {answer.url}: the token server's answer holds no token"
         raise RegistryError(message, method=answer.method, url=answer.url, status=answer.status) from error
 

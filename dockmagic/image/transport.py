@@ -8,6 +8,7 @@ of requests becomes a RegistryError with status 0, which says whether it may pas
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import ssl
@@ -19,20 +20,26 @@ from typing import Final, NoReturn, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import SSLError as PoolSSLError
 
 from dockmagic.errors import RegistryError
 from dockmagic.image.configuration import DOCKER_CERTIFICATES
 from dockmagic.image.connections import Adapter, Sockets
-from dockmagic.image.origin import check_url, check_web, origin
+from dockmagic.image.origin import check_url, check_web, is_among, origin
 from dockmagic.image.proxy import proxy_for
+from dockmagic.image.retry import Timeouts
 
-CONNECT_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 60.0
+_TIMEOUTS: Final = Timeouts()
 _CHUNK: Final = 1 << 18
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS: Final = 5
-_PASSING: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-_LASTING: Final = (requests.exceptions.SSLError, requests.exceptions.ProxyError)
+_BROKEN_OFF: Final = (requests.exceptions.ChunkedEncodingError, ProtocolError)
+_PASSING: Final = (requests.ConnectionError, requests.Timeout, ReadTimeoutError, *_BROKEN_OFF)
+_UNTRUSTED: Final = (requests.exceptions.SSLError, PoolSSLError)
+_LASTING: Final = (*_UNTRUSTED, requests.exceptions.ProxyError)
+_CUT: Final = (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)  # RemoteDisconnected is a reset, too
+_LONGEST_REASON: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,26 @@ class Answer:
     @property
     def is_delimited(self) -> bool:
         """Whether the end of the body can be told from a connection that broke off."""
-        return "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        is_chunked = "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        return is_chunked or self.headers.get("Content-Length", "").replace(", ", "").isdecimal()
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, piece by piece as it arrives; raises RegistryError where it breaks off."""
+        """The body without its content encoding, piece by piece; raises RegistryError where it breaks off."""
+        return self._guarded(self._response.iter_content(_CHUNK))
+
+    def stored_chunks(self) -> Iterator[bytes]:
+        """The body as it is sent, whatever encoding it is said to have, as soon as there is some of it.
+
+        Raises RegistryError where it breaks off. Then nothing that came before is lost.
+        """
+        raw = self._response.raw
+        return self._guarded(iter(lambda: raw.read1(_CHUNK, decode_content=False), b""))
+
+    def _guarded(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """These pieces; a failure is a RegistryError."""
         try:
-            yield from self._response.iter_content(_CHUNK)
-        except (requests.RequestException, OSError, ValueError) as error:  # the latter where it was broken off by us
+            yield from pieces
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:  # the last where we broke it off
             _fail(error, self.method, self.url)
 
     def read(self, limit: int) -> bytes:
@@ -129,8 +149,7 @@ class Transport:
 
     def __init__(
         self,
-        connect_timeout_s: float = CONNECT_TIMEOUT_S,
-        read_timeout_s: float = READ_TIMEOUT_S,
+        timeouts: Timeouts = _TIMEOUTS,
         *,
         plain_http: bool = False,
         insecure: frozenset[str] = frozenset(),
@@ -139,7 +158,7 @@ class Transport:
         self._plain_http = plain_http
         self._insecure = insecure
         self._trust = trust
-        self._timeout = (connect_timeout_s, read_timeout_s)
+        self._timeout = (timeouts.connect_s, timeouts.read_s)
         self._sockets = Sockets()
         self._session = _Session()
         self._session.auth = _unchanged
@@ -167,6 +186,7 @@ class Transport:
                 return Answer(response, method)
             response.close()
             target = _target(url, response.headers["Location"], method)
+            self._check_redirect(url, target, method)
             if origin(target) != origin(url):
                 sent.pop("Authorization", None)
                 if form is not None:
@@ -204,6 +224,14 @@ class Transport:
         except (requests.RequestException, OSError, ValueError) as error:
             _fail(error, method, url)
 
+    def _check_redirect(self, url: str, target: str, method: str) -> None:
+        """Raise RegistryError where a redirect gives up TLS, unless it's to a host that was declared insecure."""
+        parts = urlsplit(target)
+        given_up = url.lower().startswith("https:") and parts.scheme == "http"
+        if given_up and not self._plain_http and not is_among(parts.netloc, self._insecure):
+            message = f"{method} {url}: refused to be sent on from https to plain http, {target}"
+            raise RegistryError(message, method=method, url=url)
+
     def _check(self, url: str, method: str) -> None:
         """Raise RegistryError unless the URL may be asked."""
         if self._plain_http:
@@ -239,13 +267,13 @@ def _fail(error: Exception, method: str, url: str) -> NoReturn:
     place = f"{DOCKER_CERTIFICATES}/{host}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         what = f"the identity of {host} can't be verified ({reason}); put its certificate authority in {place}/ca.crt"
-    elif isinstance(error, requests.exceptions.SSLError):
+    elif isinstance(error, _UNTRUSTED):
         what = f"no TLS with {host} ({reason}); if it wants a certificate of ours, put client.cert and .key in {place}"
     elif isinstance(error, requests.exceptions.ProxyError):
         what = f"the proxy to {host} can't be used ({reason}); check HTTPS_PROXY and NO_PROXY"
-    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+    elif isinstance(error, _BROKEN_OFF) or isinstance(cause, _CUT):
         what = f"the connection to {host} broke off ({reason}); try again"
-    elif isinstance(error, requests.ConnectionError | requests.Timeout):
+    elif isinstance(error, _PASSING) and not isinstance(cause, http.client.HTTPException):
         what = f"{host} can't be reached ({reason}); check the name, the network and the proxy settings"
     else:
         what = f"{host} gave no usable answer ({reason})"
@@ -265,4 +293,5 @@ def _words(error: BaseException) -> str:
     """What an error says, in short."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return words[:_LONGEST_REASON]

@@ -16,7 +16,7 @@ from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, REGTYPE, SYMTY
 from types import TracebackType
 from typing import Final, TypeVar
 
-from dockmagic.image import attributes, overlay
+from dockmagic.image import attributes, overlay, upper
 from dockmagic.image.directories import Directories, Directory
 from dockmagic.image.tar_header import Entry
 
@@ -48,7 +48,9 @@ class TreeWriter:
 
     def __init__(self, root: Path, lower: Sequence[Path] = (), *, made_ns: int = 0) -> None:
         """`made_ns` is the time (ns since 1970) of directories that only show in other names."""
+        self._path = root
         self._directories = Directories(root, lower, made_ns)
+        self._size_bytes = 0  # of the files that were made, replaced ones included
         status = root.stat()
         creator = (os.geteuid(), os.getegid())
         # Files in a setgid directory, and all on a file system mounted with grpid, get the directory's group.
@@ -65,6 +67,10 @@ class TreeWriter:
     def finish(self) -> None:
         """Set owner, mode, attributes and time of the directories; nothing may be made after it."""
         self._directories.finish()
+
+    def size(self) -> int:
+        """Bytes in the regular files that were made, as of `upper.size`."""
+        return upper.size(self._path) if self._directories.has_removed else self._size_bytes
 
     def create(self, entry: Entry, parts: list[bytes], content: Content) -> None:
         """Make the file at the path of these parts; what was there is replaced, but directories are merged."""
@@ -115,6 +121,7 @@ class TreeWriter:
         try:
             if entry.size:
                 content(fd)
+                self._size_bytes += entry.size
             attributes.apply(fd, entry, self._owner)
         except BaseException:
             with suppress(OSError):

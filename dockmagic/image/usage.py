@@ -10,6 +10,9 @@ from dockmagic.linux.sync import boot_id
 from dockmagic.oci.digest import Digest
 
 _LAYERS = "SELECT chain_id, parent, digest, size_bytes, compressed_size, boot_id FROM layers"
+_CONTAINER_IMAGES = """
+    SELECT image_id FROM containers WHERE image_id != '' UNION ALL SELECT image_id FROM image_users
+"""
 _UNHELD_BYTES = """
     SELECT coalesce(sum(size_bytes + compressed_size), 0) AS total FROM layers
     WHERE chain_id NOT IN (SELECT chain_id FROM image_layers)
@@ -62,8 +65,8 @@ def image_chains(database: Database) -> dict[Digest, list[Digest]]:
 
 
 def container_images(database: Database) -> list[Digest]:
-    """The image of each container that was made of one."""
-    return [Digest(row["image_id"]) for row in database.query("SELECT image_id FROM containers WHERE image_id != ''")]
+    """The image of each container that was made of one, and those mounted in it."""
+    return [Digest(row["image_id"]) for row in database.query(_CONTAINER_IMAGES)]
 
 
 def with_lower(chains: Iterable[Digest], layers: Layers) -> set[Digest]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import ceil
 
 from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
 from dockmagic.oci.image import ContainerConfig
-from dockmagic.oci.options import JOIN, RunOptions
+from dockmagic.oci.options import JOIN, ExecOptions, RunOptions
 from dockmagic.oci.spec import (
     CPU,
     Capabilities,
@@ -22,6 +23,7 @@ from dockmagic.oci.spec import (
     Spec,
     User,
 )
+from dockmagic.oci.volumes import place
 
 CPU_PERIOD_US = 100_000
 MOST_MOUNTS = 180  # each is a descriptor in one message, which holds 253 (SCM_MAX_FD)
@@ -120,12 +122,14 @@ def capability(text: str) -> str:
 def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
     """The default file systems, the generated files, then what the user mounts; a user's mount wins its place.
 
+    Of the user's mounts one that lies in another comes after that.
+
     Raises InvalidOption for more of them than can be handed over at once.
     """
     if len(options.mounts) > MOST_MOUNTS:
         raise InvalidOption(f"--volume: {len(options.mounts)} mounts are too many; at most {MOST_MOUNTS} are possible")
-    chosen = options.tmpfs + options.mounts
-    taken = {mount.destination for mount in chosen}
+    chosen = tuple(sorted(options.tmpfs + options.mounts, key=lambda mount: place(mount.destination).count("/")))
+    taken = {place(mount.destination) for mount in chosen}
     generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
     fixed = _with_ipc(defaults.mounts(options.shm_size_bytes, writable=options.privileged), options.ipc) + generated
     return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
@@ -189,4 +193,16 @@ def memory(options: RunOptions) -> Memory:
         reservation=reservation,
         swappiness=options.memory_swappiness,
         disable_oom_killer=options.oom_kill_disable,
+    )
+
+
+def exec_process(process: Process, options: ExecOptions) -> Process:
+    """The process that exec starts: the container's own, with what the options change."""
+    merged = {name: value for name, _, value in (entry.partition("=") for entry in (*process.env, *options.env))}
+    return replace(
+        process,
+        args=options.command,
+        env=tuple(f"{name}={value}" for name, value in merged.items()),
+        user=User(username=options.user) if options.user else process.user,
+        cwd=options.workdir or process.cwd,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from dockmagic.oci.spec import BlockIO, DeviceRule, Mount, Rlimit
+from dockmagic.oci.volumes import VolumeMount, VolumesFrom
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class RunOptions:
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
+    volumes_from: tuple[VolumesFrom, ...] = ()
     shm_size_bytes: int = 64 << 20
     memory_bytes: int | None = None
     memory_swap_bytes: int | None = None

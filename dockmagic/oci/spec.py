@@ -1,8 +1,8 @@
 """The runtime spec: what a container is, as one value. Source: runtime-spec config.md and config-linux.md.
 
 Field names are the specification's in snake_case; `dockmagic.oci.codec` turns a Spec into the JSON form and back. Some
-fields are ours, since the specification leaves them to a layer above: `Root.overlay`, `Mount.overlay` and
-`Mount.content`, `User.username` on Linux (looked up in the container's own passwd after pivot_root) and
+fields are ours, since the specification leaves them to a layer above: `Root.overlay`, `Mount.overlay`, `Mount.content`
+and `Mount.subpath`, `User.username` on Linux (looked up in the container's own passwd after pivot_root) and
 `Linux.seccomp_filter` (a compiled filter).
 """
 
@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+READ_ONLY_TOP: Final = "ro-top"  # option of a bind: read-only itself, and nothing that is mounted below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Mount:
     """A mount inside the container; `options` are those of mount(8), and "rprivate" and the like.
 
     With `overlay` it shows layers as one tree; with `content` (base64) a file with that in it, which no disk ever
-    holds, and whose "mode=", "uid=" and "gid=" are among the options.
+    holds, and whose "mode=", "uid=" and "gid=" are among the options. With `subpath` a bind shows only that path below
+    its source, or an overlay that path in it; links on the way lead no further than the source.
     """
 
     destination: str
@@ -39,6 +43,7 @@ class Mount:
     options: tuple[str, ...] = ()
     overlay: Overlay | None = None
     content: str | None = field(default=None, repr=False)
+    subpath: str = ""
 
 
 @dataclass(frozen=True, slots=True)

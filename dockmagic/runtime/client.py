@@ -21,7 +21,7 @@ from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import launcher, leftovers, protocol
+from dockmagic.runtime import leftovers, protocol
 from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
@@ -192,6 +192,8 @@ class Client:
                 try:
                     protocol.send(self._lease, {"op": "bye"})
                 except OSError:
+                    from dockmagic.runtime import launcher  # much to import, and seldom needed here
+
                     launcher.clean_up(self.state_root, self.run_dir)
         self._drop_lease()
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from dockmagic.linux import mount as m
 from dockmagic.oci.spec import Mount
+from dockmagic.runtime import rootfs
 from dockmagic.runtime.overlay import mount_overlay
 
 PLACE: Final = "/composed"  # in the sandbox's own root; nothing stays mounted there
@@ -29,9 +30,10 @@ def make(mount: Mount) -> int:
         m.mount("tmpfs", PLACE, "tmpfs", _NO_PROGRAMS, "mode=700")
         _write(base64.b64decode(mount.content or ""), mount.options)
         shown = _FILE
-    detached = m.open_tree(m.AT_FDCWD, shown, m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC)
-    m.umount2(PLACE, m.MNT_DETACH)
-    return detached
+    try:
+        return rootfs.open_source(Mount("", "bind", shown, ("bind",), subpath=mount.subpath))
+    finally:
+        m.umount2(PLACE, m.MNT_DETACH)
 
 
 def _write(content: bytes, options: tuple[str, ...]) -> None:

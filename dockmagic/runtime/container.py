@@ -119,8 +119,10 @@ class Containers:
             return None
 
     def images_in_use(self) -> set[str]:
-        """IDs of the images of running containers."""
-        return {row.image_id for row in self.rows() if self._client.record(row.id) is not None}
+        """IDs of the images of running containers, and of those mounted in them."""
+        running = [row for row in self.rows() if self._client.record(row.id) is not None]
+        mounted = {volume.image_id for row in running for volume in row.options.volumes if volume.image_id}
+        return {row.image_id for row in running} | mounted
 
     # -- making and removing -----------------------------------------------------------------------------------
 

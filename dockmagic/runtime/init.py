@@ -29,7 +29,7 @@ from dockmagic.linux import mount as m
 from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.spec import Mount, Overlay, Root, Spec
+from dockmagic.oci.spec import READ_ONLY_TOP, Mount, Overlay, Root, Spec
 from dockmagic.runtime import composed, process, protocol, rootfs, sysctl
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
@@ -235,8 +235,9 @@ def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
     m.move_mount(source, "", m.AT_FDCWD, target, m.MOVE_MOUNT_F_EMPTY_PATH)
     propagation = next((rootfs.PROPAGATION[o] for o in mount.options if o in rootfs.PROPAGATION), rootfs.PRIVATE)
     m.mount("", target, "", propagation)
-    if flags & m.MS_RDONLY:
-        m.mount_setattr(m.AT_FDCWD, target, m.AT_RECURSIVE, m.MOUNT_ATTR_RDONLY)
+    if flags & m.MS_RDONLY or READ_ONLY_TOP in mount.options:
+        recursive = 0 if READ_ONLY_TOP in mount.options else m.AT_RECURSIVE
+        m.mount_setattr(m.AT_FDCWD, target, recursive, m.MOUNT_ATTR_RDONLY)
 
 
 def run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dockmagic.oci.spec import Mount, Spec
+from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
-from dockmagic.runtime.rootfs import is_bind
+from dockmagic.runtime.inspect_mounts import binds, mount_points
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
 NEVER = "0001-01-01T00:00:00Z"
-_GENERATED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
 
 def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]:
@@ -35,9 +34,7 @@ def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]
         "Platform": "linux",
         "HostConfig": _host_config(row),
         "GraphDriver": _graph_driver(row.spec),
-        "Mounts": [
-            _mount(mount) for mount in row.spec.mounts if is_bind(mount) and mount.destination not in _GENERATED
-        ],
+        "Mounts": mount_points(row.options, directory.parent.parent / "volumes"),
         "Config": _config(row),
         "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {row.options.network: {}}},
     }
@@ -82,7 +79,8 @@ def _host_config(row: Row) -> dict[str, Any]:
         "CpusetCpus": resources.cpu.cpus,
         "PidsLimit": resources.pids_limit,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
-        "Binds": [f"{m.source}:{m.destination}" for m in options.mounts if is_bind(m)] or None,
+        "Binds": binds(options) or None,
+        "VolumesFrom": [f"{v.container}{v.access and ':'}{v.access}" for v in options.volumes_from] or None,
         "MaskedPaths": list(row.spec.linux.masked_paths),
         "ReadonlyPaths": list(row.spec.linux.readonly_paths),
     }
@@ -101,6 +99,7 @@ def _config(row: Row) -> dict[str, Any]:
         "Image": row.image_reference,
         "WorkingDir": process.cwd,
         "Entrypoint": None if row.options.entrypoint is None else list(row.options.entrypoint),
+        "Volumes": {v.destination: {} for v in row.options.volumes if v.implied} or None,
         "Labels": dict(row.labels),
         "StopSignal": row.options.stop_signal,
         "StopTimeout": row.options.stop_timeout_s,
@@ -113,16 +112,6 @@ def _graph_driver(spec: Spec) -> dict[str, Any]:
         return {"Name": "directory", "Data": {"Path": spec.root.path}}
     data = {"LowerDir": ":".join(overlay.lower), "UpperDir": overlay.upper, "WorkDir": overlay.work}
     return {"Name": "overlay2", "Data": data}
-
-
-def _mount(mount: Mount) -> dict[str, Any]:
-    return {
-        "Type": "bind",
-        "Source": mount.source,
-        "Destination": mount.destination,
-        "Mode": ",".join(mount.options),
-        "RW": "ro" not in mount.options,
-    }
 
 
 def _source(spec: Spec, destination: str) -> str:

@@ -9,6 +9,7 @@ Source: runtime-spec config.md "Mounts", config-linux.md "Devices", "Masked Path
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.linux import mount as m
+from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from dockmagic.oci.spec import Mount, Spec
 
 TREES: Final = ("/proc", "/dev", "/sys")
@@ -207,7 +209,28 @@ def sources(spec: Spec) -> tuple[Mount, ...]:
 def open_source(mount: Mount) -> int:
     """Descriptor of a detached copy of what the mount shows, taken where the host's paths still mean something."""
     recursive = m.AT_RECURSIVE if "bind" not in mount.options else 0
-    return m.open_tree(m.AT_FDCWD, mount.source, m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC | recursive)
+    if not mount.subpath:
+        return m.open_tree(m.AT_FDCWD, mount.source, m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC | recursive)
+    root = os.open(mount.source, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return open_below(root, mount.subpath, recursive)
+    finally:
+        os.close(root)
+
+
+def open_below(root: int, subpath: str, recursive: int = 0) -> int:
+    """Descriptor of a detached copy of what a path in the directory `root` leads to, which links can't leave.
+
+    The path is held from the walk to the copy, so that nobody can exchange a part of it meanwhile.
+    """
+    if ".." in subpath.split("/"):
+        raise OSError(errno.EXDEV, "the subpath leads out of the volume", subpath)
+    held = openat2(root, subpath, os.O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    try:
+        flags = m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC | m.AT_EMPTY_PATH | recursive
+        return m.open_tree(held, "", flags)
+    finally:
+        os.close(held)
 
 
 def is_bind(mount: Mount) -> bool:

@@ -1,4 +1,4 @@
-"""Signals by the names that users give them. Source: signal(7), `docker kill --signal`."""
+"""Signals by the names that people give them. Source: signal(7); docker kill's reference."""
 
 from __future__ import annotations
 

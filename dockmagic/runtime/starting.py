@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from dockmagic.errors import Failure
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Mount, Resources, Spec
-from dockmagic.runtime import protocol, request, rootfs
+from dockmagic.runtime import propagation, protocol, request, rootfs
 from dockmagic.runtime.sandbox import USUAL_SPEC, Sandbox
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.stdio import Log, Output, Sink
@@ -80,6 +80,7 @@ def send_sources(sandbox: Sandbox, spec: Spec) -> None:
     sources = []
     for mount in rootfs.sources(spec):
         with stage("mounts", f"open {mount.source} for {mount.destination}"):
+            propagation.check(mount)
             sources.append(rootfs.open_source(mount))
     sandbox.send_sources(sources)
     for descriptor in sources:

@@ -21,7 +21,8 @@ from dockmagic.errors import ContainerError, DockmagicError, InvalidState, NotFo
 from dockmagic.linux import mount as m
 from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from dockmagic.linux.process import CLONE_FS, CLONE_NEWNS, setns, unshare
-from dockmagic.oci.spec import Mount, Overlay
+from dockmagic.oci.spec import READ_ONLY_TOP, Mount, Overlay
+from dockmagic.oci.volumes import place
 from dockmagic.runtime.container import Containers, Row
 from dockmagic.runtime.holding import held
 from dockmagic.runtime.overlay import mount_overlay
@@ -85,10 +86,17 @@ def _mounted_root(row: Row, directory: Path) -> Iterator[int]:
         raise NotFound("root file system", row.name, "its container isn't made of layers")
 
     def mount(keep: Keep) -> None:
-        _mount(overlay, str(directory), row.options.mounts, keep, readonly=row.spec.root.readonly)
+        _mount(overlay, str(directory), _chosen(row), keep, readonly=row.spec.root.readonly)
 
     with _made_apart(mount, row) as fd:
         yield fd
+
+
+def _chosen(row: Row) -> tuple[Mount, ...]:
+    """The mounts that were asked for, volumes too, in the order of a start; files made for each start aren't here."""
+    places = {place(mount.destination) for mount in row.options.mounts}
+    places |= {place(volume.destination) for volume in row.options.volumes}
+    return tuple(mount for mount in row.spec.mounts if place(mount.destination) in places)
 
 
 def _mount(overlay: Overlay, target: str, binds: Sequence[Mount], keep: Keep, *, readonly: bool) -> None:
@@ -144,7 +152,7 @@ def _bind(root: int, mount: Mount) -> None:
     except FileNotFoundError:
         return
     try:
-        flags = m.MOUNT_ATTR_RDONLY if "ro" in mount.options else 0
+        flags = m.MOUNT_ATTR_RDONLY if {"ro", READ_ONLY_TOP}.intersection(mount.options) else 0
         m.mount_setattr(source, "", m.AT_EMPTY_PATH | m.AT_RECURSIVE, flags, m.MS_PRIVATE)
         target = _mount_point(root, mount.destination, directory=stat.S_ISDIR(os.fstat(source).st_mode))
         try:

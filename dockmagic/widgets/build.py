@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 
+from dockmagic.errors import printable
 from dockmagic.events import BuildFinished, BuildOutput, BuildStep, BuildWarning, Event, StepState
 from dockmagic.widgets.style import AMBER, BLUE, BOX, ELLIPSIS, FAINT, GREEN, MONO, NO_MATH, RED
-from dockmagic.widgets.text import memory_text, plain_line, plural, printable
+from dockmagic.widgets.text import memory_text, plain_line, plural
 
 _RUNNING_LINES = 8
 _KEPT_LINES = 200
@@ -160,6 +161,11 @@ class BuildView:
         """The picture, by MIME type."""
         with self._lock:
             return {"text/html": self._html(), "text/plain": self._text()}
+
+    def lines(self, columns: int, most: int | None = None) -> list[str]:
+        """The picture as lines; all of them, since which ones are in sight is a terminal's choice."""
+        with self._lock:
+            return self._text().splitlines()
 
     def _now_s(self) -> float:
         return self._clock() if self._ended_s is None else self._ended_s

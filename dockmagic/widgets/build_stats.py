@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dockmagic.builder.history import BuildRecord, StepRecord
+from dockmagic.errors import printable
 from dockmagic.events import StepState
 from dockmagic.widgets.build import seconds_text
-from dockmagic.widgets.text import memory_text, printable
+from dockmagic.widgets.text import memory_text
 
 _COLORS: Final = {
     StepState.DONE: "#0072B2",

@@ -30,6 +30,10 @@ class FilesView:
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             self._how = "done" if error is None else how
 
+    def lines(self, columns: int, most: int | None = None) -> list[str]:
+        """The picture as a line."""
+        return [self.bundle()["text/plain"]]
+
     def bundle(self) -> dict[str, str]:
         """The picture, by MIME type."""
         with self._lock:

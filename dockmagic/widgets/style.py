@@ -11,8 +11,8 @@ BOX = (
 )
 NO_MATH = 'class="mathjax_ignore tex2jax_ignore"'  # or `$a; $b` would be typeset as a formula, by MathJax 3 and 2
 BAND = "background:var(--jp-layout-color2,#f8f9fa)"
-GREEN = "#188038"
-RED = "#c5221f"
-BLUE = "#1967d2"
-AMBER = "#b06000"
+GREEN = "#1e8e3e"  # at least 4:1 on white and on the dark theme's #111, as the others
+RED = "#d93a2f"
+BLUE = "#3478e5"
+AMBER = "#bf6900"
 ELLIPSIS = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"

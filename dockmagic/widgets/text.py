@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import re
 
+from dockmagic.errors import printable as printable  # one of the words, for all that draws
+
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _DECIMAL = ("B", "kB", "MB", "GB", "TB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def printable(text: str) -> str:
-    """The text with control characters and lone surrogates written out, all on one line.
-
-    >>> printable("a\\x1b[2J")
-    'a\\\\x1b[2J'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def plain_line(text: str) -> str:

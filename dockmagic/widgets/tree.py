@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from dockmagic.errors import printable
 from dockmagic.widgets.style import AMBER, BLUE, BORDER, BOX, ELLIPSIS, FAINT, GREEN, MONO, NO_MATH, RED
-from dockmagic.widgets.text import plural, printable, size_text
+from dockmagic.widgets.text import plural, size_text
 
 if TYPE_CHECKING:
     from dockmagic.image.tree import Change, LayerNode

@@ -37,6 +37,9 @@ class View(Protocol):
     def bundle(self) -> Mapping[str, str]:
         """The picture, by MIME type."""
 
+    def lines(self, columns: int, most: int | None = None) -> list[str]:
+        """The picture as lines for a terminal that is so wide, at most so many where it can choose."""
+
 
 _VIEWS: Final[Mapping[type, type[View]]] = {
     BuildStep: BuildView,

@@ -12,9 +12,7 @@ of medians with their ratios to buildah's and writes all times as JSON; it passe
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import random
 import shutil
 import statistics
@@ -27,6 +25,7 @@ from typing import Final
 
 from tests.benchmarks import peers, private_view
 from tests.benchmarks.builders import BASE, PROGRAMS, REFERENCE, Build, builders
+from tests.benchmarks.results import write
 
 PAUSE_S: Final = 0.2  # longer than it takes until a file counts as settled
 RESULTS: Final = Path(__file__).parent / "results" / "build.json"
@@ -172,10 +171,7 @@ def main() -> None:
         private_view.unmount_below(directory)
         shutil.rmtree(directory)
     print(table(times))
-    host = {"kernel": platform.release(), "processors": os.cpu_count(), "python": platform.python_version()}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"host": host, "milliseconds": times, "targets": TARGETS}, indent=1))
-    print(f"\n{args.json}")
+    write(args.json, milliseconds=times, targets=TARGETS)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ made ready. Prints a table of medians and writes all times as JSON; it passes or
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks import peers, private_view
+from tests.benchmarks.results import write
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
@@ -189,11 +188,8 @@ def main() -> None:
         private_view.unmount_below(directory)
         shutil.rmtree(directory)
     print(table(times))
-    host = {"kernel": platform.release(), "processors": os.cpu_count(), "python": platform.python_version()}
     loaded = {"numpy": numpy.__version__, "matplotlib": matplotlib.__version__}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"host": host, "loaded": loaded, "milliseconds": times}, indent=1))
-    print(f"\n{args.json}")
+    write(args.json, loaded=loaded, milliseconds=times)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,10 @@ CMD ["echo", "of the image"]
     "entry": 'FROM probe\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n',
     "user": "FROM probe\nUSER alice\nWORKDIR /home/alice/sub\nCMD pwd; id\n",
     "bare": "FROM scratch\nCOPY script /\n",
+    "volume": r"""FROM probe
+RUN mkdir -p /v/sub && echo f > /v/sub/f && ln -s sub /v/l && ln /v/sub/f /v/h && chown 5:6 /v /v/sub/f && chmod 2751 /v
+VOLUME /v
+""",
 }
 
 SAME = (
@@ -148,6 +152,32 @@ SAME = (
     "--pull missing -q busybox echo here",
 )
 
+_SHOW = "sh -c 'cd /v; find . | sort; stat -c \"%n %a %u %g %h\" . sub/f; readlink l'"
+VOLUMES = (
+    f"volume {_SHOW}",
+    f"-v vol1:/v volume {_SHOW}",
+    "-v vol1:/v volume sh -c 'ls /v; rm -r /v/sub; ls /v'",
+    "-v vol1:/m busybox ls /m",
+    "-v vol2:/v:nocopy volume ls -a /v",
+    "-v ./files:/v volume ls /v",
+    "-v vol3:/t probe ls /t",
+    "-v /t probe ls -l /t",
+    "-v vol4:/m:ro busybox touch /m/x",
+    "--read-only -v vol4:/m busybox sh -c 'touch /m/x; ls /m; touch /x'",
+    "-v vol5:/m/a/b -v vol6:/m --tmpfs /m/a busybox sh -c 'ls -R /m'",
+    "-v vol7:/new/dir/here busybox sh -c 'ls -ld /new /new/dir /new/dir/here | cut -c1-10'",
+    "--mount type=volume,source=vol8,target=/t probe ls /t",
+    "--mount type=volume,src=vol8,dst=/m,ro busybox touch /m/x",
+    "--mount type=volume,destination=/t probe ls /t",
+    "--mount type=bind,src=./files,dst=/m busybox ls /m",
+    "--mount type=bind,source=./files,target=/m,readonly busybox touch /m/x",
+    "--mount type=bind,source=./files,target=/m,readonly=false busybox ls /m",
+    "--mount type=bind,source=./script,target=/m busybox cat /m",
+    "--mount type=tmpfs,dst=/m,tmpfs-size=1m,tmpfs-mode=0711 busybox sh -c 'stat -c %a /m; df -k /m | tail -n1'",
+    "--mount type=image,src=probe,dst=/m busybox ls /m/t",
+    "--mount type=image,src=probe,dst=/m busybox touch /m/x",
+)
+
 REFUSED = (
     ("bare", 125, "CMD"),
     ("--entrypoint '' entry", 125, "command"),
@@ -163,9 +193,21 @@ REFUSED = (
     ("--tmpfs /x:bogus busybox true", 125, "bogus"),
     ("-v a:b:c:d busybox true", 125, "a:b:c:d"),
     ("-v :/m busybox true", 125, "empty"),
-    ("-v ./files:/m:bogus busybox true", 125, "option"),
+    ("-v ./files:/m:bogus busybox true", 125, "bogus"),
     ("-v ./files:/m:ro,rw busybox true", 125, "rw"),
-    ("-v .:/m -v ./files:/m busybox true", 125, "duplicate mount"),
+    ("-v .:/m -v ./files:/m busybox true", 125, "(?i)duplicate mount"),
+    ("-v a/b:/m busybox true", 125, "a/b"),
+    ("-v vol9: busybox true", 125, "vol9|empty|absolute"),
+    ("-v vol9:m busybox true", 125, "absolute"),
+    ("-v vol9:/m -v vola:/m busybox true", 125, "(?i)duplicate mount"),
+    ("-v vol9:/m --mount type=tmpfs,dst=/m busybox true", 125, "(?i)duplicate mount"),
+    ("-v vol9:/m --tmpfs /m busybox true", 125, "(?i)duplicate mount"),
+    ("--mount type=bind,src=./none,dst=/m busybox true", 125, "none"),
+    ("--mount type=bind,src=. busybox true", 125, "target|destination"),
+    ("--mount type=bogus,dst=/m busybox true", 125, "bogus"),
+    ("--mount type=bind,src=.,dst=/m,bogus=1 busybox true", 125, "bogus"),
+    ("--mount type=tmpfs,src=.,dst=/m busybox true", 125, "(?i)source|src"),
+    ("--volumes-from nobody busybox true", 125, "nobody"),
     ("-m -5m busybox true", 125, "-5m"),
     ("-m 64mm busybox true", 125, "64mm"),
     ("-m 64m --memory-swap 32m busybox true", 125, "memory"),
@@ -333,7 +375,7 @@ def both(dockmagic: Run, podman: Run) -> Iterator[Both]:
         yield run
 
 
-@pytest.mark.parametrize("line", SAME)
+@pytest.mark.parametrize("line", [*SAME, *VOLUMES])
 def test_the_same_comes_out(line: str, both: Both) -> None:
     ours, theirs = both(line)
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), ours.stderr + theirs.stderr

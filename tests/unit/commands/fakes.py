@@ -42,6 +42,7 @@ from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
 from dockmagic.runtime.processes import Listing
 from dockmagic.upkeep import DiskUsage
+from dockmagic.volumes.verbs import Volumes
 
 IMAGE_ID = Digest.of(b"an image")
 NOTHING = DiskUsage((), 0, 0, (), ())
@@ -143,9 +144,9 @@ class FakeContainer:
         """Note it."""
         self._note("kill", signal)
 
-    def rm(self, force: bool = False) -> None:
+    def rm(self, force: bool = False, *, volumes: bool = False) -> None:
         """Note it."""
-        self._note("rm", force)
+        self._note("rm", force, *(["volumes"] if volumes else []))
 
     def wait(self) -> int:
         """The status in the state."""
@@ -541,6 +542,7 @@ class FakeEngine:
     fails: Exception | None = None
     closed: bool = False
     upkeep: FakeUpkeep = field(default_factory=FakeUpkeep)
+    volumes: Volumes | None = None
     registry: FakeRegistries = field(default_factory=FakeRegistries)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     journal: Journal = NOWHERE

@@ -74,6 +74,7 @@ def test_ps_ids_only() -> None:
         ("kill -s INT burn", ("kill", "INT")),
         ("rm burn", ("rm", False)),
         ("container remove -f burn", ("rm", True)),
+        ("rm -fv burn", ("rm", True, "volumes")),
     ],
 )
 def test_commands_call_the_engine_and_give_the_names(words: str, noted: tuple[object, ...]) -> None:

@@ -14,6 +14,7 @@ from dockmagic.events import (
     PushFinished,
     PushProgress,
     PushStarted,
+    RegistryRetry,
     RegistryWarning,
     StepState,
 )
@@ -70,6 +71,7 @@ def test_a_layer_has_a_line_for_each_status() -> None:
     assert lines_of(
         PullStarted("latest", "library/busybox"),
         RegistryWarning("r.example", "moving\x1b[2J"),
+        RegistryRetry("it is busy", 30.0),
         PullProgress(DIGEST, "downloading", 0, 4_200_000),
         PullProgress(DIGEST, "downloading", 99, 4_200_000),
         PullProgress(DIGEST, "complete", 4_200_000, 4_200_000),
@@ -77,6 +79,7 @@ def test_a_layer_has_a_line_for_each_status() -> None:
     ) == [
         "latest: Pulling from library/busybox",
         "WARNING: r.example says: moving\\x1b[2J",
+        "Retrying in 30.0 s: it is busy",
         "abababababab: Downloading (4.2MB)",
         "abababababab: Pull complete",
         f"Digest: {DIGEST}",

@@ -75,7 +75,7 @@ def test_what_is_to_go(line: str, asked: list[tuple[Any, ...]]) -> None:
         "container prune -f --filter until=soon",
         "builder prune -f --keep-storage much",
         "builder prune -f --builder other",
-        "system prune -f --volumes",
+        "system prune -f --volumes --filter until=1h",
     ],
 )
 def test_what_cant_be_understood_takes_nothing(line: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockmagic.errors import InvalidLayer, StoreError
-from dockmagic.image import layer, overlay
+from dockmagic.image import layer, overlay, upper
 from dockmagic.image.limits import Limits
 from tests.unit.image.archives import END, archive, member, patched, pax_header, record
 
@@ -28,7 +28,8 @@ def _member(name: str | bytes, content: bytes = b"", **fields: object) -> bytes:
 
 def _unpack(tree: Path, *members: bytes) -> Path:
     tree.mkdir(exist_ok=True)
-    layer.unpack(archive(*members), tree)
+    size_bytes = layer.unpack(archive(*members), tree)
+    assert size_bytes == upper.size(tree)
     return tree
 
 
@@ -230,6 +231,12 @@ def test_a_new_directory_in_place_of_a_lower_one_is_opaque(
 def test_what_aufs_left_is_ignored(name: str, tmp_path: Path) -> None:
     tree = _unpack(tmp_path / "t", _member(name), _member("a"))
     assert [path.name for path in tree.iterdir()] == ["a"]
+
+
+def test_the_size_is_that_of_the_files_that_stay(tmp_path: Path) -> None:
+    link = _member("link", kind=b"1", linkname="file")
+    members = (_member("file", b"12345"), link, _member("other", b"123"), _member("other", b"12"), _member(".wh.gone"))
+    assert upper.size(_unpack(tmp_path / "tree", *members)) == 7
 
 
 def test_absolute_names_are_inside(tmp_path: Path) -> None:

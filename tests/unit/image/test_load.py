@@ -16,6 +16,7 @@ import zstandard
 
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, DockmagicError, InvalidManifest
+from dockmagic.events import Event, PullProgress
 from dockmagic.image.archive_write import save_docker, save_oci, write_layout
 from dockmagic.image.layout import saved
 from dockmagic.image.limits import Limits
@@ -330,3 +331,20 @@ def test_links_in_a_directory_lead_nowhere_else(image: Image, store: ImageStore,
     blob.symlink_to(tmp_path / "secret")
     with pytest.raises(InvalidManifest, match="can't read"):
         take(layout)
+
+
+def test_progress_is_told_layer_by_layer(image: Image, store: ImageStore, take: Take, tmp_path: Path) -> None:
+    events: list[Event] = []
+    write_layout([saved(store, image)], store, tmp_path / "layout")
+    take(tmp_path / "layout", on_event=events.append)
+    assert all(isinstance(event, PullProgress) and event.current_bytes <= event.total_bytes for event in events)
+    told = [(event.digest, event.status) for event in events if isinstance(event, PullProgress)]
+    lower, upper = (layer.digest for layer in image.manifest.layers)
+    assert list(dict.fromkeys(told)) == [
+        (lower, "waiting"),
+        (upper, "waiting"),
+        (lower, "extracting"),
+        (lower, "loaded"),
+        (upper, "extracting"),
+        (upper, "loaded"),
+    ]

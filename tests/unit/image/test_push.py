@@ -269,7 +269,7 @@ def test_one_failure_ends_the_others(
         assert time.monotonic() - begun < 10
     finally:
         release.set()
-    assert registry.uploads == {}
+    assert not any(registry.uploads.values())  # one whose beginning was broken off has no address to be cancelled at
 
 
 def test_an_interrupt_ends_the_uploads(registry: FakeRegistry, store: ImageStore, image: Image) -> None:

@@ -156,6 +156,7 @@ def test_kinds_that_nobody_unpacks(kind: bytes) -> None:
         ("time", pax_header(record("mtime", b"1e5")) + member("a") + END),
         ("NUL", pax_header(record("path", b"a\0b")) + member("a") + END),
         ("NUL", pax_header(record("linkpath", b"a\0b")) + member("a") + END),
+        ("NUL", pax_header(record("SCHILY.xattr.user.a\0b", b"y")) + member("a") + END),
         ("malformed", pax_header(b"99 path=b\n") + member("a") + END),
         ("too long", patched(pax_header(), 124, b"\x80" + bytes(6) + b"\x7f" + bytes(4)) + END),
         ("device", patched(member("a", kind=tarfile.CHRTYPE), 329, b"\x80\0\0\0\x7f\0\0\0") + END),

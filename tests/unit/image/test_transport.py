@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from dockmagic.errors import RegistryError
+from dockmagic.image.retry import Timeouts
 from dockmagic.image.transport import Transport
 from tests.unit.image.fake_server import FakeServer, Reply, nobody_listens, serving
 
@@ -18,7 +19,7 @@ def server() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    transport = Transport(connect_timeout_s=2, read_timeout_s=2)
+    transport = Transport(Timeouts(2, 2))
     yield transport
     transport.close()
 
@@ -86,7 +87,7 @@ def test_nobody_listening_says_so(transport: Transport) -> None:
 
 
 def test_silence_has_an_end(server: FakeServer) -> None:
-    transport = Transport(connect_timeout_s=2, read_timeout_s=0.2)
+    transport = Transport(Timeouts(2, 0.2))
     server.routes = {"/a": Reply(200, b"short", length=10)}
     server.keep_open = True
     with pytest.raises(RegistryError, match="no answer in time"):

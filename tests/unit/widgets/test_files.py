@@ -12,6 +12,7 @@ def test_how_far_it_is() -> None:
     view(FilesProgress("copying c:/<a>", 1_214_000))
     view(ContainerWarning("c", "of something else"))
     assert view.bundle()["text/plain"] == "copying c:/<a>: 1.21 MB"
+    assert view.lines(80) == ["copying c:/<a>: 1.21 MB"]
     assert "c:/&lt;a&gt;" in view.bundle()["text/html"]
     assert view_of(FilesProgress("x", 1)) is FilesView
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.widgets.text import memory_text, plain_line, plural, printable, size_text
+from dockmagic.errors import printable
+from dockmagic.widgets.text import memory_text, plain_line, plural, size_text
 
 
 @pytest.mark.parametrize(
