@@ -7,7 +7,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOK := notebooks/quickstart.ipynb
-SUITES := $(wildcard tests/unit tests/integration tests/conformance tests/notebooks tests/browser)
 
 export DEBIAN_FRONTEND := noninteractive
 
@@ -23,8 +22,8 @@ demo: .venv/installed-demo ## Build and run containers in the quickstart noteboo
 lab: .venv/installed-lab ## Open the quickstart notebook in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 
-test: packages lint ## Install what the tests need, then run them all
-	$(BIN)/pytest --doctest-modules dockmagic $(SUITES)
+test: packages .venv/installed-test ## Install what the tests need, then run them all, and check style and types
+	scripts/run-tests.sh
 
 lint: .venv/installed-test ## Check style and types
 	$(BIN)/ruff check

@@ -14,14 +14,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from dockmagic.commands.catalogue import find, overview
 from dockmagic.commands.command import Command, HelpRequested
 from dockmagic.commands.doors import open_engine
-from dockmagic.commands.fsck import Verified
 from dockmagic.commands.progress_style import ProgressStyle, in_lines
-from dockmagic.commands.results import Checked, Finished
-from dockmagic.commands.table import Rolling
-from dockmagic.commands.terminal import LiveText
+from dockmagic.commands.shortcut import find
 from dockmagic.errors import DockmagicError, InvalidOption, StartFailed
 from dockmagic.events import ContainerOutput, Event, OnEvent
 
@@ -66,6 +62,8 @@ class TerminalConsole:
         if style is ProgressStyle.TTY and not live:
             raise InvalidOption("--progress=tty: standard error isn't a terminal; choose plain")
         if style is ProgressStyle.TTY or (style is ProgressStyle.AUTO and live):
+            from dockmagic.commands.terminal import LiveText
+
             return LiveText(lambda text: self.write("stderr", text.encode()), lambda: os.get_terminal_size(2))
         stream = "stdout" if style is ProgressStyle.CLASSIC else "stderr"
         return nullcontext(in_lines(style, lambda line: self.write(stream, f"{line}\n".encode())))
@@ -82,6 +80,8 @@ class TerminalConsole:
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:
         """Show tables one after the other on standard output."""
+        from dockmagic.commands.table import Rolling
+
         yield Rolling(lambda line: self.write("stdout", f"{line}\n".encode()))
 
 
@@ -111,6 +111,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _dispatch(words: list[str], console: TerminalConsole) -> int:
     """Find the command and run it; errors become a line on standard error."""
     if not words or words[0] in {"--help", "-h", "help"}:
+        from dockmagic.commands.catalogue import overview
+
         raise HelpRequested(f"{overview('dockmagic')}\n")
     if words[0] in {"--version", "-v"}:
         from importlib.metadata import version  # it takes as long to import as many a command to run
@@ -129,6 +131,9 @@ def _dispatch(words: list[str], console: TerminalConsole) -> int:
 
 def _run(command: Command, args: Namespace, console: TerminalConsole) -> int:
     """Run the command on an engine of its own and show the result."""
+    from dockmagic.commands.fsck import Verified
+    from dockmagic.commands.results import Checked, Finished
+
     engine = open_engine(os.environ)
     try:
         result = command.run(engine, args, console)

@@ -12,12 +12,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
 from dockmagic import journal
-from dockmagic.containers import Containers
 from dockmagic.database import Database
 from dockmagic.errors import BuildError, ContainerError
 from dockmagic.events import OnEvent, ignore
@@ -27,7 +26,7 @@ from dockmagic.image.platform import host_platform
 from dockmagic.image.registries import Registries
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
-from dockmagic.image.workspace import Workspaces
+from dockmagic.image.workspace import Workspaces, store_errors
 from dockmagic.images import Images
 from dockmagic.journal import Journal
 from dockmagic.oci.codec import encode
@@ -39,9 +38,9 @@ from dockmagic.runtime import binfmt, leftovers
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
-from dockmagic.runtime.making import make_spec
 from dockmagic.runtime.request import StartRequest, record_of, root_key
 from dockmagic.runtime.session import Session
+from dockmagic.runtime.stubs import make_lowest_layer, remove_standard
 from dockmagic.volumes.verbs import Volumes
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from dockmagic.builder.parts import Parts
     from dockmagic.builder.remotes import Remotes
     from dockmagic.builder.seam import OnOutput, RunEnd, RunStep
+    from dockmagic.containers import Containers
     from dockmagic.dockerfile.lint import LintWarning
     from dockmagic.dockerfile.outline import Outline
     from dockmagic.dockerfile.targets import Target
@@ -99,18 +99,12 @@ class Engine:
         self.journal = Journal(self.root / journal.NAME)
         self._hashes: FileHashes | None = None
         self._build_cache_limit = build_cache_limit
-        rows = ContainerRows(self.root, self.database, self.client)
+        self._rows = ContainerRows(self.root, self.database, self.client)
         settings = partial(read_registries, os.environ) if registries is None else lambda: registries
         self._registries = settings
-        self.images = Images(self.store, self.snapshots, settings, rows.images_in_use, limits, self.journal)
-
-        def files() -> Files:
-            from dockmagic.files.verbs import Files
-
-            return Files(rows, self.store, self.snapshots, limits)
-
+        self._limits = limits
+        self.images = Images(self.store, self.snapshots, settings, self._rows.images_in_use, limits, self.journal)
         self.volumes = Volumes(self.root, self.database)
-        self.containers = Containers(rows, self.client, self.images, self.snapshots, self.volumes, files)
         self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()
 
@@ -120,6 +114,19 @@ class Engine:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Docker's verbs on containers; many a build or a look at an image does without."""
+        from dockmagic.containers import Containers
+
+        return Containers(self._rows, self.client, self.images, self.snapshots, self.volumes, self._files)
+
+    def _files(self) -> Files:
+        """The verbs on the files of containers."""
+        from dockmagic.files.verbs import Files
+
+        return Files(self._rows, self.store, self.snapshots, self._limits)
 
     def build(
         self,
@@ -200,7 +207,7 @@ class Engine:
         """What takes space, and the ways to get some of it back."""
         from dockmagic.upkeep import Upkeep
 
-        return Upkeep(self.root, self.database, self.store, self.snapshots, self.containers.rows, self.client)
+        return Upkeep(self.root, self.database, self.store, self.snapshots, self._rows, self.client)
 
     @property
     def accounts(self) -> Accounts:
@@ -239,7 +246,7 @@ class Engine:
 
     def repair(self) -> None:
         """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
-        self.containers.rows.collect()
+        self._rows.collect()
         self.volumes.collect()
         self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
@@ -247,7 +254,8 @@ class Engine:
     def close(self) -> None:
         """Stop registries, let the launcher go, close the database; detached containers run on. Idempotent."""
         self.registry.close()
-        self.containers.close()
+        if "containers" in vars(self):
+            self.containers.close()
         self.client.close()
         self.database.close()
 
@@ -286,11 +294,29 @@ class Engine:
         """Bring the build cache below its limit when the block has ended well, but keep what the block used."""
         began_ns = time.time_ns()
         yield
-        self.upkeep.limit_cache(self._build_cache_limit, since_ns=began_ns)
+        from dockmagic.builder.upkeep import CacheUpkeep, default_limit
+
+        most_bytes = default_limit(self.root) if self._build_cache_limit is None else self._build_cache_limit
+        CacheUpkeep(self.root, self.database, self.store).limit(most_bytes, since_ns=began_ns)
+
+    def _mount_points(self) -> Path:
+        """The layer with mount points that lies below those of any image; made where it is missing."""
+        layer = self.root / "stubs" / ".lowest"  # a name that no collector looks at
+        if not layer.is_dir():
+            with self.workspaces.new("stubs-", hold=False) as workspace, store_errors("make mount points"):
+                make_lowest_layer(str(workspace / "layer"))
+                layer.parent.mkdir(mode=0o700, exist_ok=True)
+                try:
+                    (workspace / "layer").rename(layer)
+                except OSError:
+                    if not layer.is_dir():  # another step was quicker
+                        raise
+        return layer
 
     def _run_step(self, step: RunStep, on_output: OnOutput) -> RunEnd:
         """Run the command of a RUN instruction (builder.seam)."""
         from dockmagic.builder.seam import RunEnd
+        from dockmagic.runtime.making import make_spec
 
         architecture, host = step.config.architecture, host_platform().architecture
         if not binfmt.runs(architecture, host):
@@ -299,7 +325,8 @@ class Engine:
                 "qemu-user-static in binfmt_misc, or do it in a stage that begins with FROM --platform=$BUILDPLATFORM"
             )
         container_id = step.container_id
-        overlay = Overlay(tuple(map(str, step.lower)), str(step.upper), str(step.work), volatile=True)
+        lower = tuple(map(str, step.lower))
+        overlay = Overlay((*lower, str(self._mount_points())), str(step.upper), str(step.work), volatile=True)
         spec = make_spec(
             str(self.run_dir),
             container_id,
@@ -317,5 +344,6 @@ class Engine:
                 ended = session.follow(started.connection, started.record.pid)
         if ended is None:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
+        remove_standard(overlay.upper, lower)
         record = record_of(ended)
         return RunEnd(record.exit_status, record.cpu_ns, record.peak_memory_bytes)

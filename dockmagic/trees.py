@@ -7,6 +7,7 @@ import os
 from typing import Final
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LEVELS: Final = 8
 
 
 def make_private(path: str) -> None:
@@ -23,8 +24,8 @@ def make_private(path: str) -> None:
 def remove_tree(directory: str | os.PathLike[str]) -> None:
     """Remove a directory with all that is in it, whatever its depth and its modes. Does nothing if it isn't there.
 
-    Sub-directories are moved up to the top one by one, so that neither recursion nor long paths are needed. Stops with
-    OSError (EBUSY, EXDEV) at a mount point, whose content belongs to somebody else.
+    What is some levels down is moved up to the top, so that neither much recursion nor long paths are needed. Stops
+    with OSError (EBUSY, EXDEV) at a mount point, whose content belongs to somebody else.
     """
     try:
         top = os.open(directory, _DIRECTORY)
@@ -32,38 +33,54 @@ def remove_tree(directory: str | os.PathLike[str]) -> None:
         return
     try:
         device = os.fstat(top).st_dev
-        pending = _empty(top, top)
+        pending = _empty(top, top, device, _LEVELS)
         while pending:
             name = pending.pop()
-            pending += _empty_child(top, name, device)
-            os.rmdir(name, dir_fd=top)
+            pending += _remove(top, name, top, device, _LEVELS)
     finally:
         os.close(top)
     os.rmdir(directory)
 
 
-def _empty_child(top: int, name: str, device: int) -> list[str]:
-    """Do the same for a sub-directory that was moved to `top`; raises OSError at a mount point."""
-    os.chmod(name, 0o700, dir_fd=top)
-    fd = os.open(name, _DIRECTORY, dir_fd=top)
+def _remove(parent: int, name: str, top: int, device: int, levels: int) -> list[str]:
+    """Remove a sub-directory; the names, in `top`, of what was moved there. Raises OSError at a mount point."""
     try:
-        if os.fstat(fd).st_dev != device:
-            raise OSError(errno.EXDEV, "a file system is mounted here", name)
-        return _empty(fd, top)
+        os.rmdir(name, dir_fd=parent)
+        return []
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if status.st_dev != device:
+        raise OSError(errno.EXDEV, "a file system is mounted here", name)
+    if status.st_mode & 0o700 != 0o700:
+        os.chmod(name, 0o700, dir_fd=parent)
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    try:
+        moved = _empty(fd, top, device, levels)
     finally:
         os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+    return moved
 
 
-def _empty(fd: int, top: int) -> list[str]:
-    """Remove the files of a directory and move its sub-directories to `top`; their names there."""
+def _empty(fd: int, top: int, device: int, levels: int) -> list[str]:
+    """Remove all that is in a directory, or move to `top` what is more than `levels` down; the names there."""
     moved: list[str] = []
     with os.scandir(fd) as entries:
         for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                name = f".{os.urandom(8).hex()}"
-                os.chmod(entry.name, 0o700, dir_fd=fd)  # a move changes "..", which needs the right to write
-                os.rename(entry.name, name, src_dir_fd=fd, dst_dir_fd=top)
-                moved.append(name)
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.name, dir_fd=fd)
+            elif levels:
+                moved += _remove(fd, entry.name, top, device, levels - 1)
+            else:
+                moved.append(_move(fd, entry.name, top))
+    return moved
+
+
+def _move(fd: int, name: str, top: int) -> str:
+    """Move a sub-directory to `top`; its name there."""
+    moved = f".{os.urandom(8).hex()}"
+    os.chmod(name, 0o700, dir_fd=fd)  # a move changes "..", which needs the right to write
+    os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=top)
     return moved

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockmagic.builder.records import CacheRecord
-from dockmagic.builder.upkeep import NO_LIMIT, CacheUpkeep, Space, default_limit
+from dockmagic.builder.upkeep import NO_LIMIT, CacheUpkeep, Space
 from dockmagic.database import Database
 from dockmagic.image import pruning, upper, usage
 from dockmagic.image.fsck import Report, fsck
@@ -104,10 +104,6 @@ class Upkeep:
     ) -> Pruned:
         """Remove build cache that no image shares (or `all`), least recently used first, as far as `space` says."""
         return self._cache.prune(takes, all=all, space=space)
-
-    def limit_cache(self, most_bytes: int | None, *, since_ns: int) -> Pruned:
-        """Keep the build cache below so many bytes (None: the default), but not at the cost of what was used since."""
-        return self._cache.limit(default_limit(self._root) if most_bytes is None else most_bytes, since_ns=since_ns)
 
     def prune_images(self, selection: Selection = _EVERYTHING, *, all: bool = False) -> Pruned:
         """Remove images without a tag, or `all` that no container was made of."""

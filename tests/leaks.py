@@ -99,19 +99,24 @@ def state_roots(directory: Path) -> list[Path]:
 
 def processes() -> Iterator[Process]:
     """All processes but the kernel's own, and but those that have ended and only wait to be reaped."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
+    for name in os.listdir("/proc"):  # noqa: PTH208 - every test does this for every process
+        if not name.isdecimal():
             continue
         with suppress(OSError):
-            command = (entry / "cmdline").read_bytes()
+            command = _read(f"/proc/{name}/cmdline")
             if command:
                 yield Process(
-                    int(entry.name),
-                    (entry / "comm").read_text().rstrip("\n"),
+                    int(name),
+                    _read(f"/proc/{name}/comm").decode(errors="replace").rstrip("\n"),
                     command,
-                    (entry / "environ").read_bytes(),
-                    (entry / "cgroup").read_text(),
+                    _read(f"/proc/{name}/environ"),
+                    _read(f"/proc/{name}/cgroup").decode(),
                 )
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        return file.read()
 
 
 def mounts() -> set[str]:

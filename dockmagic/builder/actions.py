@@ -113,14 +113,13 @@ def run(action: RunAction, mounting: Mounting, shop: Workshop, run_step: StepRun
         watcher.output("stderr", f"waiting for the cache {cache}, which another build uses\n".encode())
 
     with shop.upper() as upper:
-        work, nothing = upper.with_name("work"), upper.with_name("nothing")
+        work = upper.with_name("work")
         work.mkdir()
-        nothing.mkdir()  # an overlay needs something below, which scratch hasn't
         with mounting.placed(upper.parent, on_wait) as placed:
             options = _run_options(action, upper.with_name("script"), placed, shop.image)
             watcher.container_id = secrets.token_hex(32)
             watcher.running()
-            step = RunStep(shop.image, options, shop.lower or (nothing,), upper, work, watcher.container_id)
+            step = RunStep(shop.image, options, shop.lower, upper, work, watcher.container_id)
             try:
                 watcher.used = run_step(step, keep)
             except StartFailed as error:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Final
 
+from dockmagic.builder.history import state_key
 from dockmagic.database import Database
 from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
-from dockmagic.oci.image_json import dump_image_config, parse_image_config
+from dockmagic.oci.image_json import dump_image_config, with_times
 
 _NOTED_EVERY_NS: Final = 60_000_000_000  # a look-up that writes takes as long as a whole cached step
 _RECORD = """
@@ -92,24 +93,18 @@ class BuildCache:
 
     def find_image(self, image: ImageConfig) -> ImageConfig | None:
         """The config recorded before that differs from this one at most in its times; None where there is none."""
-        key = _image_key(image)
+        key = state_key(image)
         rows = self._database.query("SELECT config, used_ns FROM build_cache WHERE key = ?", (key,))
         if not rows:
             return None
         self._note_use(key, rows[0]["used_ns"])
-        return parse_image_config(rows[0]["config"].encode())
+        return with_times(image, rows[0]["config"])
 
     def record_image(self, image: ImageConfig) -> None:
         """Let later builds with the same result, times apart, be this image."""
-        values = (_image_key(image), dump_image_config(image).decode(), "image", time.time_ns())
+        values = (state_key(image), dump_image_config(image).decode(), "image", time.time_ns())
         with self._database.transaction() as transaction:
             transaction.execute(_RECORD_CONFIG, values)
-
-
-def _image_key(image: ImageConfig) -> str:
-    """Digest of all of a config but its times."""
-    history = tuple(replace(line, created="") for line in image.history)
-    return Digest.of(dump_image_config(replace(image, created="", history=history)))
 
 
 def _download_key(url: str) -> str:

@@ -22,6 +22,8 @@ _SHORT: Final = 12  # hexadecimal digits that tell a file's versions apart
 _PIECE: Final = 1 << 20
 
 _State = tuple[int, int, int, int, int]
+Described = tuple[str, bytes]
+"""An item's path, with "/" at the end of a directory's, and all that counts of it."""
 
 
 class FileHashes:
@@ -50,21 +52,34 @@ class FileHashes:
 
 def content_digest(sources: Iterable[Source], hashes: FileHashes, *, root_owned: bool) -> str:
     """Hexadecimal digest of the sources; with `root_owned` their owners don't count."""
-    total = hashlib.sha256()
-    for source in sources:
-        for item in source.items:
-            total.update(_description(source, item, hashes, root_owned))
-    return total.hexdigest()
+    return digest_of(described(sources, hashes, root_owned=root_owned))
 
 
 def file_digests(sources: Iterable[Source], hashes: FileHashes, *, root_owned: bool) -> dict[str, str]:
     """A short digest of each item by its path; directories end with "/"."""
-    digests: dict[str, str] = {}
-    for source in sources:
-        for item in source.items:
-            total = hashlib.sha256(_description(source, item, hashes, root_owned))
-            digests[item.found.path + "/" * item.found.is_dir] = total.hexdigest()[:_SHORT]
-    return digests
+    return digests_of(described(sources, hashes, root_owned=root_owned))
+
+
+def described(sources: Iterable[Source], hashes: FileHashes, *, root_owned: bool) -> list[Described]:
+    """Every item of the sources; takes all the time that their digests take."""
+    return [
+        (item.found.path + "/" * item.found.is_dir, _description(source, item, hashes, root_owned))
+        for source in sources
+        for item in source.items
+    ]
+
+
+def digest_of(items: Iterable[Described]) -> str:
+    """Hexadecimal digest of them all."""
+    total = hashlib.sha256()
+    for _, description in items:
+        total.update(description)
+    return total.hexdigest()
+
+
+def digests_of(items: Iterable[Described]) -> dict[str, str]:
+    """A short digest of each by its path."""
+    return {path: hashlib.sha256(description).hexdigest()[:_SHORT] for path, description in items}
 
 
 def _description(source: Source, item: Item, hashes: FileHashes, root_owned: bool) -> bytes:

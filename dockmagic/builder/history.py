@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -20,7 +20,7 @@ from dockmagic.errors import InvalidReference, NotFound
 from dockmagic.events import StepState
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
-from dockmagic.oci.image_json import dump_image_config, parse_image_config
+from dockmagic.oci.image_json import dump_image_config, parse_image_config, with_times
 from dockmagic.oci.reference import Reference
 
 MOST_BUILDS: Final = 200
@@ -156,7 +156,7 @@ class BuildHistory:
     def known(self, image: ImageConfig) -> ImageConfig | None:
         """The image after an earlier step that differs from this one at most in its times; None where there is none."""
         rows = self._database.query("SELECT config FROM build_history WHERE state_key = ? LIMIT 1", (state_key(image),))
-        return parse_image_config(rows[0]["config"].encode()) if rows else None
+        return with_times(image, rows[0]["config"]) if rows else None
 
 
 def _familiar(name: str) -> str:
@@ -169,8 +169,7 @@ def _familiar(name: str) -> str:
 
 def state_key(image: ImageConfig) -> str:
     """Digest of all of a config but its times."""
-    history = tuple(replace(line, created="") for line in image.history)
-    return Digest.of(dump_image_config(replace(image, created="", history=history)))
+    return Digest.of(dump_image_config(image, times=False))
 
 
 def _values(build_id: str, step: StepRecord) -> tuple[str | int, ...]:

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockmagic.builder.addresses import Repository, Url, address_of, commit_of, keeps_git_dir
 from dockmagic.builder.cache import BuildCache, Download
 from dockmagic.builder.choice import excluding
-from dockmagic.builder.content import FileHashes, content_digest
+from dockmagic.builder.content import Described, FileHashes, described, digest_of
 from dockmagic.builder.credentials import Secrets, url_authorization
-from dockmagic.builder.download import download
-from dockmagic.builder.git import Git
 from dockmagic.builder.sources import Origin, Source, find_sources, source_at
 from dockmagic.builder.steps import CopyAction
 from dockmagic.builder.tree import Tree
 from dockmagic.errors import BuildError
+
+if TYPE_CHECKING:
+    from dockmagic.builder.git import Git
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -38,10 +40,14 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Sources in their order, and their digest; those from elsewhere are fetched by `sources`."""
+    """Sources in their order, and their digest; those from elsewhere are fetched by `sources`.
+
+    `items` are all that is in the others.
+    """
 
     parts: Sequence[Source | Remote]
     digest: str
+    items: Sequence[Described] = ()
 
     def sources(self) -> list[Source]:
         """All sources; raises BuildError for one that can't be had."""
@@ -85,6 +91,8 @@ class Fetcher:
 
     def repository(self, repository: Repository, action: CopyAction) -> Remote:
         """The files of a repository, less what --exclude names."""
+        from dockmagic.builder.git import Git
+
         git = Git(self._directory, self._secrets)
         commit, wanted = git.commit(repository), commit_of(repository, action.checksum)
         if not commit.startswith(wanted):
@@ -96,6 +104,8 @@ class Fetcher:
         return Remote(f"{commit} {keep}", partial(self._checked_out, git, repository, commit, keep, action))
 
     def _download(self, url: Url, place: Path, known: Download | None = None) -> Download:
+        from dockmagic.builder.download import download
+
         return download(url.url, place, known, authorization=url_authorization(url.url, self._secrets))
 
     def _verified(self, url: Url, expected: str, action: CopyAction) -> list[Source]:
@@ -144,8 +154,10 @@ def read_inputs(
     parts = [part for source in action.sources for part in _parts(source, action, origin, fetcher)]
     local = [part for part in parts if isinstance(part, Source)]
     remote = [part.identity for part in parts if isinstance(part, Remote)]
-    digest = content_digest(local, hashes, root_owned=bool(local) and origin().root_owned)
-    return Inputs(parts, hashlib.sha256("\n".join([digest, *remote]).encode()).hexdigest() if remote else digest)
+    items = described(local, hashes, root_owned=bool(local) and origin().root_owned)
+    digest = digest_of(items)
+    whole = hashlib.sha256("\n".join([digest, *remote]).encode()).hexdigest() if remote else digest
+    return Inputs(parts, whole, items)
 
 
 def size_words(size: int) -> str:

@@ -13,17 +13,16 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from dockmagic.builder.addresses import Repository, context_address, keeps_git_dir
 from dockmagic.builder.credentials import Secrets, url_authorization
-from dockmagic.builder.download import download
-from dockmagic.builder.git import Git
 from dockmagic.builder.tree import Tree
-from dockmagic.builder.unpack import is_archive, unpack
-from dockmagic.builder.upper import Upper
 from dockmagic.errors import BuildError
 from dockmagic.image.workspace import Workspaces
+
+if TYPE_CHECKING:
+    from dockmagic.builder.git import Git
 
 _MOST_TEXT: Final = 16 << 20  # bytes of a Dockerfile
 
@@ -92,8 +91,12 @@ def fetch(address: str, workspace: Path, *, keep_git_dir: bool = False, secrets:
     except ValueError as error:
         raise BuildError(f"the build context {address}: {error}") from None
     if isinstance(found, Repository):
+        from dockmagic.builder.git import Git
+
         git = Git(workspace, shown)
         return Fetched(_checked_out(git, found, workspace / "tree", keep=keeps_git_dir(found, keep_git_dir)))
+    from dockmagic.builder.download import download
+
     path = workspace / "download"
     download(found.url, path, authorization=url_authorization(found.url, shown))
     return _opened(path, workspace, address)
@@ -113,6 +116,9 @@ def _checked_out(git: Git, repository: Repository, tree: Path, *, keep: bool) ->
 
 def _opened(path: Path, workspace: Path, what: str) -> Fetched:
     """What is in the file: a context in an archive, or a Dockerfile."""
+    from dockmagic.builder.unpack import is_archive, unpack
+    from dockmagic.builder.upper import Upper
+
     found = Tree((path.parent,)).find(path.name)
     assert found is not None
     if is_archive(found):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -70,5 +70,10 @@ class StepRuns:
     def record(self, place: str, run: StepRun) -> None:
         """Remember this run as the last one, and forget the oldest places."""
         with self._database.transaction() as transaction:
-            transaction.execute(_RECORD, (place, run.key, json.dumps(asdict(run)), time.time_ns()))
+            transaction.execute(_RECORD, (place, run.key, json.dumps(_form(run)), time.time_ns()))
             transaction.execute(_PRUNE, (MOST_PLACES,))
+
+
+def _form(run: StepRun) -> dict[str, object]:
+    """JSON form of a run, which is made of plain values."""
+    return {field.name: getattr(run, field.name) for field in fields(run)}

@@ -14,8 +14,8 @@ from dockmagic.oci.options import RunOptions
 class RunStep:
     """A command to run on an overlay whose upper directory becomes the layer.
 
-    `lower` has the topmost layer first; `upper` and `work` are empty directories on one file system, owned by the
-    caller, who keeps them after the run. `options` holds the command, its environment, user and directory.
+    `lower` has the topmost layer first, none for scratch; `upper` and `work` are empty directories on one file system,
+    owned by the caller, who keeps them after the run. `options` holds the command, its environment, user and directory.
     `container_id` is what the temporary container is called.
     """
 

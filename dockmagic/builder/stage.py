@@ -11,7 +11,7 @@ from typing import Protocol
 
 from dockmagic.builder import actions
 from dockmagic.builder.cache_transfer import CacheImports, CacheRecord
-from dockmagic.builder.content import file_digests
+from dockmagic.builder.content import digests_of
 from dockmagic.builder.explain import Explanation, Spot, StepRun, hit, label_of, miss, step_run
 from dockmagic.builder.inputs import Fetcher, read_inputs
 from dockmagic.builder.mounting import Mounting, Supplies
@@ -20,7 +20,7 @@ from dockmagic.builder.plan import Origin as OriginName
 from dockmagic.builder.plan import StagePlan, names_of_origins
 from dockmagic.builder.progress import Progress, StepReport
 from dockmagic.builder.runs import Places
-from dockmagic.builder.sources import Origin, Source
+from dockmagic.builder.sources import Origin
 from dockmagic.builder.steps import (
     Action,
     CopyAction,
@@ -172,9 +172,7 @@ class StageBuild:
             report.warn(f"nothing matches {' '.join(action.sources)}, so nothing was copied")
         root_owned = not isinstance(action.origin, int | str)
         make = partial(actions.copy_files, action, inputs, root_owned, shop)
-        local = [part for part in inputs.parts if isinstance(part, Source)]
-        files = partial(file_digests, local, self._parts.hashes, root_owned=root_owned)
-        return _Task(action, make, inputs.digest, files)
+        return _Task(action, make, inputs.digest, partial(digests_of, inputs.items))
 
     def _fetcher(self, directory: Path, report: StepReport) -> Fetcher:
         def say(message: str) -> None:
@@ -238,8 +236,9 @@ class StageBuild:
             doubt = "; a file changed while it was copied, so it won't be cached"
             return _Outcome(made.layer, StepState.DONE, replace(why, reason=why.reason + doubt))
         layer, why = self._settled(made.layer, task.action, why)
-        self._parts.cache.record(step_key, layer, kind)
-        self._parts.runs.record(spot.place, run)
+        with self._parts.store.at_once():
+            self._parts.cache.record(step_key, layer, kind)
+            self._parts.runs.record(spot.place, run)
         self._around.note(step_key, layer, report.number)
         self._keep(step_key, layer, task.action)
         return _Outcome(layer, StepState.DONE, why)

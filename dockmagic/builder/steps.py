@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.builder import addresses, metadata, paths
@@ -165,11 +166,18 @@ def stands_alone(action: Action) -> bool:
 
 def _recipe(value: DataclassInstance) -> tuple[str, dict[str, object]]:
     """Kind and fields of a value, without those that aren't part of a key."""
-    fields = (f for f in dataclasses.fields(value) if f.metadata.get("key", True))
-    return type(value).__name__, {f.name: _plain(getattr(value, f.name)) for f in fields}
+    return type(value).__name__, {name: _plain(getattr(value, name)) for name in _key_fields(type(value))}
+
+
+@cache
+def _key_fields(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    """Names of the fields that are part of a key."""
+    return tuple(f.name for f in dataclasses.fields(kind) if f.metadata.get("key", True))
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -114,10 +114,11 @@ class CacheUpkeep:
     def limit(self, most_bytes: int, *, since_ns: int) -> Pruned:
         """Remove what was used least recently where the cache has more than this; not what was used since that time.
 
-        Quick where it hasn't: then it asks the database for one sum, and walks through no directory but those of cache
-        mounts that were used since they were measured.
+        Quick where it hasn't: then it asks the database for a sum or two, and walks through no directory but those of
+        cache mounts that were used since they were measured.
         """
-        if usage.unheld_bytes(self._database) + self._mounts.total_bytes() <= most_bytes:
+        room = most_bytes - self._mounts.total_bytes()
+        if usage.layer_bytes(self._database) <= room or usage.unheld_bytes(self._database) <= room:
             return Pruned()
         oldest_ns = since_ns - _NOTING_NS
         old = victims(self.records(), lambda record: not record.shared and record.used_ns < oldest_ns, most_bytes)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dockmagic.commands.archive import output as archive
 from dockmagic.commands.command import CommandParser, Console, Namespace, typed
 from dockmagic.errors import InvalidOption, one_of
 
@@ -179,6 +178,7 @@ def outputs(args: Namespace, console: Console, *, speaks: bool) -> Iterator[tupl
 def _output(flag: OutputFlag, stack: ExitStack, console: Console) -> Output:
     """The output of one flag."""
     from dockmagic.builder.outputs import Output, OutputType
+    from dockmagic.commands.archive import output as archive
     from dockmagic.oci.reference import Reference
 
     dest: Path | Sink | None = Path(flag.dest).expanduser() if flag.dest else None

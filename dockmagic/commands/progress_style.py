@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final
 
-from dockmagic.commands.classic import ClassicProgress
-from dockmagic.commands.progress import PlainProgress
-from dockmagic.commands.rawjson import JsonProgress
 from dockmagic.errors import InvalidOption, one_of
 from dockmagic.events import OnEvent
 
@@ -22,12 +18,6 @@ class ProgressStyle(Enum):
     QUIET = "quiet"
     RAWJSON = "rawjson"
     CLASSIC = "classic"  # as builders before BuildKit
-
-
-_LINES: Final[Mapping[ProgressStyle, Callable[[Callable[[str], None]], OnEvent]]] = {
-    ProgressStyle.CLASSIC: ClassicProgress,
-    ProgressStyle.RAWJSON: JsonProgress,
-}
 
 
 def style_named(text: str) -> ProgressStyle:
@@ -60,4 +50,14 @@ def chosen_style(flag: ProgressStyle | None, quiet: bool, environ: Mapping[str, 
 
 def in_lines(style: ProgressStyle | None, write_line: Callable[[str], None]) -> OnEvent:
     """A receiver that writes lines in this style; plain ones where the style has no lines of its own."""
-    return PlainProgress(write_line) if style is None else _LINES.get(style, PlainProgress)(write_line)
+    if style is ProgressStyle.CLASSIC:
+        from dockmagic.commands.classic import ClassicProgress
+
+        return ClassicProgress(write_line)
+    if style is ProgressStyle.RAWJSON:
+        from dockmagic.commands.rawjson import JsonProgress
+
+        return JsonProgress(write_line)
+    from dockmagic.commands.progress import PlainProgress
+
+    return PlainProgress(write_line)

@@ -88,7 +88,7 @@ class BlobStore:
 
     def blob_path(self, digest: Digest) -> Path:
         """Where the blob is, or would be."""
-        return self._directory / digest.algorithm / digest.hex
+        return Path(f"{self._directory}/{digest.replace(':', '/', 1)}")
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether the blob is here."""

@@ -13,8 +13,7 @@ import io
 import lzma
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 import zstandard
 from isal import igzip, isal_zlib
@@ -23,6 +22,9 @@ from dockmagic.errors import InvalidLayer
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.zstd_frames import ZstdFrames
 from dockmagic.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _CHUNK: Final = 1 << 20  # what LayerWriter compresses at a time; another number gives other digests
 _PIECE: Final = 1 << 18  # bytes of a blob that are read at a time
@@ -232,6 +234,8 @@ class LayerWriter:
     def _compress_meanwhile(self, piece: bytes) -> None:
         """Start on a piece once the one before is done."""
         if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor  # brings logging with it
+
             self._thread = ThreadPoolExecutor(1, "layer")
         self._settle()
         self._compressing = self._thread.submit(self._compress, piece)

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 
 from dockmagic.database import Database
 from dockmagic.errors import DigestMismatch, NotFound, StoreError
-from dockmagic.image import compression, layer, upper
+from dockmagic.image import upper
 from dockmagic.image.limits import DEFAULT_LIMITS, Guarded, Limits
 from dockmagic.image.readahead import ReadAhead
 from dockmagic.image.store import ImageStore
@@ -75,7 +75,7 @@ class Snapshots:
 
     def path(self, chain_id: Digest) -> Path:
         """Where the layer's directory is, or would be."""
-        return self._directory / chain_id.hex
+        return Path(f"{self._directory}/{chain_id.hex}")
 
     def get(self, chain_id: Digest) -> Layer | None:
         """The layer of this chain ID, None where it isn't unpacked."""
@@ -109,19 +109,21 @@ class Snapshots:
     def commit(self, parent: Digest | None, directory: Path) -> Layer:
         """Turn an overlay's upper directory, not mounted any more, into the layer on top of `parent`; idempotent.
 
-        The directory is moved away unless the layer is here already, which gets its blob back if that was lost. Raises
-        StoreError where the disk is full; then nothing is left of the layer.
+        The directory is moved away unless the layer is here already, which gets its blob back if that was lost. What
+        isn't needed of it, and of the archive made beside it, is left to the caller, whose workspace it is in. Raises
+        StoreError where the disk is full.
         """
-        with self._workspaces.new("commit-") as workspace:
+        blob = directory.with_name(f"{directory.name}.blob")
+        with self._workspaces.hold():
             with store_errors("store a layer"):
                 size_bytes = upper.clean(directory)
-                descriptor, diff_id = _pack(directory, workspace / "blob")
+                descriptor, diff_id = _pack(directory, blob)
             made = Layer(next_chain_id(parent, diff_id), parent, diff_id, descriptor, size_bytes)
             present = self.get_whole(made.chain_id)
             if present is not None:
                 return present
-            self._store.adopt(workspace / "blob", descriptor, durable=False)
-            return self._publish(made, directory, workspace)
+            self._store.adopt(blob, descriptor, durable=False)
+            return self._publish(made, directory)
 
     def unpack(
         self, parent: Digest | None, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None
@@ -142,7 +144,7 @@ class Snapshots:
             with store_errors(f"unpack layer {diff_id.short}"):
                 self.prepare(parent, directory)
                 size_bytes = self._extract(descriptor, diff_id, directory, lower, source)
-            return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory, workspace)
+            return self._publish(Layer(chain_id, parent, diff_id, descriptor, size_bytes), directory)
 
     def verify(self, descriptor: Descriptor, diff_id: Digest) -> None:
         """Raise DigestMismatch unless the blob unpacks to an archive of this diff ID, or InvalidLayer."""
@@ -169,6 +171,8 @@ class Snapshots:
         source: Abandonable | None,
     ) -> int:
         """Unpack the blob and check the whole of its tar stream against the diff ID; the size of its files."""
+        from dockmagic.image import layer
+
         with self._plain(descriptor, diff_id, source) as stream, ExitStack() as stack:
             ahead = stack.enter_context(ReadAhead(stream))
             if source is not None:
@@ -181,6 +185,8 @@ class Snapshots:
     @contextmanager
     def _plain(self, descriptor: Descriptor, diff_id: Digest, source: Abandonable | None = None) -> Iterator[_Hashed]:
         """Plain bytes of a blob, all of them to be read; DigestMismatch at the end unless they have this diff ID."""
+        from dockmagic.image import compression
+
         path = self._store.blob_path(descriptor.digest)
         with ExitStack() as stack:
             file = stack.enter_context(_opened(path, descriptor)) if source is None else None
@@ -211,7 +217,7 @@ class Snapshots:
             transaction.execute(_SET_BLOB, values)
         return replace(layer, descriptor=descriptor)
 
-    def _publish(self, made: Layer, directory: Path, workspace: Path) -> Layer:
+    def _publish(self, made: Layer, directory: Path) -> Layer:
         """Give the directory its final name and its row, or find that another process was quicker."""
         with self._database.transaction() as transaction:
             present = self.get(made.chain_id)
@@ -221,7 +227,7 @@ class Snapshots:
             target = self.path(made.chain_id)
             with store_errors("store a layer"):
                 if target.exists():
-                    target.rename(workspace / "left-by-a-crash")
+                    target.rename(directory.with_name(f"{directory.name}.left-by-a-crash"))
                 directory.rename(target)
             transaction.execute(_ADD, _row(made))
         return made
@@ -271,6 +277,8 @@ def _missing(descriptor: Descriptor) -> NotFound:
 
 def _pack(directory: Path, blob: Path) -> tuple[Descriptor, Digest]:
     """Descriptor of the layer archive of this directory, written to `blob`, and its diff ID."""
+    from dockmagic.image import compression, layer  # what a build that finds all in its cache does without
+
     with blob.open("wb") as out:
         writer = compression.LayerWriter(out)
         layer.pack(directory, writer)

@@ -6,11 +6,14 @@ import hashlib
 import itertools
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dockmagic.errors import InvalidManifest
 
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
 _FORM = re.compile(r"([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)")
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")  # nearly all there are
+_KEPT = 4096  # chain IDs; a stack's are asked for at each of its layers
 
 
 class Digest(str):
@@ -23,6 +26,8 @@ class Digest(str):
 
     def __new__(cls, text: str) -> Digest:
         """Check the text and return it as a digest."""
+        if _SHA256.fullmatch(text):
+            return super().__new__(cls, text)
         match = _FORM.fullmatch(text)
         if match is None:
             raise InvalidManifest(f"not a digest: {text!r}; expected the form sha256:<64 hexadecimal digits>")
@@ -34,6 +39,8 @@ class Digest(str):
     @classmethod
     def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
         """Digest of these bytes."""
+        if algorithm == "sha256":
+            return super().__new__(cls, f"sha256:{hashlib.sha256(data).hexdigest()}")
         return cls(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
 
     @classmethod
@@ -68,6 +75,7 @@ def chain_id(diff_ids: Sequence[Digest]) -> Digest:
     return chain
 
 
+@lru_cache(_KEPT)
 def next_chain_id(parent: Digest | None, diff_id: Digest) -> Digest:
     """Chain ID of one more layer on top of `parent` (None: on nothing)."""
     return diff_id if parent is None else Digest.of(f"{parent} {diff_id}".encode())

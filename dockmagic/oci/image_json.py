@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,10 +45,10 @@ def parse_image_config(data: bytes) -> ImageConfig:
     )
 
 
-def dump_image_config(config: ImageConfig) -> bytes:
-    """JSON text of an image config, without white space; equal configs give equal bytes."""
+def dump_image_config(config: ImageConfig, *, times: bool = True) -> bytes:
+    """JSON text of an image config, without white space; equal configs give equal bytes. Without its times if asked."""
     document = _compact(
-        created=config.created,
+        created=config.created if times else "",
         author=config.author,
         architecture=config.architecture,
         variant=config.variant,
@@ -56,8 +57,21 @@ def dump_image_config(config: ImageConfig) -> bytes:
     document |= _compact(**{"os.version": config.os_version})
     document["config"] = _container_json(config.config)
     document["rootfs"] = {"type": "layers", "diff_ids": list(config.diff_ids)}
-    document |= _compact(history=[_history_json(entry) for entry in config.history])
+    document |= _compact(history=[_history_json(entry, times=times) for entry in config.history])
     return json.dumps(document | _sorted(config.extra), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def with_times(config: ImageConfig, data: bytes | str) -> ImageConfig:
+    """The config with the times of this JSON text, a config that differs in nothing else."""
+    document = json.loads(data)
+    lines = zip(config.history, document.get("history", ()), strict=True)
+    history = tuple(_at(line, other.get("created", "")) for line, other in lines)
+    return replace(config, created=document.get("created", ""), history=history)
+
+
+def _at(line: History, created: str) -> History:
+    """The line with this time."""
+    return line if line.created == created else replace(line, created=created)
 
 
 def parse_time(text: str) -> datetime | None:
@@ -155,10 +169,10 @@ def _history(fields: Fields) -> History:
     )
 
 
-def _history_json(entry: History) -> dict[str, Any]:
+def _history_json(entry: History, *, times: bool) -> dict[str, Any]:
     """JSON form of an entry of the history."""
     return _compact(
-        created=entry.created,
+        created=entry.created if times else "",
         created_by=entry.created_by,
         author=entry.author,
         comment=entry.comment,

@@ -39,12 +39,10 @@ def mount_overlay(overlay: Overlay, target: str) -> None:
 
 
 def _relative(lower: Iterable[str]) -> tuple[list[str], str]:
-    """The layers' names relative to the directory that they share, which makes the options short."""
+    """The layers' names relative to the directory that the topmost is in, which makes the options short."""
     paths = list(lower)
     common = os.path.dirname(paths[0])
-    if any(os.path.dirname(path) != common for path in paths):
-        return paths, "/"
-    return [os.path.basename(path) for path in paths], common
+    return [os.path.relpath(path, common) for path in paths], common
 
 
 def _options(overlay: Overlay) -> list[str]:

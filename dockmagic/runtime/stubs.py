@@ -2,7 +2,8 @@
 
 They are made where the image lacks them, and taken out of the upper directory when the container has ended, so that
 neither a layer nor a list of changes shows them. Those that every container needs are kept as a layer of their own for
-the next containers of the image, which then have nothing to make.
+the next containers of the image, which then have nothing to make. A build makes an image a step, so its steps have one
+layer with all these names, which lies below those of any image and shows where they have nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -63,6 +65,46 @@ def make_layer(directory: str, stubs: Sequence[Sequence[int | str]]) -> None:
         os.chown(directory + parent, int(uid), int(gid))
         os.chmod(directory + parent, stat.S_IMODE(int(mode)))
         os.utime(directory + parent, ns=(int(mtime), int(mtime)))
+
+
+def make_lowest_layer(directory: str) -> None:
+    """Make the layer that lies below those of any image. Raises OSError."""
+    mode, uid, gid, mtime = 0o755, os.geteuid(), os.getegid(), time.time_ns()
+    make_layer(directory, [(path, mode, uid, gid, mtime) for path in STANDARD])
+
+
+def remove_standard(upper: str, lower: Sequence[str]) -> None:
+    """Take out of `upper` what a process left of the lowest layer's names, unless a layer of the image has them too.
+
+    That is what marks them as gone, and what is empty of them.
+    """
+    left = [path for path in (*STANDARD, "/etc") if os.path.lexists(upper + path)]
+    if not left:
+        return
+    root = os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in left:
+            with contextlib.suppress(OSError):
+                _remove_trace(root, path, lower)
+    finally:
+        os.close(root)
+
+
+def _remove_trace(root: int, path: str, lower: Sequence[str]) -> None:
+    """Do that for one name; raises OSError where there is nothing to do."""
+    above, name = os.path.split(path)
+    parent = _open_directory(root, above)
+    try:
+        now, status = os.fstat(parent), os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if any(os.path.lexists(layer + path) for layer in lower):
+            return
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+            os.unlink(name, dir_fd=parent)
+        else:
+            _remove_empty(parent, name)
+        os.utime(parent, ns=(now.st_atime_ns, now.st_mtime_ns))
+    finally:
+        os.close(parent)
 
 
 def remove_stubs(upper: str, lower: Sequence[str], stubs: Sequence[Sequence[int | str]]) -> None:

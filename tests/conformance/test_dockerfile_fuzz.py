@@ -5,7 +5,6 @@ DOCKMAGIC_FUZZ_SECONDS is how long the random texts are tried, 30 by default; ea
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from dockmagic.dockerfile.substitute import expand_instruction
 from dockmagic.dockerfile.targets import targets
 from dockmagic.errors import DockerfileError
 from tests.conformance.dockerfile_strategy import dockerfiles
+from tests.timing import least_s, takes_less
 
 SECONDS = float(os.environ.get("DOCKMAGIC_FUZZ_SECONDS", "30"))
 _ROUND = 200  # examples between two looks at the clock
@@ -212,23 +212,11 @@ PATHOLOGICAL: dict[str, Callable[[int], Callable[[], object]]] = {
 }
 
 
-def _seconds(function: Callable[[], object]) -> float:
-    """How long it takes at least, of the processor's time."""
-    times = []
-    for _ in range(3):
-        begun = time.thread_time()
-        _allow_refusal(function)
-        times.append(time.thread_time() - begun)
-    return min(times)
-
-
 @pytest.mark.parametrize("what", PATHOLOGICAL)
 def test_time_is_in_proportion_to_the_text(what: str) -> None:
-    make = PATHOLOGICAL[what]
-    gc.disable()
-    try:
-        _allow_refusal(make(100))
-        small, large = _seconds(make(500)), _seconds(make(5000))
-    finally:
-        gc.enable()
-    assert large < 20 * max(small, 0.001)
+    def reading(count: int) -> Callable[[], object]:
+        function = PATHOLOGICAL[what](count)
+        return lambda: _allow_refusal(function)
+
+    reading(100)()
+    assert takes_less(reading(5000), 20 * max(least_s(reading(500)), 0.001))

@@ -47,14 +47,15 @@ def running(script: str, resources: Resources) -> Iterator[Group]:
 
 
 def test_a_busy_process_at_its_limit() -> None:
-    with running("\nwhile True: pass", Resources(cpu=CPU(quota=30_000, period=100_000))) as group:
+    resources = Resources(cpu=CPU(quota=10_000, period=100_000))  # less than it gets even on a busy machine
+    with running("\nwhile True: pass", resources) as group:
         sampler = Sampler(interval_s=0.1)
         series = sampler.add("one", Reader(group.paths()))
         time.sleep(1.5)
         sampler.close()
     found = series.usage()
     assert 12 <= len(found.time_s) <= 17
-    assert 0.15 < found.cpu_cores.mean() < 0.45
+    assert 0.05 < found.cpu_cores.mean() < 0.15
     assert found.throttled.mean() > 0.2
     assert found.pids.max() == 1
 

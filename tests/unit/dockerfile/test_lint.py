@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 
@@ -8,6 +8,7 @@ from dockmagic.dockerfile.directives import Checks
 from dockmagic.dockerfile.lint import RULES, LintWarning, lint, refusal
 from dockmagic.dockerfile.parser import parse
 from dockmagic.dockerfile.stages import stages
+from tests.timing import least_s, takes_less
 from tests.unit.dockerfile.linting import found
 
 WRONG = "FROM busybox as A\nMAINTAINER me\nCMD x\n"
@@ -224,12 +225,10 @@ def test_time_is_in_proportion_to_the_text(start: str, repeated: str) -> None:
     def text(count: int) -> str:
         return start + "".join(repeated.format(number, number + 1, number) for number in range(count))
 
-    def seconds(count: int) -> float:
+    def linting(count: int) -> Callable[[], object]:
         dockerfile = parse(text(count))
         program = stages(dockerfile)
-        begun = time.process_time()
-        lint(dockerfile, program, checks=Checks(experimental_all=True))
-        return time.process_time() - begun
+        return lambda: lint(dockerfile, program, checks=Checks(experimental_all=True))
 
-    seconds(100)
-    assert seconds(3000) < 30 * max(min(seconds(300), seconds(300)), 0.004)
+    linting(100)()
+    assert takes_less(linting(3000), 30 * max(least_s(linting(300)), 0.004))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dockmagic.errors import InvalidManifest
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig, Healthcheck, History, ImageConfig
-from dockmagic.oci.image_json import dump_image_config, parse_image_config, parse_time
+from dockmagic.oci.image_json import dump_image_config, parse_image_config, parse_time, with_times
 
 DIFF_ID = Digest.of(b"layer")
-DOCKER = {
+DOCKER: dict[str, Any] = {
     "architecture": "amd64",
     "config": {
         "Hostname": "",
@@ -106,6 +106,17 @@ def test_equal_configs_give_equal_bytes() -> None:
     other = ContainerConfig(labels={"b": "2", "a": "1"}, extra={"y": 2, "x": 1}, volumes=("/b", "/a"))
     images = [ImageConfig("amd64", "linux", config) for config in (one, other)]
     assert dump_image_config(images[0]) == dump_image_config(images[1])
+
+
+def test_times_can_be_left_out_and_taken_from_another() -> None:
+    early = parse_image_config(json.dumps(DOCKER).encode())
+    history = [{**line, "created": "2031-01-01T00:00:00Z"} for line in DOCKER["history"]]
+    late = parse_image_config(json.dumps({**DOCKER, "created": "", "history": history}).encode())
+    assert early != late
+    assert dump_image_config(early, times=False) == dump_image_config(late, times=False)
+    assert b"2024" not in dump_image_config(early, times=False)
+    assert with_times(early, dump_image_config(late)) == late
+    assert with_times(late, dump_image_config(early)) == early
 
 
 @pytest.mark.parametrize(

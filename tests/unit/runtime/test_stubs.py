@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dockmagic.runtime.stubs import Stubs, make_layer, make_stub, remove_stubs
+from dockmagic.runtime.stubs import Stubs, make_layer, make_lowest_layer, make_stub, remove_standard, remove_stubs
 
 
 def test_stubs_and_copied_directories_go_again(tmp_path: Path) -> None:
@@ -73,3 +73,38 @@ def test_a_link_in_the_way_of_a_stub_is_not_followed(tmp_path: Path) -> None:
     remove_stubs(str(upper), [], stubs)
     assert [path.name for path in victim.iterdir()] == ["sub"]
     assert victim.stat().st_mtime_ns == 5
+
+
+def test_the_lowest_layer_has_what_every_container_needs(tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    make_lowest_layer(str(layer))
+    assert {str(path.relative_to(layer)) for path in layer.rglob("*") if not path.is_dir()} == {
+        ".dockerenv",
+        "etc/hosts",
+        "etc/hostname",
+        "etc/resolv.conf",
+    }
+    assert {path.name for path in layer.iterdir() if path.is_dir()} == {"dev", "etc", "proc", "sys"}
+    assert layer.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_a_process_left_of_the_lowest_layers_names_goes(tmp_path: Path) -> None:
+    upper, lower = tmp_path / "upper", tmp_path / "lower"
+    (upper / "etc").mkdir(parents=True)
+    (upper / ".dockerenv").touch()
+    (upper / "etc" / "hosts").touch()
+    (upper / "other").touch()
+    (lower / "sys").mkdir(parents=True)
+    (upper / "sys").mkdir()
+    remove_standard(str(upper), [str(lower)])
+    assert sorted(path.name for path in upper.iterdir()) == ["other", "sys"], "the image has /sys"
+
+
+def test_what_a_process_put_into_the_lowest_layers_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").touch()
+    (tmp_path / ".dockerenv").write_text("x")
+    before = (tmp_path / "etc").stat().st_mtime_ns
+    remove_standard(str(tmp_path), [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".dockerenv", "etc"]
+    assert (tmp_path / "etc").stat().st_mtime_ns == before
