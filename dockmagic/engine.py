@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
+from dockmagic import journal
 from dockmagic.database import Database
 from dockmagic.errors import BuildError, ContainerError
 from dockmagic.events import OnEvent, ignore
@@ -27,6 +28,7 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces, store_errors
 from dockmagic.images import Images
+from dockmagic.journal import Journal
 from dockmagic.oci.codec import encode
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
@@ -94,13 +96,14 @@ class Engine:
         self.store = ImageStore(self.root, self.database)
         self.snapshots = Snapshots(self.root, self.database, self.store, self.workspaces, limits)
         self.client = Client(self.root, self.run_dir)
+        self.journal = Journal(self.root / journal.NAME)
         self._hashes: FileHashes | None = None
         self._build_cache_limit = build_cache_limit
         self._rows = ContainerRows(self.root, self.database, self.client)
         settings = partial(read_registries, os.environ) if registries is None else lambda: registries
         self._registries = settings
         self._limits = limits
-        self.images = Images(self.store, self.snapshots, settings, self._rows.images_in_use, limits)
+        self.images = Images(self.store, self.snapshots, settings, self._rows.images_in_use, limits, self.journal)
         self.volumes = Volumes(self.root, self.database)
         self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()

@@ -190,6 +190,13 @@ class BootstrapOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerCreated:
+    """The container is there; it hasn't been started."""
+
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerStarted:
     """The process runs; `pid` is the host's number of the container's process 1."""
 
@@ -247,6 +254,7 @@ Event = (
     | RegistryRequest
     | FilesProgress
     | BootstrapOutput
+    | ContainerCreated
     | ContainerStarted
     | ContainerWarning
     | ContainerOutput

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.errors import InvalidOption, InvalidReference, RegistryError
 from dockmagic.events import BootstrapOutput, OnEvent, RegistryRetry, RegistryWarning, ignore
-from dockmagic.image import inspect
+from dockmagic.image import inspect, removal
+from dockmagic.image.hints import bootstrap_hint
 from dockmagic.image.limits import DEFAULT_LIMITS, Limits
 from dockmagic.image.platform import host_platform, platform_of, platform_option, suits
 from dockmagic.image.registries import Registries
@@ -19,6 +20,7 @@ from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import ImageTree, image_tree
+from dockmagic.journal import NOWHERE, Journal
 from dockmagic.oci.descriptor import Descriptor, Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig
@@ -50,11 +52,14 @@ class Images:
         registries: Settings,
         in_use: InUse,
         limits: Limits = DEFAULT_LIMITS,
+        journal: Journal = NOWHERE,
     ) -> None:
         """`registries` gives the settings on registries; it is asked when one of them is needed.
 
-        `in_use` gives the IDs of the images that running containers use; `limits` are for archives that are loaded.
+        `in_use` gives the IDs of the images that running containers use; `limits` are for archives that are loaded,
+        and `journal` takes what happens.
         """
+        self._journal = journal
         self._limits = limits
         self._store = store
         self._snapshots = snapshots
@@ -91,6 +96,7 @@ class Images:
                     on_event=on_event,
                 )
             self._store.whereabouts.note([layer.digest for layer in image.manifest.layers], parsed)
+            self._note("pull", parsed.familiar, parsed.familiar_name)
             return image
         except RegistryError as error:
             if parsed.familiar.partition(":")[0] in BASES and not error.status:
@@ -184,7 +190,10 @@ class Images:
 
         with self.kept(), self._registry_client(on_event) as client:
             items = chosen(self._store, reference, all_tags=all_tags, platform=platform)
-            return push(items, client=client, store=self._store, on_event=on_event)
+            pushed = push(items, client=client, store=self._store, on_event=on_event)
+        for each in pushed:
+            self._note("push", each.reference.familiar, each.reference.familiar_name)
+        return pushed
 
     def push_artifact(self, reference: Reference, manifest: bytes, on_event: OnEvent = ignore) -> Pushed:
         """Push a manifest whose blobs are in the store, under this name; raises what a push raises."""
@@ -276,11 +285,16 @@ class Images:
 
     def tag(self, source: str, target: str) -> None:
         """Give an image one more name."""
-        self._store.tag(source, target)
+        image_id = self._store.get(source).id
+        self._note("tag", image_id, self._store.tag(source, target).familiar)
 
     def rm(self, name: str, force: bool = False) -> list[str]:
         """Untag or delete an image; what was done, a line each. Raises NotFound, Conflict."""
-        return self._store.remove(name, force, [Digest(image_id) for image_id in self._in_use()])
+        image_id = self._store.get(name).id
+        lines = self._store.remove(name, force, [Digest(each) for each in self._in_use()])
+        for action in removal.actions(lines, image_id):
+            self._note(action, image_id, image_id)
+        return lines
 
     def save(self, names: Sequence[str], out: Sink, *, platform: str = "") -> None:
         """Write these images as the archive that `docker save` writes; raises NotFound, InvalidOption, StoreError."""
@@ -290,6 +304,9 @@ class Images:
         wanted = platform_option(platform) if platform else None
         with self.kept():
             save_docker(select(self._store, names, wanted), self._store, out)
+        for name in names:
+            image_id = self._store.get(name).id
+            self._note("save", image_id, image_id)
 
     def load(self, source: Source | Path, *, platform: str = "", on_event: OnEvent = ignore) -> list[Loaded]:
         """Take the images of an archive, or of an OCI layout's directory, into the store: all of them, or none.
@@ -300,7 +317,7 @@ class Images:
 
         wanted = platform_option(platform) if platform else None
         try:
-            return load(
+            loaded = load(
                 source,
                 store=self._store,
                 snapshots=self._snapshots,
@@ -311,6 +328,13 @@ class Images:
         except BaseException:
             self._store.collect()
             raise
+        for each in loaded:
+            self._note("load", each.image.id, each.image.id)
+        return loaded
+
+    def _note(self, action: str, id: str, name: str) -> None:
+        """Write an event of an image down."""
+        self._journal.write("image", action, id, {"name": name})
 
     def import_(
         self,
@@ -372,8 +396,3 @@ class Images:
         if base == "debian":
             return bootstrap_debian(self._store, self._snapshots, suite=suite or "bookworm", on_line=on_line)
         raise InvalidOption(f"can't bootstrap {name!r}: choose one of {', '.join(BASES)}; pull anything else")
-
-
-def bootstrap_hint(name: str) -> str:
-    """The command that makes an image where no registry can be reached."""
-    return f"`dockmagic image bootstrap {name.partition(':')[0]}` (in a notebook: %image_bootstrap)"

@@ -1,33 +1,28 @@
-"""Commands on containers that exist: ps, stop, kill, rm, wait, inspect, logs. Source: Docker's reference."""
+"""Commands on containers that exist: stop, kill, rm, wait, logs. Source: Docker's reference."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from dockmagic.commands import values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
-from dockmagic.commands.human import ago, duration, short_id
+from dockmagic.commands.filters import moment_ns
 from dockmagic.commands.output import CappedStreams
-from dockmagic.commands.refused import INSPECT, LOGS, PS, Refused, add_refused
-from dockmagic.commands.results import Document, Names, Numbers, Shown
-from dockmagic.commands.table import Table
+from dockmagic.commands.refused import Refused, add_refused
+from dockmagic.commands.results import Names, Numbers, Shown
+from dockmagic.commands.run_logs import details
 from dockmagic.errors import DockmagicError, NotFound
+from dockmagic.runtime.stdio import timestamp
 
 if TYPE_CHECKING:
-    from dockmagic.containers import Container
     from dockmagic.engine import Engine
     from dockmagic.runtime.logs import LogLine
-    from dockmagic.runtime.state import ContainerState
 
 T = TypeVar("T")
-_COLUMNS = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
-_COMMAND_WIDTH = 20
 
 
 def for_each(names: Sequence[str], action: Callable[[str], object], console: Console) -> Names:
@@ -40,8 +35,20 @@ def for_each(names: Sequence[str], action: Callable[[str], object], console: Con
     return Names(results_of(names, act, console))
 
 
-def results_of(names: Sequence[str], action: Callable[[str], T | None], console: Console) -> list[T]:
-    """What acting on every name gave, None left out. Raises what went wrong at the end, and shows the results first."""
+def _lines(results: Sequence[object]) -> str:
+    return "\n".join(map(str, results))
+
+
+def results_of(
+    names: Sequence[str],
+    action: Callable[[str], T | None],
+    console: Console,
+    text: Callable[[Sequence[T]], object] = _lines,
+) -> list[T]:
+    """What acting on every name gave, None left out.
+
+    Raises what went wrong at the end, and shows the results first, as their `text`.
+    """
     results: list[T] = []
     errors: list[DockmagicError] = []
     for name in names:
@@ -52,7 +59,7 @@ def results_of(names: Sequence[str], action: Callable[[str], T | None], console:
         else:
             results += [] if result is None else [result]
     if errors and results:
-        console.write("stdout", "".join(f"{result}\n" for result in results).encode())
+        console.write("stdout", f"{text(results)}\n".encode())
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -60,85 +67,34 @@ def results_of(names: Sequence[str], action: Callable[[str], T | None], console:
     return results
 
 
-def _names(parser: CommandParser) -> None:
+def add_names(parser: CommandParser) -> None:
     """Add one or more containers."""
     parser.add_argument("containers", metavar="CONTAINER", nargs="+", help="name, id, or the beginning of an id")
-
-
-# ps
-
-
-def _ps_arguments(parser: CommandParser) -> None:
-    parser.add_argument("-a", "--all", action="store_true", help="show the stopped ones too")
-    parser.add_argument("-q", "--quiet", action="store_true", help="ids only")
-    parser.add_argument("--no-trunc", action="store_true", help="don't shorten ids and commands")
-    parser.add_argument("-n", "--last", type=typed(values.natural), metavar="N", help="the last N made, in any state")
-    parser.add_argument("-l", "--latest", action="store_true", help="the last one made, in any state")
-    add_refused(parser, PS)
-
-
-def _ps(engine: Engine, args: Namespace, console: Console) -> Table:
-    """Table of containers, newest first."""
-    last = 1 if args.latest else args.last
-    containers = engine.containers.ls(all=args.all or last is not None)
-    containers = sorted(containers, key=lambda container: container.created_ns, reverse=True)[:last]
-    now_ns = time.time_ns()
-    rows = tuple(_ps_row(container, now_ns, args.no_trunc) for container in containers)
-    caption = "no containers" if args.all else "no running containers"
-    return Table(_COLUMNS, rows, tuple(containers), bare=args.quiet, caption=caption)
-
-
-def _ps_row(container: Container, now_ns: int, no_trunc: bool) -> tuple[str, ...]:
-    """A container's row."""
-    command = _command_text(container.command)
-    if not no_trunc and len(command) > _COMMAND_WIDTH:
-        command = f"{command[: _COMMAND_WIDTH - 1]}…"
-    return (
-        container.id if no_trunc else short_id(container.id),
-        container.image,
-        json.dumps(command, ensure_ascii=False),
-        ago((now_ns - container.created_ns) / 1e9),
-        status_text(container.state(), now_ns),
-        "",
-        container.name,
-    )
-
-
-def _command_text(command: Sequence[str]) -> str:
-    """A command on one line; arguments with a blank stand in quotes, so that one sees where they end."""
-    first, *rest = command
-    return " ".join([first, *(f"'{word}'" if " " in word else word for word in rest)])
-
-
-def status_text(state: ContainerState, now_ns: int) -> str:
-    """The status in Docker's words: "Up 3 seconds", "Exited (0) 5 seconds ago", "Created"."""
-    if state.status in {"running", "paused"}:
-        paused = " (Paused)" if state.status == "paused" else ""
-        return f"Up {duration((now_ns - (state.started_ns or now_ns)) / 1e9)}{paused}"
-    if state.status == "exited":
-        return f"Exited ({state.exit_status}) {ago((now_ns - (state.finished_ns or now_ns)) / 1e9)}"
-    return state.status.capitalize()
 
 
 # stop, kill, rm, wait
 
 
-def _stop_arguments(parser: CommandParser) -> None:
+def stop_arguments(parser: CommandParser) -> None:
+    """Add how to stop containers, and which."""
     parser.add_argument(
-        "-t", "--time", "--timeout", type=typed(values.natural), metavar="SECONDS", help="time before it is killed (10)"
-    )
-    add_refused(parser, (Refused(("-s", "--signal"), "choose the signal with run --stop-signal, or use kill -s"),))
-    _names(parser)
+        "-t", "--time", "--timeout", type=typed(values.integer), metavar="SECONDS",
+        help="time before it is killed (10); -1 waits for ever",
+    )  # fmt: skip
+    parser.add_argument("-s", "--signal", type=typed(values.signal_name), help="signal to send first (its stop signal)")
+    add_names(parser)
 
 
 def _stop(engine: Engine, args: Namespace, console: Console) -> Names:
     """Stop containers: their stop signal, and after a time KILL."""
-    return for_each(args.containers, lambda name: engine.containers.get(name).stop(args.time), console)
+    return for_each(
+        args.containers, lambda name: engine.containers.get(name).stop(args.time, args.signal or ""), console
+    )
 
 
 def _kill_arguments(parser: CommandParser) -> None:
     parser.add_argument("-s", "--signal", default="KILL", type=typed(values.signal_name), help="signal to send (KILL)")
-    _names(parser)
+    add_names(parser)
 
 
 def _kill(engine: Engine, args: Namespace, console: Console) -> Names:
@@ -150,7 +106,7 @@ def _rm_arguments(parser: CommandParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="kill it first, if it runs")
     parser.add_argument("-v", "--volumes", action="store_true", help="remove its volumes without a name, too")
     add_refused(parser, (Refused(("-l", "--link"), "there are no links", switch=True),))
-    _names(parser)
+    add_names(parser)
 
 
 def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
@@ -174,17 +130,7 @@ def _wait(engine: Engine, args: Namespace, console: Console) -> Numbers:
     return Numbers(results_of(args.containers, lambda name: engine.containers.get(name).wait(), console))
 
 
-# inspect, logs
-
-
-def _inspect_arguments(parser: CommandParser) -> None:
-    add_refused(parser, INSPECT)
-    _names(parser)
-
-
-def _inspect(engine: Engine, args: Namespace, console: Console) -> Document:
-    """All that is known of containers, in Docker's JSON form."""
-    return Document(engine.containers.get(name).inspect() for name in args.containers)
+# logs
 
 
 @dataclass(frozen=True)
@@ -193,15 +139,18 @@ class Log:
 
     lines: tuple[LogLine, ...]
     timestamps: bool = False
+    details: str = ""
 
     def show(self, write: Callable[[str, bytes], None]) -> None:
         """Write every line to its stream."""
         for line in self.lines:
-            write(line.stream, _log_bytes(line, self.timestamps))
+            write(line.stream, _log_bytes(line, self.timestamps, self.details))
 
     def __str__(self) -> str:
         """All lines as text."""
-        return b"".join(_log_bytes(line, self.timestamps) for line in self.lines).decode("utf-8", "replace")
+        return b"".join(_log_bytes(line, self.timestamps, self.details) for line in self.lines).decode(
+            "utf-8", "replace"
+        )
 
     def _ipython_display_(self) -> None:
         """Show the lines on the notebook's two streams."""
@@ -210,30 +159,33 @@ class Log:
         streams.close()
 
 
-def _log_bytes(line: LogLine, timestamps: bool) -> bytes:
-    """A line's bytes, with its time (RFC 3339, ns) in front where asked for."""
-    if not timestamps:
-        return line.data
-    seconds, nanoseconds = divmod(line.time_ns, 10**9)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{nanoseconds:09}Z ".encode() + line.data
+def _log_bytes(line: LogLine, timestamps: bool, details: str) -> bytes:
+    """A line's bytes, with its time (RFC 3339, ns) in front where asked for, then details."""
+    stamp = f"{timestamp(line.time_ns)} " if timestamps else ""
+    return f"{stamp}{details}".encode() + line.data
 
 
 def _logs_arguments(parser: CommandParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the container ends")
     parser.add_argument("-n", "--tail", type=typed(values.tail_lines), metavar="N", help="the last N lines (all)")
     parser.add_argument("-t", "--timestamps", action="store_true", help="put the time in front of each line")
-    add_refused(parser, LOGS)
+    parser.add_argument("--since", metavar="TIME", help="since then: a time, or 10m (ago)")
+    parser.add_argument("--until", metavar="TIME", help="until then: a time, or 10m (ago)")
+    parser.add_argument("--details", action="store_true", help="show what --log-opt labels, env and tag ask for, too")
     parser.add_argument("container", metavar="CONTAINER", help="name, id, or the beginning of an id")
 
 
 def _logs(engine: Engine, args: Namespace, console: Console) -> Log | Shown:
     """The container's log; with --follow it is shown as it grows."""
-    lines = engine.containers.get(args.container).logs(follow=args.follow, tail=args.tail)
+    container, now_s = engine.containers.get(args.container), time.time()
+    since_ns = moment_ns(args.since, now_s) if args.since else 0
+    until_ns = moment_ns(args.until, now_s) if args.until else None
+    lines = container.logs(follow=args.follow, tail=args.tail, since_ns=since_ns, until_ns=until_ns)
+    prefix = f"{details(container.row)} " if args.details else ""
     if not args.follow:
-        return Log(tuple(lines), args.timestamps)
+        return Log(tuple(lines), args.timestamps, prefix)
     for line in lines:
-        console.write(line.stream, _log_bytes(line, args.timestamps))
+        console.write(line.stream, _log_bytes(line, args.timestamps, prefix))
     return Shown()
 
 
@@ -255,11 +207,9 @@ def _command(
 
 
 COMMANDS = (
-    _command("ps", "List containers.", _ps_arguments, _ps, "container ls", "container list"),
-    _command("stop", "Stop running containers.", _stop_arguments, _stop),
+    _command("stop", "Stop running containers.", stop_arguments, _stop),
     _command("kill", "Send a signal to running containers.", _kill_arguments, _kill),
     _command("rm", "Remove containers.", _rm_arguments, _rm, "container remove"),
-    _command("wait", "Wait until containers end, and give their exit statuses.", _names, _wait),
-    Command("container", "inspect", (), "Show all that is known of containers, as JSON.", _inspect_arguments, _inspect),
+    _command("wait", "Wait until containers end, and give their exit statuses.", add_names, _wait),
     Command("container", "logs", ("logs",), "Show what a container wrote.", _logs_arguments, _logs, _show_log),
 )

@@ -21,7 +21,7 @@ from dockmagic.events import ignore
 from dockmagic.image.whole import whole_file
 
 if TYPE_CHECKING:
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
     from dockmagic.files.copying import Copied
     from dockmagic.files.verbs import CopyOptions

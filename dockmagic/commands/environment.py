@@ -26,23 +26,26 @@ def variables(given: Sequence[str], files: Sequence[str], environ: Mapping[str, 
     return tuple(entry for entry in resolved if entry is not None)
 
 
-def file_entries(name: str) -> list[str]:
-    """Lines of an environment file: `NAME=value` or `NAME`, comments with # first; quotes are part of the value."""
+def file_entries(name: str, flag: str = "--env-file") -> list[str]:
+    """Lines of an environment file: `NAME=value` or `NAME`, comments with # first; quotes are part of the value.
+
+    `flag` is the one that messages name. Raises InvalidOption.
+    """
     try:
         content = Path(name).expanduser().read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        raise InvalidOption(f"--env-file {name}: {error.strerror}") from error
+        raise InvalidOption(f"{flag} {name}: {error.strerror}") from error
     entries = []
     for number, raw in enumerate(content.split(b"\n"), start=1):
         try:
             line = raw.removesuffix(b"\r").decode()
         except UnicodeDecodeError as error:
-            raise InvalidOption(f"--env-file {name}, line {number}: {raw!r} isn't UTF-8 text") from error
+            raise InvalidOption(f"{flag} {name}, line {number}: {raw!r} isn't UTF-8 text") from error
         entry = line.lstrip()
         if not entry or entry.startswith("#"):
             continue
         if not entry.partition("=")[0] or any(c.isspace() for c in entry.partition("=")[0]):
-            raise InvalidOption(f"--env-file {name}, line {number}: {line!r} isn't NAME=value")
+            raise InvalidOption(f"{flag} {name}, line {number}: {line!r} isn't NAME=value")
         entries.append(entry)
     return entries
 

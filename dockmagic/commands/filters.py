@@ -64,7 +64,7 @@ def _label(text: str) -> Label:
 def moment_ns(text: str, now_s: float) -> int:
     """Nanoseconds since 1970 of "10m" (that long ago), "2024-01-31T10:00:00Z", "2024-01-31" (here), or of seconds.
 
-    Raises InvalidOption.
+    "-10m" is still to come. Raises InvalidOption.
 
     >>> moment_ns("1m30s", 100.0), moment_ns("1970-01-01T00:00:01Z", 0.0), moment_ns("1.5", 0.0)
     (10000000000, 1000000000, 1500000000)
@@ -81,9 +81,10 @@ def moment_ns(text: str, now_s: float) -> int:
 
 
 def _ago_ns(text: str, now_s: float) -> int:
-    """The moment that lies a duration back."""
+    """The moment that lies a duration back, or ahead."""
+    sign = -1 if text.startswith("-") else 1
     try:
-        return int((now_s - duration_s(text)) * 1e9)
+        return int((now_s - sign * duration_s(text.removeprefix("-"))) * 1e9)
     except InvalidOption:
         message = "isn't a time; write how long ago, such as 24h, or a date such as 2024-01-31T10:00:00Z"
         raise InvalidOption(f"{text!r} {message}") from None

@@ -13,10 +13,8 @@ _NETWORKS = "containers have only a loopback (--network none) or the host's netw
 _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
-_PLATFORM = "images of this machine's platform are used"
-TRUST = "image signatures aren't checked"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
-_FILTERS = "filters aren't available yet; assign the result to a variable and use its values"
+TRUST = "image signatures aren't checked"
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,8 @@ RUN = (
     Refused(("--health-cmd", "--health-interval", "--health-retries", "--health-start-period"), _HEALTH),
     Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
     Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
-    Refused(("--log-driver", "--log-opt"), "logs are always kept beside the container; read them with logs"),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
-    Refused(("--pull",), "a missing image is pulled; to renew one, pull it first"),
-    Refused(("-q", "--quiet"), "progress is only shown while an image is pulled; pull it first", switch=True),
-    Refused(("--platform",), _PLATFORM),
     Refused(("--disable-content-trust",), TRUST, switch=True),
-    Refused(("--cidfile",), "use -d, which gives the id, or --name"),
-    Refused(("--label-file",), "write each label with -l name=value"),
-    Refused(("--annotation",), "use a label: -l name=value"),
     Refused(("--runtime",), "dockmagic is its own runtime"),
     Refused(("--use-api-socket",), "there is no API socket yet", switch=True),
     Refused(("--isolation", "--cpu-count", "--cpu-percent", "--io-maxbandwidth", "--io-maxiops"), _WINDOWS),
@@ -70,22 +61,7 @@ BUILD = (
     Refused(("--disable-content-trust",), TRUST, switch=True),
 )  # fmt: skip
 
-PS = (
-    Refused(("-f", "--filter"), _FILTERS),
-    Refused(("--format",), _TEMPLATES),
-    Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
-)
-
-LOGS = (
-    Refused(("--since", "--until"), "choose the last lines with --tail"),
-    Refused(("--details",), "log entries carry no details", switch=True),
-)
-
 TEMPLATES = (Refused(("--format",), _TEMPLATES),)
-INSPECT = (
-    Refused(("-f", "--format"), _TEMPLATES),
-    Refused(("-s", "--size"), "sizes of containers aren't measured yet", switch=True),
-)
 
 
 class Refusal(argparse.Action):

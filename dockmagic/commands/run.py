@@ -14,6 +14,7 @@ from dockmagic.commands.command import Command, CommandParser, Console, Namespac
 from dockmagic.commands.environment import variables
 from dockmagic.commands.results import Finished
 from dockmagic.commands.run_flags import add_run_flags, run_options
+from dockmagic.commands.run_image import watching
 from dockmagic.commands.run_mounts import prepare_mounts
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ContainerOutput, Event, OnEvent
@@ -21,7 +22,7 @@ from dockmagic.oci.options import ExecOptions
 from dockmagic.runtime.attach import OUTPUTS, Attachment
 
 if TYPE_CHECKING:
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
 
 _KEPT_BYTES = 1 << 20
@@ -69,7 +70,7 @@ def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Contai
     options = replace(run_options(args, detach=args.detach), console_size=console.window() if args.tty else None)
     wanted = Attachment() if args.detach else _attachment(args, console)
     prepare_mounts(args)
-    with console.watching() as on_event:
+    with watching(console, args) as on_event:
         if args.detach:
             return engine.containers.run_detached(args.image, options, on_event=on_event)
         kept = Kept(on_event)
@@ -97,7 +98,7 @@ def _create(engine: Engine, args: Namespace, console: Console) -> Container:
     """Make a container without starting it."""
     options = replace(run_options(args), console_size=console.window() if args.tty else None)
     prepare_mounts(args)
-    with console.watching() as on_event:
+    with watching(console, args) as on_event:
         return engine.containers.create(args.image, options, on_event)
 
 

@@ -11,6 +11,8 @@ from dockmagic.commands.attach import stream
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.refused import RUN, add_refused
+from dockmagic.commands.run_image import add_image_flags, add_notes, notes
+from dockmagic.commands.run_logs import add_logs, logs
 from dockmagic.commands.run_mounts import add_mounts, mount_options
 from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_privileges import add_privileges, privileges
@@ -22,6 +24,9 @@ from dockmagic.oci.options import RunOptions
 def add_run_flags(parser: CommandParser) -> None:
     """Add every flag of `docker create`, then the image and its command; flags end at the image."""
     _add_identity(parser)
+    add_image_flags(parser)
+    add_notes(parser)
+    add_logs(parser)
     _add_process(parser)
     add_mounts(parser)
     add_limits(parser)
@@ -37,10 +42,9 @@ def add_run_flags(parser: CommandParser) -> None:
 
 
 def _add_identity(parser: CommandParser) -> None:
-    """Add name, labels and life cycle."""
+    """Add name and life cycle."""
     group = parser.add_argument_group("the container")
     group.add_argument("--name", type=typed(values.container_name), help="name (made up)")
-    group.add_argument("-l", "--label", action="append", default=[], metavar="NAME=VALUE", help="add a label")
     group.add_argument("--rm", dest="remove", action="store_true", help="remove the container when it has ended")
     group.add_argument("--stop-signal", type=typed(values.signal_name), metavar="SIGNAL", help="signal that stops it")
     group.add_argument(
@@ -113,7 +117,10 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         workdir=args.workdir,
         hostname=args.hostname,
         domainname=args.domainname,
-        labels=pairs(args.label),
+        **notes(args),
+        log=logs(args),
+        pull=args.pull,
+        platform=args.platform,
         interactive=args.interactive,
         tty=args.tty,
         init=args.init,

@@ -10,22 +10,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dockmagic.commands import values
+from dockmagic.commands import template, values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.human import binary_size, short_id
-from dockmagic.commands.refused import TEMPLATES, Refused, add_refused
+from dockmagic.commands.refused import Refused, add_refused
+from dockmagic.commands.results import Names
 from dockmagic.commands.table import Pretty, Table
 from dockmagic.errors import InvalidOption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dockmagic.containers import Container
+    from dockmagic.container import Container
     from dockmagic.engine import Engine
     from dockmagic.runtime.series import Series, Usage
     from dockmagic.widgets.stats import Trace
 
-_COLUMNS = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PIDS")
+_HEADINGS = {
+    "ID": "CONTAINER ID",
+    "Container": "CONTAINER",
+    "Name": "NAME",
+    "CPUPerc": "CPU %",
+    "MemUsage": "MEM USAGE / LIMIT",
+    "MemPerc": "MEM %",
+    "PIDs": "PIDS",
+}
+_PLAIN = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "PIDs")
 _ONE_SHOT_S = 0.5
 _ROW_INTERVAL_S = 1.0
 _POLL_S = 0.05
@@ -81,11 +91,15 @@ def _arguments(parser: CommandParser) -> None:
     )
     parser.add_argument("--no-stream", action="store_true", help="one table of the present use")
     parser.add_argument("--no-trunc", action="store_true", help="don't shorten ids")
-    add_refused(parser, (*TEMPLATES, Refused(("-a", "--all"), "only running containers use anything", switch=True)))
+    parser.add_argument(
+        "--format", type=typed(lambda text: template.parse(text, list(_HEADINGS))), metavar="FORMAT",
+        help="json, or a template such as 'table {{.Name}}\\t{{.CPUPerc}}'",
+    )  # fmt: skip
+    add_refused(parser, (Refused(("-a", "--all"), "only running containers use anything", switch=True),))
     parser.add_argument("containers", metavar="CONTAINER", nargs="*", help="name or id (all that run)")
 
 
-def _stats(engine: Engine, args: Namespace, console: Console) -> Stats | Table:
+def _stats(engine: Engine, args: Namespace, console: Console) -> Stats | Table | Names:
     """Sample containers: a row for each every second; at the end what they used."""
     containers = [engine.containers.get(name) for name in args.containers] or engine.containers.ls()
     if not containers:
@@ -94,7 +108,7 @@ def _stats(engine: Engine, args: Namespace, console: Console) -> Stats | Table:
         watched = [(container, _watch(container, stack)) for container in containers]
         if args.no_stream:
             time.sleep(_ONE_SHOT_S)
-            return _table(watched, args.no_trunc)
+            return _table(watched, args)
         began_ns = time.monotonic_ns()
         try:
             _sample(watched, args, console)
@@ -119,32 +133,38 @@ def _sample(watched: Sequence[tuple[Container, Series]], args: Namespace, consol
     with console.renewing() as show:
         while (now_s := time.monotonic()) < end_s and not all(series.ended.is_set() for _, series in watched):
             if now_s >= due_s and all(len(series) > 1 or series.ended.is_set() for _, series in watched):
-                show(_table(watched, args.no_trunc))
+                show(_table(watched, args))
                 due_s = now_s + _ROW_INTERVAL_S
             time.sleep(min(_POLL_S, end_s - now_s))
 
 
-def _table(watched: Sequence[tuple[Container, Series]], no_trunc: bool) -> Table:
-    """The present use, a row for each container."""
-    rows = tuple(_row(container, series, no_trunc) for container, series in watched)
-    return Table(_COLUMNS, rows, tuple(container for container, _ in watched))
+def _table(watched: Sequence[tuple[Container, Series]], args: Namespace) -> Table | Names:
+    """The present use, a row for each container, in the form that was asked for."""
+    rows = [_fields(container, series, args.no_trunc) for container, series in watched]
+    values = tuple(container for container, _ in watched)
+    if args.format is not None:
+        shown: Table | Names = args.format.shown(rows, _HEADINGS, values)
+        return shown
+    cells = tuple(tuple(row[name] for name in _PLAIN) for row in rows)
+    return Table(tuple(_HEADINGS[name] for name in _PLAIN), cells, values)
 
 
-def _row(container: Container, series: Series, no_trunc: bool) -> tuple[str, ...]:
+def _fields(container: Container, series: Series, no_trunc: bool) -> dict[str, str]:
     """A container's row: its CPU over the last second, its memory and its tasks now."""
     usage = series.usage()
-    name = container.id if no_trunc else short_id(container.id), container.name
+    identifier = container.id if no_trunc else short_id(container.id)
+    names = {"ID": identifier, "Container": container.id, "Name": container.name}
     if not len(usage.time_s) or series.ended.is_set():
-        return (*name, "--", "-- / --", "--", "--")
+        return {**names, "CPUPerc": "--", "MemUsage": "-- / --", "MemPerc": "--", "PIDs": "--"}
     recent = usage.time_s > usage.time_s[-1] - _ROW_INTERVAL_S
     memory, limit = float(usage.memory_bytes[-1]), container.memory_limit_bytes or _host_memory_bytes()
-    return (
-        *name,
-        f"{100 * usage.cpu_cores[recent].mean():.2f}%",
-        f"{binary_size(memory)} / {binary_size(limit)}",
-        f"{100 * memory / limit:.2f}%",
-        f"{usage.pids[-1]:.0f}",
-    )
+    return {
+        **names,
+        "CPUPerc": f"{100 * usage.cpu_cores[recent].mean():.2f}%",
+        "MemUsage": f"{binary_size(memory)} / {binary_size(limit)}",
+        "MemPerc": f"{100 * memory / limit:.2f}%",
+        "PIDs": f"{usage.pids[-1]:.0f}",
+    }
 
 
 def _host_memory_bytes() -> int:

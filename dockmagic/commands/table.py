@@ -73,7 +73,7 @@ class Rolling:
         """Show the next table."""
         for line in str(value).splitlines()[1 if self._headed else 0 :]:
             self._write_line(line)
-        self._headed = True
+        self._headed = isinstance(value, Table)
 
 
 def columns_of_text(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -107,7 +107,9 @@ class Files:
         with held(self._rows, row) as now:
             upper, lower = self._layers(row)
             stubs = stub_names(upper, lower, row.spec.mounts)
-            still = paused(self._rows.directory(row.id), now.cgroup) if pause and now.running else nullcontext()
+            still = (
+                paused(self._rows.directory(row.id), now.cgroup) if pause and now.status == "running" else nullcontext()
+            )
             return commit.commit_upper(
                 base,
                 upper,

@@ -101,6 +101,17 @@ def suits(offered: Platform, wanted: Platform) -> bool:
     return _rank(offered, wanted) is not None
 
 
+def mismatch(offered: Platform, host: Platform | None = None) -> str:
+    """A warning about an image that wasn't made for this machine, "" where it was."""
+    host = host or host_platform()
+    if suits(offered, host):
+        return ""
+    return (
+        f"The requested image's platform ({describe(offered)}) does not match the detected host platform "
+        f"({describe(host)}) and no specific platform was requested"
+    )
+
+
 def _rank(offered: Platform | None, wanted: Platform) -> int | None:
     """How far an offer is from the best one (0); None where it doesn't run."""
     if offered is None:

@@ -43,6 +43,13 @@ def remove(database: Database, match: names.Match, force: bool, running: bool) -
     return lines + _delete(database, match.image_id)
 
 
+def actions(lines: Sequence[str], image_id: Digest) -> list[str]:
+    """The events that tell of what was done to the image, in its order."""
+    known = {"Untagged": "untag", f"Deleted: {image_id}": "delete"}
+    found = (known.get(line) or known.get(line.partition(": ")[0]) for line in lines)
+    return [action for action in found if action]
+
+
 def _check_by_id(
     image_id: Digest, present: Sequence[Reference], containers: Sequence[str], force: bool, running: bool
 ) -> None:

@@ -42,6 +42,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
         root=Root(root.path, options.read_only, root.overlay),
         hostname="" if options.uts == "host" or (options.network == "host" and not options.hostname) else hostname,
         domainname=options.domainname,
+        annotations=options.annotations,
         mounts=mounts(options, etc),
         linux=Linux(
             namespaces=namespaces(options),

@@ -23,6 +23,23 @@ class DeviceMapping:
     access: str = "rwm"
 
 
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """How a container's output is kept: `driver` "json-file", "local" or "none"; `given` are the options by name.
+
+    A file of `most_bytes` is put aside (0: never), so that there are at most `most_files`. `labels` and `env` name what
+    `logs --details` tells of it, and `tag` is a template.
+    """
+
+    driver: str = "json-file"
+    given: Mapping[str, str] = field(default_factory=dict)
+    most_bytes: int = 0
+    most_files: int = 1
+    labels: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    tag: str = ""
+
+
 JOIN: Final = "container:"
 """Begins a mode that names the container whose namespace is joined."""
 
@@ -41,6 +58,10 @@ class RunOptions:
     hostname: str = ""
     domainname: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    pull: str = "missing"  # when the image is fetched: "always", "missing" or "never"
+    platform: str = ""  # "os/arch[/variant]" of the image; "" is this machine's
+    log: LogOptions = field(default_factory=LogOptions)
     interactive: bool = False
     tty: bool = False
     console_size: ConsoleSize | None = None  # of its terminal

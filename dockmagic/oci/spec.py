@@ -230,3 +230,4 @@ class Spec:
     mounts: tuple[Mount, ...] = ()
     linux: Linux = field(default_factory=Linux)
     init: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dockmagic.errors import Conflict, StartFailed, Unsupported
+from dockmagic.errors import Conflict, ContainerError, StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
 from dockmagic.oci.options import RunOptions
@@ -154,28 +154,38 @@ class Client:
 
     def record(self, container_id: str) -> Record | None:
         """What the container's monitor knows of it now; None where it doesn't run."""
+        answer = self._query(container_id, {"op": "state"})
+        return None if answer is None else record_of(answer)
+
+    def signal(self, container_id: str, number: int, *, thaw: bool = False) -> bool:
+        """Send a signal to the container's process 1, which goes on with `thaw`; False where it doesn't run."""
+        return self._query(container_id, {"op": "signal", "signal": number, "thaw": thaw}) is not None
+
+    def freeze(self, container_id: str, *, frozen: bool) -> bool:
+        """Make its processes stand still, or go on; False where it doesn't run or they do already.
+
+        Raises ContainerError where the kernel refuses.
+        """
+        answer = self._query(container_id, {"op": "freeze", "frozen": frozen})
+        if answer is not None and answer["event"] == "failed":
+            raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
+        return answer is not None and bool(answer["changed"])
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Tell the container's monitor, if it runs, how it is called from now on."""
+        self._query(container_id, {"op": "rename", "name": name})
+
+    def _query(self, container_id: str, message: protocol.Message) -> protocol.Message | None:
+        """The monitor's answer to a message; None where the container doesn't run."""
         connection = self.control(container_id)
         if connection is None:
             return None
         with connection:
             try:
-                protocol.send(connection, {"op": "state"})
-                message, _ = protocol.receive(connection)
+                protocol.send(connection, message)
+                return protocol.receive(connection)[0]
             except OSError:
                 return None
-        return None if message is None else record_of(message)
-
-    def signal(self, container_id: str, number: int) -> bool:
-        """Send a signal to the container's process 1; False where it doesn't run."""
-        connection = self.control(container_id)
-        if connection is None:
-            return False
-        with connection:
-            try:
-                protocol.send(connection, {"op": "signal", "signal": number})
-                return protocol.receive(connection)[0] is not None
-            except OSError:
-                return False
 
     def wait(self, container_id: str, timeout_s: float | None = None) -> Record | None:
         """Wait until the container has ended; its record then, None where nothing answers. Raises TimeoutError."""

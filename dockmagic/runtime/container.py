@@ -14,24 +14,27 @@ import contextlib
 import errno
 import fcntl
 import json
-import os
 import secrets
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dockmagic import journal
 from dockmagic.database import Database
-from dockmagic.errors import Conflict, InvalidManifest, NotFound, StoreError
+from dockmagic.errors import Conflict, InvalidManifest, InvalidOption, NotFound, StoreError
+from dockmagic.journal import Journal
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, pause, state
 from dockmagic.runtime.attach import Attachment
+from dockmagic.runtime.cgroup import hierarchy
+from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
+from dockmagic.runtime.directory import make
 from dockmagic.runtime.request import Record, StartRequest, record_of
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
@@ -55,6 +58,11 @@ class Row:
     options: RunOptions
     labels: Mapping[str, str]
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What events tell of it."""
+        return {**self.labels, "image": self.image_reference, "name": self.name}
+
 
 class Containers:
     """All containers of a state root."""
@@ -64,6 +72,7 @@ class Containers:
         self._stubs = root / "stubs"
         self._database = database
         self._client = client
+        self._journal = Journal(root / journal.NAME)
 
     # -- finding -----------------------------------------------------------------------------------------------
 
@@ -130,7 +139,7 @@ class Containers:
         directory = self.directory(container_id)
         try:
             try:
-                lock = _make(directory, below.stat(), once)
+                lock = make(directory, below.stat(), once)
             except OSError as error:
                 hint = "free some space" if error.errno == errno.ENOSPC else "choose another state root"
                 raise StoreError(f"cannot make {directory}: {error.strerror}; {hint} and try again") from error
@@ -145,12 +154,7 @@ class Containers:
         if row.name:
             names.check(row.name)
         with self._database.transaction() as connection:
-            taken = {found["name"]: found["id"] for found in connection.execute("SELECT name, id FROM containers")}
-            name = row.name or names.invent(taken)
-            if name in taken and self.directory(taken[name]).exists():
-                why = f'the name is already in use by container "{taken[name]}"; remove or rename that one to reuse it'
-                raise Conflict("container", name, why)
-            connection.execute("DELETE FROM containers WHERE name = ?", (name,))
+            name = self._claim(connection, row.name)
             connection.execute(
                 "INSERT INTO containers (id, name, image_id, image_reference, created_ns, spec, options, labels)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -165,7 +169,36 @@ class Containers:
                     json.dumps(dict(row.labels)),
                 ),
             )
-        return replace(row, name=name)
+        made = replace(row, name=name)
+        self.note(made, "create")
+        return made
+
+    def note(self, row: Row, action: str, **more: str) -> None:
+        """Write an event of the container down."""
+        self._journal.write("container", action, row.id, {**row.attributes, **more})
+
+    def _claim(self, connection: sqlite3.Connection, wanted: str) -> str:
+        """A name that is free now, made up where none is wanted; raises Conflict where the name is taken."""
+        taken = {found["name"]: found["id"] for found in connection.execute("SELECT name, id FROM containers")}
+        name = wanted or names.invent(taken)
+        if name in taken and self.directory(taken[name]).exists():
+            why = f'the name is already in use by container "{taken[name]}"; remove or rename that one to reuse it'
+            raise Conflict("container", name, why)
+        connection.execute("DELETE FROM containers WHERE name = ?", (name,))
+        return name
+
+    def rename(self, row: Row, name: str) -> Row:
+        """Give the container another name; raises InvalidOption, Conflict where it is taken."""
+        name = name.removeprefix("/")
+        if name == row.name:
+            raise InvalidOption("renaming a container with the same name as its current name")
+        names.check(name)
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE containers SET name = ? WHERE id = ?", (self._claim(connection, name), row.id))
+        self._client.rename(row.id, name)
+        renamed = replace(row, name=name)
+        self.note(renamed, "rename", oldName=f"/{row.name}")
+        return renamed
 
     def change_limits(self, row: Row, options: RunOptions, limits: Resources) -> Row:
         """Write other limits down; the container's row as it is then."""
@@ -180,8 +213,11 @@ class Containers:
 
     def delete(self, container_id: str) -> None:
         """Remove the row, then the directory; a container that runs has to be stopped before."""
+        found = self._database.query("SELECT * FROM containers WHERE id = ?", (container_id,))
         self.forget(container_id)
         leftovers.discard(self.directory(container_id))
+        if found:
+            self.note(_row(found[0]), "destroy")
 
     def forget(self, container_id: str) -> None:
         """Remove the row only: the monitor removes the directory."""
@@ -204,9 +240,13 @@ class Containers:
             foreground=foreground and session is not None,
             interactive=row.options.interactive,
             terminal=row.spec.process.terminal,
-            log=str(directory / "log.jsonl"),
+            log="" if row.options.log.driver == "none" else str(directory / "log.jsonl"),
+            log_bytes=row.options.log.most_bytes,
+            log_files=row.options.log.most_files,
             state=str(directory / "state.json"),
             remove=(str(directory),) if row.options.remove else (),
+            journal=str(self._root.parent / journal.NAME),
+            attributes=row.attributes,
         )
         streams = session.descriptors if session else ()
         with (
@@ -271,20 +311,26 @@ class Containers:
             return Record(exit_status=state.LOST_STATUS, error=state.LOST)
         return record_of(ended)
 
-    def kill(self, row: Row, number: int) -> None:
-        """Send a signal to process 1; raises InvalidState where the container doesn't run."""
-        if not self._client.signal(row.id, number):
+    def kill(self, row: Row, number: int, *, thaw: bool = False) -> None:
+        """Send a signal to process 1, which goes on with `thaw`; raises InvalidState where it doesn't run."""
+        if not self._client.signal(row.id, number, thaw=thaw):
             state.check(row.id, "kill", self.state(row.id).status)
 
-    def stop(self, row: Row, number: int, timeout_s: float) -> None:
-        """Send the stop signal, and SIGKILL where that hasn't ended the container in time; fine if it doesn't run."""
-        if not self._client.signal(row.id, number):
-            return
+    def freeze(self, row: Row, *, frozen: bool) -> None:
+        """Make all its processes stand still, or go on; raises InvalidState, ContainerError."""
+        if not self._client.freeze(row.id, frozen=frozen):
+            state.check(row.id, "pause" if frozen else "unpause", self.state(row.id).status)
+
+    def stop(self, row: Row, number: int, timeout_s: float | None) -> bool:
+        """Send the stop signal, and SIGKILL where that hasn't ended the container in time; False if it doesn't run."""
+        if not self._client.signal(row.id, number, thaw=True):
+            return False
         try:
             self._client.wait(row.id, timeout_s)
         except TimeoutError:
             self._client.signal(row.id, signal.SIGKILL)
             self._client.wait(row.id)
+        return True
 
     def wait(self, row: Row) -> ContainerState:
         """Wait until the container doesn't run; its state then. Raises NotFound where it is gone by now."""
@@ -297,7 +343,14 @@ class Containers:
         """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
         self._collect_stubs()
         pause.collect(self._root)
-        kept = {row.id for row in self.rows() if not row.options.remove}
+        rows = self.rows()
+        for row in rows:
+            record = self._record(row.id)
+            if record is not None and record.paused and self._client.record(row.id) is None:
+                Group(
+                    hierarchy.detect(), record.cgroup
+                ).kill()  # its monitor is gone, and couldn't end what stood still
+        kept = {row.id for row in rows if not row.options.remove}
         for path in self._root.iterdir() if self._root.is_dir() else ():
             if path.name not in kept:
                 self._collect_one(path)
@@ -326,23 +379,6 @@ class Containers:
             return False
         age_s = time.time() - (directory / "state.json").stat().st_mtime
         return bool(record.started_ns) or age_s > leftovers.YOUNG_S
-
-
-def _make(directory: Path, like: os.stat_result, once: bool) -> ExitStack:
-    """Make a container's directory; the lock that protects it."""
-    lock = leftovers.claim(directory)
-    try:
-        if once:
-            (directory / "state.json").write_text(json.dumps(encode(Record())))
-        (directory / "work").mkdir()
-        upper = directory / "upper"
-        upper.mkdir()
-        os.chown(upper, like.st_uid, like.st_gid)
-        upper.chmod(like.st_mode & 0o7777)
-    except BaseException:
-        lock.close()
-        raise
-    return lock
 
 
 def _row(row: sqlite3.Row) -> Row:

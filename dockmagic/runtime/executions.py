@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dockmagic.errors import Failure
@@ -36,6 +36,7 @@ class Execution:
     connection: socket.socket
     foreground: bool
     stdio: Stdio
+    id: str = field(default_factory=lambda: os.urandom(32).hex())
 
 
 def execute(

@@ -8,7 +8,7 @@ from typing import Any
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.inspect_mounts import binds, mount_points
-from dockmagic.runtime.state import ContainerState
+from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -44,7 +44,7 @@ def _state(state: ContainerState) -> dict[str, Any]:
     return {
         "Status": state.status.value,
         "Running": state.running,
-        "Paused": False,
+        "Paused": state.status is Status.PAUSED,
         "Restarting": False,
         "OOMKilled": state.oom_killed,
         "Dead": False,
@@ -62,10 +62,11 @@ def _host_config(row: Row) -> dict[str, Any]:
         "NetworkMode": options.network,
         "AutoRemove": options.remove,
         "Init": options.init or None,
+        "Annotations": dict(options.annotations) or None,
         "Privileged": options.privileged,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "PortBindings": {},
-        "LogConfig": {"Type": "json-file", "Config": {}},
+        "LogConfig": {"Type": options.log.driver, "Config": dict(options.log.given)},
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
         "GroupAdd": list(options.group_add) or None,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from dockmagic.rotation import Reader
+
 POLL_S: Final = 0.05
-BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,51 +24,40 @@ class LogLine:
     data: bytes
 
 
-def read(path: Path, *, tail: int | None = None) -> Iterator[LogLine]:
-    """Lines of the log, oldest first; only the last `tail` of them. A log that isn't there has none."""
-    return follow(path, running=lambda: False, tail=tail)
+def lines(
+    path: Path,
+    running: Callable[[], bool] | None = None,
+    tail: int | None = None,
+    since_ns: int = 0,
+    until_ns: int | None = None,
+) -> Iterator[LogLine]:
+    """Lines of the log with those put aside, oldest first: of the last `tail` those between the two times.
 
-
-def follow(path: Path, *, running: Callable[[], bool], tail: int | None = None) -> Iterator[LogLine]:
-    """Lines of the log, and new ones as long as the container is `running`."""
-    position = 0 if tail is None else _tail_position(path, tail)
-    while True:
-        alive = running()  # asked before reading, or the last lines could be missed
-        for line, end in _entries(path, position):
-            position = end
-            yield line
-        if not alive:
-            return
-        time.sleep(POLL_S)
-
-
-def _tail_position(path: Path, count: int) -> int:
-    """Where the last `count` complete lines of the file begin; 0 where there are no more than that, or no file."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        start = file.seek(0, os.SEEK_END)
-        while start > 0:
-            size = min(BLOCK, start)
-            start = file.seek(start - size)
-            block = file.read(size)
-            excess = block.count(b"\n") - count
-            if excess > 0:
-                return start + size - len(block.split(b"\n", excess)[-1])
-            count = -excess
-    return 0
-
-
-def _entries(path: Path, start: int) -> Iterator[tuple[LogLine, int]]:
-    """Each complete entry from `start` on, and where the next one begins; one that a crash has torn is left out."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        file.seek(start)
-        for text in file:
-            if not text.endswith(b"\n"):
+    With `running` new ones, too, as long as that is true and `until_ns` isn't over. A log that isn't there has none.
+    """
+    with Reader(path, tail) as reader:
+        while True:
+            alive = running is not None and running()  # asked before reading, or the last lines could be missed
+            for text in reader.lines():
+                line = _parsed(text)
+                if line is None or line.time_ns < since_ns:
+                    continue
+                if until_ns is not None and line.time_ns > until_ns:
+                    return
+                yield line
+            if not alive or (until_ns is not None and time.time_ns() > until_ns):
                 return
-            start += len(text)
-            with contextlib.suppress(ValueError):
-                entry = json.loads(text)
-                data = entry["log"].encode("utf-8", "surrogateescape")
-                yield LogLine(parse_time(entry["time"]), entry["stream"], data), start
+            time.sleep(POLL_S)
+
+
+def _parsed(text: bytes) -> LogLine | None:
+    """The line of an entry; None for one that a crash has torn."""
+    try:
+        entry = json.loads(text)
+        data = entry["log"].encode("utf-8", "surrogateescape")
+        return LogLine(parse_time(entry["time"]), entry["stream"], data)
+    except ValueError:
+        return None
 
 
 def parse_time(text: str) -> int:

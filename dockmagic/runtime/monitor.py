@@ -20,19 +20,20 @@ from functools import partial
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
+from dockmagic.journal import Journal
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution, execute
 from dockmagic.runtime.process import exit_status
-from dockmagic.runtime.sandbox import Sandbox, Site, ended, make, wait
+from dockmagic.runtime.sandbox import Sandbox, Site, ended, wait
 from dockmagic.runtime.stage import Failed, describe
-from dockmagic.runtime.starting import Start, rehearse, start
+from dockmagic.runtime.starting import Start, start
 from dockmagic.runtime.streams import Stdio, Streams, resize
 from dockmagic.runtime.stubs import remove_stubs
+from dockmagic.runtime.waiting import Waiting
 from dockmagic.trees import remove_tree
 
 
@@ -72,48 +73,6 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoRet
 QUIET_S: Final = 0.03
 
 
-class Waiting:
-    """A sandbox of the usual kind, or the reason why there is none, which the first who wants it will be told."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._sandbox: Sandbox | None = None
-        self._failure: Failed | None = None
-        try:
-            self._sandbox = make(site, NAMESPACES)
-            rehearse(self._sandbox, site.run_dir)
-        except Failed as error:
-            self._failure = error
-
-    def accept(self, starts: socket.socket) -> socket.socket:
-        """Wait for a connection. Until then this process goes with the launcher, or when that shuts the socket."""
-        try:
-            connection, _ = starts.accept()
-        except OSError:
-            self.dismiss()
-            os._exit(0)
-        p.prctl(p.PR_SET_PDEATHSIG, 0)
-        return connection
-
-    def sandbox_for(self, asked: request.StartRequest, joined: Mapping[str, int]) -> Sandbox:
-        """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed.
-
-        `joined` are descriptors of namespaces of other containers, by kind; they are closed.
-        """
-        if self._failure is not None:
-            raise self._failure
-        assert self._sandbox is not None
-        if not joined and asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
-            return self._sandbox
-        self._sandbox.discard()
-        return make(self._site, asked.namespaces, joined)
-
-    def dismiss(self) -> None:
-        """Do away with the sandbox."""
-        if self._sandbox is not None:
-            self._sandbox.discard()
-
-
 class Monitor:
     """One container's watch. `run` does it all; a method `_on_…` answers to what one descriptor has to say."""
 
@@ -131,6 +90,13 @@ class Monitor:
         self._guests: set[socket.socket] = set()  # who started something by exec, which may have ended
         self._foreground = asked.foreground
         self._running = True
+        self._journal = Journal(asked.journal)
+        self._attributes = dict(asked.attributes)
+
+    def _note(self, action: str, **more: object) -> None:
+        """Write an event of the container down."""
+        attributes = {**self._attributes, **{name: str(value) for name, value in more.items()}}
+        self._journal.write("container", action, self._request.container_id, attributes)
 
     def run(self, descriptors: Sequence[int]) -> None:
         """Start the container, watch it, and leave nothing of it behind."""
@@ -145,6 +111,8 @@ class Monitor:
             self._sandbox.unmount()
         self._sandbox.group.remove()
         self._remove()
+        if self._request.remove and self._record.started_ns:
+            self._note("destroy")
         self._linger()
 
     def _linger(self) -> None:
@@ -158,6 +126,7 @@ class Monitor:
         """Tell the engine, write it down, and begin to watch."""
         self._start = begun
         self._record = replace(self._record, started_ns=time.time_ns())
+        self._note("start")
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
         self._tell(self._owner, {"event": "started", **facts, **encode(self._record)})
         self._streams.begin(begun.stdio)
@@ -201,6 +170,7 @@ class Monitor:
         self._record = replace(
             self._record,
             pid=0,
+            paused=False,
             exit_status=status,
             oom_killed=oom_killed,
             finished_ns=time.time_ns(),
@@ -208,6 +178,10 @@ class Monitor:
             peak_memory_bytes=used.peak_memory_bytes,
         )
         self._running = False
+        if oom_killed:
+            self._note("oom")
+        lasted_s = (self._record.finished_ns - self._record.started_ns) // 10**9
+        self._note("die", exitCode=status, execDuration=lasted_s)
 
     def _on_connection(self) -> None:
         assert self._start.listener is not None
@@ -242,9 +216,17 @@ class Monitor:
                 self._tell(connection, {"event": "state", **encode(self._record)})
             case "signal":
                 self._signal(connection, message["signal"])
+                if message.get("thaw") or message["signal"] == signal.SIGKILL:
+                    self._freeze(frozen=False)
+            case "rename":
+                self._attributes["name"] = message["name"]
+                self._tell(connection, {"event": "renamed"})
+            case "freeze":
+                self._tell(connection, {"event": "frozen", "changed": self._freeze(frozen=message["frozen"])})
             case "exec":
                 asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
                 os.close(descriptors[0])
+                self._check_awake(descriptors[1:])
                 self._execute(asked, descriptors[1:], connection)
             case "attach":
                 self._attach(connection, dict(zip(message["streams"], descriptors, strict=True)))
@@ -281,16 +263,41 @@ class Monitor:
     def _signal(self, connection: socket.socket, number: int) -> None:
         """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
         own = [execution.pidfd for execution in self._own(connection)]
-        for pidfd in own if connection in self._guests else [self._sandbox.pidfd]:
+        guest = connection in self._guests
+        for pidfd in own if guest else [self._sandbox.pidfd]:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, number)
-        if connection not in self._guests and connection not in self._waiters:
+                if not guest:
+                    self._note("kill", signal=number)
+        if not guest and connection not in self._waiters:
             self._tell(connection, {"event": "signalled"})
+
+    def _freeze(self, *, frozen: bool) -> bool:
+        """Make all processes stand still, or go on; False where they do already. Raises OSError."""
+        if self._record.paused == frozen or not self._running:
+            return False
+        if frozen:
+            self._sandbox.group.freeze()
+        else:
+            self._sandbox.group.thaw()
+        self._record = replace(self._record, paused=frozen)
+        self._note("pause" if frozen else "unpause")
+        self._write_record()
+        return True
+
+    def _check_awake(self, descriptors: list[int]) -> None:
+        """Raise Failed where the container is paused; what came for a new process is closed then."""
+        if self._record.paused:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise Failed(Failure("exec", 0, "the container is paused; unpause it first"))
 
     def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
         execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
         self._executions.append(execution)
         self._guests.add(connection)
+        for action in ("exec_create", "exec_start"):
+            self._note(f"{action}: {' '.join(asked.process.args)}", execID=execution.id)
         self._tell(connection, {"event": "started", "pid": execution.pid})
         self._streams.begin(execution.stdio)
         self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
@@ -305,6 +312,7 @@ class Monitor:
             return
         self._executions.remove(execution)
         self._streams.end(execution.stdio)
+        self._note("exec_die", execID=execution.id, exitCode=status)
         self._tell(execution.connection, {"event": "exited", "exitStatus": status})
         os.close(execution.pidfd)
 
@@ -320,6 +328,8 @@ class Monitor:
         for pidfd in ended:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if self._sandbox.pidfd in ended:
+            self._freeze(frozen=False)
         connection.close()
 
     def _finish(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
 from dockmagic.oci.spec import Process
@@ -21,8 +22,10 @@ class StartRequest:
     """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`.
 
     `joined`: kinds of namespaces of other containers, whose descriptors come last. `foreground`: the container ends
-    with the connection that asked for it. `log` and `state` are files to write, "" for none. `remove`: directories that
-    go when the container has ended.
+    with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
+    `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
+    go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
+    of the container.
     """
 
     container_id: str
@@ -33,8 +36,12 @@ class StartRequest:
     interactive: bool = False
     terminal: bool = False
     log: str = ""
+    log_bytes: int = 0
+    log_files: int = 1
     state: str = ""
     remove: tuple[str, ...] = ()
+    journal: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Record:
     error: str = ""
     cpu_ns: int = 0
     peak_memory_bytes: int = 0
+    paused: bool = False
 
 
 def record_of(message: Message) -> Record:

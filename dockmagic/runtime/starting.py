@@ -39,7 +39,7 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     are done.
     """
     given = dict(zip(asked.streams, descriptors[1:], strict=True))
-    log = Log(asked.log) if asked.log else None
+    log = Log(asked.log, asked.log_bytes, asked.log_files) if asked.log else None
     stdio = hand_over(sandbox, asked, descriptors[0], given, log)
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
     os.close(descriptors[0])

@@ -4,6 +4,7 @@ Rule: everything that decides by a container's status is decided here, by the ta
 "State"; Docker's API for the names and for what is an error.
 
     created --start--> running --(ends)--> exited --start--> running
+                       running --pause--> paused --unpause--> running
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ class Status(StrEnum):
 
     CREATED = "created"
     RUNNING = "running"
+    PAUSED = "paused"
     EXITED = "exited"
 
 
 POSSIBLE: Final = {
     "start": frozenset({Status.CREATED, Status.EXITED}),
-    "kill": frozenset({Status.RUNNING}),
+    "kill": frozenset({Status.RUNNING, Status.PAUSED}),
     "exec in": frozenset({Status.RUNNING}),
-    "watch": frozenset({Status.RUNNING}),
+    "watch": frozenset({Status.RUNNING, Status.PAUSED}),
+    "pause": frozenset({Status.RUNNING}),
+    "unpause": frozenset({Status.PAUSED}),
+    "list the processes of": frozenset({Status.RUNNING, Status.PAUSED}),
     "remove": frozenset({Status.CREATED, Status.EXITED}),
 }
 """Statuses in which each operation is possible; anywhere else it is an InvalidState."""
@@ -52,8 +57,8 @@ class ContainerState:
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
-        return self.status is Status.RUNNING
+        """Whether its process lives, be it paused."""
+        return self.status in (Status.RUNNING, Status.PAUSED)
 
 
 def check(container_id: str, operation: str, status: Status) -> None:
@@ -66,7 +71,8 @@ def derive(record: Record | None, alive: bool) -> ContainerState:
     """State from what the monitor has written down, and whether it is there to answer."""
     if record is None:
         return ContainerState(Status.RUNNING if alive else Status.CREATED)
-    status = Status.RUNNING if alive else Status.EXITED if record.started_ns else Status.CREATED
+    living = Status.PAUSED if record.paused else Status.RUNNING
+    status = living if alive else Status.EXITED if record.started_ns else Status.CREATED
     lost = status is Status.EXITED and not record.finished_ns
     return ContainerState(
         status,

@@ -10,8 +10,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Final
+
+from dockmagic.rotation import rotate
 
 CHUNK: Final = 64 * 1024
 HIGH_WATER: Final = 1 << 20
@@ -54,21 +57,42 @@ class Log:
     Bytes that aren't UTF-8 are kept as lone surrogates (Python's surrogateescape), so that they come back unchanged.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, most_bytes: int = 0, most_files: int = 1) -> None:
+        """A file that has `most_bytes` is put aside (0: never), so that there are at most `most_files`."""
         self._path = path
+        self._most_bytes = most_bytes
+        self._most_files = most_files
         self._file = -1
 
     def write(self, stream: str, data: bytes) -> None:
-        """Append the data, an entry for each line of it; the file is made at the first."""
+        """Append the data, an entry for each line of it; the file is made at the first. Raises OSError."""
+        end = f', "stream": {json.dumps(stream)}, "time": "{timestamp(time.time_ns())}"}}\n'
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        entries = [f'{{"log": {_quoted(line + chr(10))}{end}' for line in lines[:-1]]
+        if lines[-1]:
+            entries.append(f'{{"log": {_quoted(lines[-1])}{end}')
+        for part in self._parts(entries) if self._most_bytes else (entries,):
+            self._open()
+            self._append("".join(part).encode())
+
+    def _parts(self, entries: Sequence[str]) -> Iterator[list[str]]:
+        """The entries in parts, each with as many as the file takes; a full one is put aside before the next."""
+        self._open()
+        part, size = list[str](), os.fstat(self._file).st_size
+        for entry in entries:
+            if size >= self._most_bytes:
+                yield part
+                self.close()
+                rotate(self._path, self._most_files)
+                part, size = [], 0
+            part.append(entry)
+            size += len(entry)
+        yield part
+
+    def _open(self) -> None:
         if self._file < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o600)
-        end = f', "stream": {json.dumps(stream)}, "time": "{timestamp(time.time_ns())}"}}\n'
-        lines = data.decode("utf-8", "surrogateescape").split("\n")
-        entries = [f'{{"log": {json.dumps(line + chr(10))}{end}' for line in lines[:-1]]
-        if lines[-1]:
-            entries.append(f'{{"log": {json.dumps(lines[-1])}{end}')
-        self._append("".join(entries).encode())
 
     def _append(self, text: bytes) -> None:
         """Write whole entries; of one that the disk has no room for nothing stays. Raises OSError."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from dockmagic.containers import Container
+from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.errors import DockmagicError
 from dockmagic.oci.options import RunOptions

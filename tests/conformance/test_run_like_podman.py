@@ -39,6 +39,7 @@ FILES = {
             "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
         }
     ),
+    "labels": "# comment\nfrom-file=1\nbare\n",
 }
 DOCKERFILES = {
     "probe": r"""FROM busybox
@@ -152,6 +153,10 @@ SAME = (
     # labels, names
     "-l a=b --label c --name ok.name_1-2 --stop-signal INT --stop-timeout 3 --rm=true busybox true",
     '--name "" --read-only=false -l a= busybox touch /x',
+    "--label-file labels -l from-file=2 --annotation a=b busybox true",
+    # the image
+    "--pull never busybox echo here",
+    "--pull missing -q busybox echo here",
 )
 
 _SHOW = "sh -c 'cd /v; find . | sort; stat -c \"%n %a %u %g %h\" . sub/f; readlink l'"
@@ -223,6 +228,9 @@ REFUSED = (
     ("--cap-add BOGUS busybox true", 125, "capability"),
     ("--security-opt bogus busybox true", 125, "bogus"),
     ("-l =b busybox true", 125, "=b"),
+    ("--label-file missing busybox true", 125, "(?i)no such file or directory"),
+    ("--cidfile labels busybox true", 125, "(?i)container id file"),
+    ("--pull sometimes busybox true", 125, "sometimes"),
     ("--name -bad busybox true", 125, "name"),
     ("--stop-signal BOGUS busybox true", 125, "BOGUS"),
     ("--stop-timeout -1 busybox true", 125, "-1"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dockmagic.containers import Container
+from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.events import ContainerOutput, Event
 from dockmagic.oci.options import ExecOptions, RunOptions

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.containers import Container
+from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.errors import ContainerError, InvalidOption, NotFound, StoreError
 from dockmagic.image import layer

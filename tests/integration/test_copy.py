@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.builder.data import copy_data
-from dockmagic.containers import Container
+from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.errors import DockmagicError, InvalidOption, InvalidState, NotFound, StoreError
 from dockmagic.files import copying

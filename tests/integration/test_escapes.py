@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.containers import Container
+from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.errors import StartFailed
 from dockmagic.oci.options import RunOptions

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.containers import Container
+from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.errors import InvalidOption, StartFailed
 from dockmagic.events import ContainerWarning, Event

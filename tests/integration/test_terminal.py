@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.containers import GUEST, Container
+from dockmagic.container import GUEST, Container
 from dockmagic.engine import Engine
 from dockmagic.errors import ContainerError, StartFailed
 from dockmagic.image.store import Image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from dockmagic.image.search import Found
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change, Kind, LayerNode
 from dockmagic.image.workspace import Workspaces
+from dockmagic.journal import NOWHERE, Journal
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
@@ -41,6 +42,7 @@ from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime.attach import Attachment, Controls
+from dockmagic.runtime.processes import Listing
 from dockmagic.upkeep import DiskUsage
 from dockmagic.volumes.verbs import Volumes
 
@@ -98,6 +100,18 @@ class FakeContainer:
     tty: bool = False
     interactive: bool = False
     attachment: Attachment | None = None
+    row: Any = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """As much of a row as commands look at."""
+        spec = SimpleNamespace(process=SimpleNamespace(terminal=self.tty))
+        options = RunOptions(interactive=self.interactive)
+        self.row = self.row or SimpleNamespace(image_id=IMAGE_ID, options=options, spec=spec)
+
+    def size_bytes(self) -> int:
+        """A little."""
+        return 1200
 
     def state(self) -> State:
         """The state that the test gave."""
@@ -112,9 +126,30 @@ class FakeContainer:
         """Note it."""
         self._note("start")
 
-    def stop(self, timeout_s: int | None = None) -> None:
+    def stop(self, timeout_s: int | None = None, signal: str = "") -> None:
         """Note it."""
-        self._note("stop", timeout_s)
+        self._note("stop", timeout_s, *filter(None, [signal]))
+
+    def restart(self, timeout_s: int | None = None, signal: str = "") -> None:
+        """Note it."""
+        self._note("restart", timeout_s, signal)
+
+    def pause(self) -> None:
+        """Note it."""
+        self._note("pause")
+
+    def unpause(self) -> None:
+        """Note it."""
+        self._note("unpause")
+
+    def rename(self, name: str) -> None:
+        """Note it."""
+        self._note("rename", name)
+
+    def top(self, options: Sequence[str] = ()) -> Listing:
+        """One process."""
+        self._note("top", *options)
+        return Listing(("PID", "CMD"), (("7", "sh"),))
 
     def kill(self, signal: str = "KILL") -> None:
         """Note it."""
@@ -129,9 +164,11 @@ class FakeContainer:
         self._note("wait")
         return self.now.exit_status
 
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Line]:
+    def logs(
+        self, *, follow: bool = False, tail: int | None = None, since_ns: int, until_ns: int | None
+    ) -> Iterator[Line]:
         """The lines that the test gave."""
-        self._note("logs", follow, tail)
+        self._note("logs", follow, tail, *([since_ns, until_ns] if since_ns or until_ns else []))
         return iter(self.lines if tail is None else self.lines[-tail:])
 
     def exec(self, options: ExecOptions, *, attachment: Attachment, on_event: OnEvent = ignore) -> int:
@@ -144,14 +181,6 @@ class FakeContainer:
         for stream, data in self.said:
             on_event(ContainerOutput(self.id, stream, data))
         return self.exec_status
-
-    @property
-    def row(self) -> Any:
-        """As much of a row as commands look at."""
-        return SimpleNamespace(
-            spec=SimpleNamespace(process=SimpleNamespace(terminal=self.tty)),
-            options=SimpleNamespace(interactive=self.interactive),
-        )
 
     @property
     def running(self) -> bool:
@@ -548,6 +577,7 @@ class FakeEngine:
     volumes: Volumes | None = None
     registry: FakeRegistries = field(default_factory=FakeRegistries)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    journal: Journal = NOWHERE
 
     def login(self, registry: str = "", username: str = "", password: str = "") -> Login:
         """Note it; who comes without a name has the known password."""

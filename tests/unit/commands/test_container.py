@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from dockmagic.commands.catalogue import by_name
-from dockmagic.commands.container import status_text
+from dockmagic.commands.ps import status_text
 from dockmagic.errors import DockmagicError, InvalidOption, InvalidState, NotFound
 from tests.unit.commands.calling import call
 from tests.unit.commands.fakes import FakeConsole, FakeContainer, FakeContainers, FakeEngine, Line, State
@@ -65,6 +65,11 @@ def test_ps_ids_only() -> None:
         ("start burn", ("start",)),
         ("stop burn", ("stop", None)),
         ("stop -t 3 burn", ("stop", 3)),
+        ("stop -s INT -t -1 burn", ("stop", -1, "INT")),
+        ("restart -t 0 --signal HUP burn", ("restart", 0, "HUP")),
+        ("restart burn", ("restart", None, "")),
+        ("pause burn", ("pause",)),
+        ("container unpause burn", ("unpause",)),
         ("kill burn", ("kill", "KILL")),
         ("kill -s INT burn", ("kill", "INT")),
         ("rm burn", ("rm", False)),
@@ -76,6 +81,13 @@ def test_commands_call_the_engine_and_give_the_names(words: str, noted: tuple[ob
     container = FakeContainer()
     assert call(engine_with(container), *words.split()) == ("burn",)
     assert container.calls == [noted]
+
+
+def test_rename_says_nothing_and_top_gives_a_table() -> None:
+    container = FakeContainer()
+    assert str(call(engine_with(container), "rename", "burn", "cool")) == ""
+    assert str(call(engine_with(container), "top", "burn", "-o", "pid,cmd")) == "PID   CMD\n7     sh"
+    assert container.calls == [("rename", "cool"), ("top", "-o", "pid,cmd")]
 
 
 def test_one_failure_does_not_keep_the_others_waiting() -> None:

@@ -106,7 +106,7 @@ def test_templates() -> None:
     assert shown("plain") == "plain"
 
 
-@pytest.mark.parametrize("text", ["{{.Colour}}", "{{range .}}{{end}}", "{{.ID", "table", "{{.}}"])
+@pytest.mark.parametrize("text", ["{{.Colour}}", "{{range .}}", "{{.ID", "table", "{{nosuch .ID}}"])
 def test_what_is_no_template(text: str) -> None:
     with pytest.raises(InvalidOption, match="--format"):
         call(ENGINE, "images", "--format", text)

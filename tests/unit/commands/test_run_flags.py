@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dockmagic.commands.catalogue import by_name
-from dockmagic.commands.refused import BUILD, LOGS, PS, RUN, UPDATE, Refused
+from dockmagic.commands.refused import BUILD, RUN, UPDATE, Refused
 from dockmagic.commands.run_flags import run_options
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import DeviceMapping, RunOptions
@@ -173,7 +173,7 @@ def test_what_cannot_be_is_refused_with_its_reason(words: str, message: str) -> 
 
 @pytest.mark.parametrize(
     ("command", "table"),
-    [("run", RUN), ("build", BUILD), ("ps", PS), ("logs", LOGS), ("update", UPDATE)],
+    [("run", RUN), ("build", BUILD), ("update", UPDATE)],
 )
 def test_every_refused_flag_is_refused_by_name(command: str, table: tuple[Refused, ...]) -> None:
     parser = by_name()[command].parser(command)

@@ -102,3 +102,13 @@ def test_what_cannot_be_sampled() -> None:
         call(FakeEngine(), "stats", "nothing")
     with pytest.raises(InvalidOption, match="--for: '0' is no time"):
         call(FakeEngine(), "stats", "--for", "0")
+
+
+def test_formats() -> None:
+    def shown(text: str) -> str:
+        return str(call(engine_with(Watched()), "stats", "--no-stream", "--format", text, "burn"))
+
+    assert shown("{{.Name}}: {{.CPUPerc}} {{.MemUsage}} {{.PIDs}}") == "burn: 50.00% 8MiB / 64MiB 2"
+    assert shown(r"table {{.Name}}\t{{.MemPerc}}").splitlines()[1].split() == ["burn", "12.50%"]
+    with pytest.raises(InvalidOption, match="names no field"):
+        shown("{{.Colour}}")

@@ -28,8 +28,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def grow(arrival: Arrival, path: Path, size: int) -> None:
-    """Bring this many bytes."""
-    path.write_bytes(DATA[:size])
+    """Bring as many bytes as make this many; a reader may be at those before them."""
+    with path.open("ab") as file:
+        file.write(DATA[file.tell() : size])
     arrival.begin(path)
     arrival.grow(size)
 
@@ -58,8 +59,7 @@ def test_a_reader_waits_for_the_rest_and_for_the_end(arrival: Arrival, path: Pat
     grow(arrival, path, 100)
     with ThreadPoolExecutor(1) as thread:
         reading = thread.submit(read_all, heard(arrival, []))
-        path.write_bytes(DATA)
-        arrival.grow(200)
+        grow(arrival, path, 200)
         with pytest.raises(TimeoutError):
             reading.result(0.05)  # all of it is there, but not yet known to be right
         arrival.finish(path)

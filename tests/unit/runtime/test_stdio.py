@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dockmagic.runtime.logs import follow, parse_time, read
+from dockmagic.runtime.logs import lines as read
+from dockmagic.runtime.logs import parse_time
 from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Log, Output, Sink, timestamp
 
 
@@ -138,7 +139,7 @@ def test_following_shows_what_comes_until_the_end(tmp_path: Path) -> None:
         log.write("stdout", b"alive\n" if alive else b"last\n")
         return alive
 
-    assert [line.data for line in follow(path, running=running)] == [b"before\n", b"alive\n", b"alive\n", b"last\n"]
+    assert [line.data for line in read(path, running)] == [b"before\n", b"alive\n", b"alive\n", b"last\n"]
     log.close()
 
 
@@ -219,3 +220,39 @@ def test_the_tail_of_a_long_log_is_exact(tmp_path: Path) -> None:
     log.close()
     for count in (0, 1, 2, 999, 2999, 3000, 3001):
         assert [line.data for line in read(path, tail=count)] == lines[max(0, 3000 - count) :]
+
+
+def test_a_full_log_is_put_aside_and_read_across(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = Log(str(path), most_bytes=1000, most_files=3)
+    for number in range(10):
+        log.write("stdout", b"".join(b"%d.%d\n" % (number, each) for each in range(5)))
+    log.close()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["log", "log.1", "log.2"]
+    assert all(each.stat().st_size < 1100 for each in tmp_path.iterdir())
+    found = [line.data for line in read(path)]
+    assert found == [b"%d.%d\n" % divmod(number, 5) for number in range(50)][-len(found) :]
+    assert len(found) >= 20
+    assert [line.data for line in read(path, tail=15)] == found[-15:]
+
+
+def test_a_log_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for _ in range(3):
+        log = Log(str(path), most_bytes=100, most_files=2)
+        log.write("stdout", b"x" * 40 + b"\n")
+        log.close()
+    assert [path.exists(), path.with_name("log.1").exists()] == [True, True]
+    log = Log(str(path), most_bytes=1, most_files=1)
+    log.write("stdout", b"a\nb\n")
+    log.close()
+    assert [line.data for line in read(path)][-1] == b"b\n"
+
+
+def test_times_bound_what_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    entries = [{"log": f"{n}\n", "stream": "stdout", "time": timestamp(n)} for n in range(5)]
+    path.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+    assert [line.time_ns for line in read(path, since_ns=1, until_ns=3)] == [1, 2, 3]
+    assert [line.time_ns for line in read(path, tail=3, until_ns=3)] == [2, 3]
+    assert [line.time_ns for line in read(path, lambda: True, since_ns=3, until_ns=10)] == [3, 4]

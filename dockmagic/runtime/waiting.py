@@ -1,0 +1,56 @@
+"""A monitor before its container: it keeps a sandbox ready for whoever comes first."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+from dockmagic.linux import process as p
+from dockmagic.oci.defaults import NAMESPACES
+from dockmagic.runtime import request
+from dockmagic.runtime.sandbox import Sandbox, Site, make
+from dockmagic.runtime.stage import Failed
+from dockmagic.runtime.starting import rehearse
+
+
+class Waiting:
+    """A sandbox of the usual kind, or the reason why there is none, which the first who wants it will be told."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._sandbox: Sandbox | None = None
+        self._failure: Failed | None = None
+        try:
+            self._sandbox = make(site, NAMESPACES)
+            rehearse(self._sandbox, site.run_dir)
+        except Failed as error:
+            self._failure = error
+
+    def accept(self, starts: socket.socket) -> socket.socket:
+        """Wait for a connection. Until then this process goes with the launcher, or when that shuts the socket."""
+        try:
+            connection, _ = starts.accept()
+        except OSError:
+            self.dismiss()
+            os._exit(0)
+        p.prctl(p.PR_SET_PDEATHSIG, 0)
+        return connection
+
+    def sandbox_for(self, asked: request.StartRequest, joined: Mapping[str, int]) -> Sandbox:
+        """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed.
+
+        `joined` are descriptors of namespaces of other containers, by kind; they are closed.
+        """
+        if self._failure is not None:
+            raise self._failure
+        assert self._sandbox is not None
+        if not joined and asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
+            return self._sandbox
+        self._sandbox.discard()
+        return make(self._site, asked.namespaces, joined)
+
+    def dismiss(self) -> None:
+        """Do away with the sandbox."""
+        if self._sandbox is not None:
+            self._sandbox.discard()
