@@ -13,7 +13,8 @@ from dockmagic.commands.command import Command
 
 _WORDS: Final = {
     "run": "run create exec",
-    "container": "ps stop kill rm wait logs",
+    "container": "stop kill rm wait logs",
+    "ps": "ps",
     "start": "start",
     "attach": "attach",
     "build": "build",
@@ -23,7 +24,8 @@ _WORDS: Final = {
     "push": "push",
     "archive": "save load",
     "stats": "stats",
-    "system": "info version inspect",
+    "system": "info version",
+    "inspect": "inspect",
 }
 HOMES: Final[Mapping[str, str]] = {word: home for home, words in _WORDS.items() for word in words.split()}
 """The module, in this package, of each command that a line may begin with."""
