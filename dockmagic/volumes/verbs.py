@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockmagic.database import Database
 from dockmagic.errors import Conflict, NotFound
-from dockmagic.image.checking import Fault, Kind
-from dockmagic.image.pruning import Pruned
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.selection import Selection
 from dockmagic.oci.spec import Mount, Overlay
@@ -17,6 +16,10 @@ from dockmagic.oci.volumes import IMAGE, VolumeMount
 from dockmagic.volumes.local import bound_directory, in_memory, mount_of
 from dockmagic.volumes.placing import arranged, given_by
 from dockmagic.volumes.store import Volume, VolumeStore
+
+if TYPE_CHECKING:
+    from dockmagic.image.checking import Fault
+    from dockmagic.image.pruning import Pruned
 
 _EVERYTHING = Selection()
 Layers = Sequence[Path]
@@ -77,6 +80,8 @@ class Volumes:
 
     def prune(self, selection: Selection = _EVERYTHING, *, all: bool = False) -> Pruned:
         """Remove the volumes without a name that no container uses, or `all` that none uses."""
+        from dockmagic.image.pruning import Pruned
+
         sizes: dict[str, int] = {}
         for use in self.ls():
             volume = use.volume
@@ -95,6 +100,8 @@ class Volumes:
 
     def faults(self) -> tuple[Fault, ...]:
         """What is wrong: a directory that no volume has, or a volume that lost its directory."""
+        from dockmagic.image.checking import Fault, Kind
+
         lost = (volume.name for volume in self._store.all() if not volume.mountpoint.is_dir())
         return (
             *(Fault(Kind.VOLUME, name, "isn't known any more") for name in self._store.stray()),
