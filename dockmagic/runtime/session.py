@@ -17,7 +17,7 @@ from dockmagic.errors import Detached
 from dockmagic.runtime import protocol
 from dockmagic.runtime.attach import Attachment, polite_signal
 from dockmagic.runtime.detach import DetachKeys
-from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Sink
+from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Sink, await_event
 
 OnOutput = Callable[[str, bytes], None]
 ALONE: Final = Attachment()
@@ -171,19 +171,13 @@ class Session:
         """Wait for more input, or until the process takes what there is; at the end of either close the pipe."""
         assert self._stdin is not None
         more = alive and not self._input_ended
-        self._await(self._stdin, more and len(sink.pending) <= HIGH_WATER, selectors.EVENT_READ, self._on_input)
-        self._await(sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, self._on_writable)
+        await_event(
+            self._selector, self._stdin, more and len(sink.pending) <= HIGH_WATER, selectors.EVENT_READ, self._on_input
+        )
+        await_event(self._selector, sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, self._on_writable)
         if not more and not sink.pending:
             self._input = None
             sink.close()
-
-    def _await(self, descriptor: int, wanted: bool, event: int, answer: Callable[[], None]) -> None:
-        """Begin or cease to wait for the event."""
-        waiting = descriptor in self._selector.get_map()
-        if wanted and not waiting:
-            self._selector.register(descriptor, event, answer)
-        elif waiting and not wanted:
-            self._selector.unregister(descriptor)
 
     def _interrupt(self, polite: int) -> None:
         """Pass an interrupt on: the first one politely, any further one with force, or by leaving what isn't ours."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
 from json.encoder import encode_basestring_ascii as _quoted
@@ -187,3 +188,14 @@ class Output:
             os.set_blocking(sink.descriptor, True)
             sink.flush()
             self.drop(sink)
+
+
+def await_event(
+    selector: selectors.BaseSelector, descriptor: int, wanted: bool, event: int, answer: Callable[[], None]
+) -> None:
+    """Begin or cease to wait for what the descriptor may have to say."""
+    waiting = descriptor in selector.get_map()
+    if wanted and not waiting:
+        selector.register(descriptor, event, answer)
+    elif waiting and not wanted:
+        selector.unregister(descriptor)

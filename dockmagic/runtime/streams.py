@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import terminal
-from dockmagic.runtime.stdio import CHUNK, Log, Output, Sink
+from dockmagic.runtime.stdio import CHUNK, Log, Output, Sink, await_event
 from dockmagic.runtime.terminal import Pair
 
 MOST_AT_END: Final = 1 << 20  # bytes; a terminal holds far less
@@ -176,13 +176,19 @@ class Streams:
         """Wait for what the stream needs next: readers that lag behind, and its source unless they lag far."""
         for sink in list(output.sinks):
             answer = partial(self._on_writable, output, sink)
-            self._await(sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, answer)
+            await_event(self._selector, sink.descriptor, bool(sink.pending), selectors.EVENT_WRITE, answer)
             if sink.gone or (output not in self._open and not sink.pending):
                 output.drop(sink)
         if output not in self._open and not output.sinks:
             self._outputs.remove(output)
         if output in self._open:
-            self._await(output.source, not output.congested, selectors.EVENT_READ, partial(self._on_output, output))
+            await_event(
+                self._selector,
+                output.source,
+                not output.congested,
+                selectors.EVENT_READ,
+                partial(self._on_output, output),
+            )
 
     def _on_source(self, stdio: Stdio, source: int) -> None:
         """A writer has something for the process."""
@@ -207,9 +213,13 @@ class Streams:
             self._close_feed(stdio)
             return
         waiting = bool(feed.sink.pending)
-        self._await(feed.sink.descriptor, waiting, selectors.EVENT_WRITE, partial(self._on_reading, stdio))
+        await_event(
+            self._selector, feed.sink.descriptor, waiting, selectors.EVENT_WRITE, partial(self._on_reading, stdio)
+        )
         for source in feed.sources:
-            self._await(source, not waiting, selectors.EVENT_READ, partial(self._on_source, stdio, source))
+            await_event(
+                self._selector, source, not waiting, selectors.EVENT_READ, partial(self._on_source, stdio, source)
+            )
 
     def _close_feed(self, stdio: Stdio) -> None:
         assert stdio.feed is not None
@@ -217,14 +227,6 @@ class Streams:
             self._leave(descriptor)
         stdio.feed.close()
         stdio.feed = None
-
-    def _await(self, descriptor: int, wanted: bool, event: int, answer: Callable[[], None]) -> None:
-        """Begin or cease to wait for the event."""
-        waiting = descriptor in self._selector.get_map()
-        if wanted and not waiting:
-            self._selector.register(descriptor, event, answer)
-        elif waiting and not wanted:
-            self._selector.unregister(descriptor)
 
     def _leave(self, descriptor: int) -> None:
         """Wait for nothing of the descriptor any more; it may be closed already."""

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from dockmagic.errors import DockmagicError, InvalidOption, Unauthorized
 from dockmagic.image.auth import Credentials
-from tests.unit.commands.calling import call
+from tests.unit.commands.calling import call, reading
 from tests.unit.commands.fakes import FakeConsole, FakeEngine
 
 UNENCRYPTED = """
@@ -16,18 +12,6 @@ WARNING! Your credentials are stored unencrypted in '/home/ann/config.json'.
 Configure a credential helper to remove this warning. See
 https://docs.docker.com/go/credential-store/
 """
-
-
-@contextmanager
-def reading(data: bytes) -> Iterator[FakeConsole]:
-    """A console with this input."""
-    reader, writer = os.pipe()
-    os.write(writer, data)
-    os.close(writer)
-    try:
-        yield FakeConsole(stdin=reader)
-    finally:
-        os.close(reader)
 
 
 def test_what_is_not_given_is_asked_for() -> None:
