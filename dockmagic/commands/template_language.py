@@ -77,6 +77,11 @@ def _all(nodes: Sequence[Node], scope: Scope) -> str:
     return "".join(node(scope) for node in nodes)
 
 
+def _literal(text: str) -> Node:
+    """Text that is written as it stands."""
+    return lambda scope: text
+
+
 @dataclass(slots=True)
 class _Parser:
     """Turns pieces into nodes. `depth` counts the blocks in which the dot isn't the whole."""
@@ -94,7 +99,7 @@ class _Parser:
             self.position += 1
             word = text.partition(" ")[0]
             if kind == "text":
-                nodes.append(lambda scope, text=text: text)  # type: ignore[misc]
+                nodes.append(_literal(text))
             elif word in ("else", "end"):
                 return tuple(nodes), text
             elif word in _WORDS:

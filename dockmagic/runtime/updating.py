@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.convert import resources
@@ -21,9 +21,9 @@ def changed(options: RunOptions, changes: LimitChanges) -> RunOptions:
     """The options with other limits; raises InvalidOption where they don't fit those that stay."""
     _check_swap(options, changes)
     _check_cpu(options, changes)
-    plain = {name: value for name, value in changes.items() if name != "blkio_weight"}
+    plain: dict[str, Any] = {name: value for name, value in changes.items() if name != "blkio_weight"}
     block_io = replace(options.block_io, weight=changes.get("blkio_weight", options.block_io.weight))
-    updated: RunOptions = replace(options, block_io=block_io, **plain)  # type: ignore[arg-type]
+    updated = replace(options, block_io=block_io, **plain)
     check_available(resources(updated).cpu)
     return updated
 
