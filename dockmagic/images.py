@@ -290,7 +290,7 @@ class Images:
 
     def rm(self, name: str, force: bool = False) -> list[str]:
         """Untag or delete an image; what was done, a line each. Raises NotFound, Conflict."""
-        image_id = self._store.get(name).id
+        image_id = self._store.id_of(name)
         lines = self._store.remove(name, force, [Digest(each) for each in self._in_use()])
         for action in removal.actions(lines, image_id):
             self._note(action, image_id, image_id)
@@ -303,9 +303,9 @@ class Images:
 
         wanted = platform_option(platform) if platform else None
         with self.kept():
-            save_docker(select(self._store, names, wanted), self._store, out)
-        for name in names:
-            image_id = self._store.get(name).id
+            chosen = select(self._store, names, wanted)
+            save_docker(chosen, self._store, out)
+        for image_id in dict.fromkeys(item.image.id for item in chosen):
             self._note("save", image_id, image_id)
 
     def load(self, source: Source | Path, *, platform: str = "", on_event: OnEvent = ignore) -> list[Loaded]:

@@ -50,7 +50,9 @@ class ShellGlob:
         for index, piece in enumerate(rest, 1):
             if longest and not piece and index == len(rest):
                 return len(value)
-            found = _compiled(piece, last=longest and index == len(rest)).search(value, position)
+            last = longest and index == len(rest)
+            pattern = _compiled(piece, last=last)
+            found = pattern.match(value, position) if last else pattern.search(value, position)
             if found is None:
                 return None
             position = found.end()

@@ -158,6 +158,10 @@ class ImageStore(BlobStore):
             self._name(reference, self._match(source).image_id)
         return reference
 
+    def id_of(self, name: str) -> Digest:
+        """ID of the image that a name means, also where the image is damaged; raises NotFound."""
+        return self._match(name).image_id
+
     def remove(self, name: str, force: bool = False, in_use: Collection[Digest] = ()) -> list[str]:
         """Take a name from an image, or the image away with its last name; what was done, in Docker's words.
 
