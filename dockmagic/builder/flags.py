@@ -73,7 +73,7 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         labels=flags.get("labels", {}),
         no_cache=no_cache is True,
         no_cache_stages=frozenset() if isinstance(no_cache, bool) else frozenset(map(str.lower, no_cache)),
-        network=flags.get("network", "none"),
+        network=_network(flags),
         pull=flags.get("pull", False),
         explain=flags.get("explain", False),
         name=name,
@@ -87,6 +87,14 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
         cache_to=tuple(flags.get("cache_to", ())),
         cache_from=tuple(flags.get("cache_from", ())),
     )
+
+
+def _network(flags: BuildFlags) -> str:
+    """The network of RUN. A step joins nobody's namespaces, so that any other word would leave it the host's."""
+    network = flags.get("network", "none")
+    if network not in ("none", "host"):
+        raise InvalidOption(f"--network {network}: RUN has a loopback of its own (none) or the host's network (host)")
+    return network
 
 
 def _names(outputs: Sequence[Output]) -> Iterator[Reference]:

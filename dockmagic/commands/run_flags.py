@@ -14,7 +14,7 @@ from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.commands.run_image import add_image_flags, add_notes, notes
 from dockmagic.commands.run_logs import add_logs, logs
 from dockmagic.commands.run_mounts import add_mounts, mount_options
-from dockmagic.commands.run_namespaces import add_namespaces, namespaces
+from dockmagic.commands.run_namespaces import add_namespaces, namespaces, network
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
@@ -99,7 +99,7 @@ def _add_isolation(parser: CommandParser) -> None:
         "--network",
         "--net",
         default="none",
-        type=typed(values.network),
+        type=typed(network),
         metavar="NETWORK",
         help="none, host or container:NAME",
     )

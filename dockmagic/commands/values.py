@@ -221,9 +221,7 @@ def extra_host(text: str) -> tuple[str, str]:
 
 
 def network(text: str) -> str:
-    """A network: "none", "host" or "container:NAME"; the others aren't available yet."""
-    if text in {"none", "host"} or re.fullmatch(r"container:.+", text):
+    """A network: "none" or "host"; the others aren't available yet."""
+    if text in {"none", "host"}:
         return text
-    raise InvalidOption(
-        f"{text!r} isn't available yet; use none (a loopback of its own), host (the host's network) or container:NAME"
-    )
+    raise InvalidOption(f"{text!r} isn't available yet; use none (a loopback of its own) or host (the host's network)")

@@ -159,3 +159,5 @@ def test_networks() -> None:
     assert values.network("host") == "host"
     with pytest.raises(InvalidOption, match="none"):
         values.network("bridge")
+    with pytest.raises(InvalidOption, match="none"):
+        values.network("container:web")  # but for containers, see run_namespaces
