@@ -9,14 +9,32 @@ from pathlib import Path
 import pytest
 
 from dockmagic.database import Database
+from dockmagic.image.registry import RegistryClient
+from dockmagic.image.retry import Retry
 from dockmagic.image.snapshot import Layer, Snapshots
 from dockmagic.image.store import Image, ImageStore
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ContainerConfig, ImageConfig
 from dockmagic.oci.reference import Reference
+from tests.unit.image.fake_server import FakeServer, serving
 
 MakeLayer = Callable[..., Layer]
 MakeImage = Callable[..., Image]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A server that answers as the test says."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def client() -> Iterator[RegistryClient]:
+    """A client that tries twice, and doesn't wait in between."""
+    client = RegistryClient(retry=Retry(attempts=2, base_s=0.001))
+    yield client
+    client.close()
 
 
 @pytest.fixture

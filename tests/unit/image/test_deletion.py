@@ -18,12 +18,6 @@ DIGEST = Digest.of(b"")
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
 def client() -> Iterator[RegistryClient]:
     client = RegistryClient(
         credentials_of=lambda registry: Credentials("me", "secret"), retry=Retry(attempts=2, base_s=0.001)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,15 +13,9 @@ from dockmagic.image.retry import Timeouts
 from dockmagic.image.token import Endpoint
 from dockmagic.image.transport import Transport
 from dockmagic.oci.reference import Reference
-from tests.unit.image.fake_server import FakeServer, nobody_listens, serving
+from tests.unit.image.fake_server import FakeServer, nobody_listens
 
 QUICK = Timeouts(2.0, 2.0)
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
 
 
 def readable(registries: Registries, name: str) -> tuple[Endpoint, ...]:

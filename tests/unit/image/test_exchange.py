@@ -34,12 +34,6 @@ def exchange() -> Iterator[Exchange]:
     exchange.close()
 
 
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
 def home(server: FakeServer) -> Endpoint:
     return Endpoint(server.url, server.host)
 

@@ -15,15 +15,9 @@ from dockmagic.image.store import ImageStore
 from dockmagic.oci.descriptor import OCI_LAYER, Descriptor
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
-from tests.unit.image.fake_server import FakeServer, Reply, Request, serving
+from tests.unit.image.fake_server import FakeServer, Reply, Request
 
 DATA = bytes(range(256)) * 4
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

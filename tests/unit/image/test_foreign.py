@@ -15,18 +15,12 @@ from dockmagic.image.retry import Retry
 from dockmagic.oci.descriptor import OCI_LAYER_GZIP, Descriptor
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
-from tests.unit.image.fake_server import FakeServer, Reply, serving
+from tests.unit.image.fake_server import FakeServer, Reply
 
 APP = Reference.parse("r.example/team/app:1")
 DOCKER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 OCI = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 LAYER = Descriptor(DOCKER, Digest.of(b"layer"), 5)
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

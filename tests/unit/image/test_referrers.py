@@ -1,34 +1,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from dockmagic.errors import InvalidManifest, RegistryError
 from dockmagic.image.referrers import fallback_tag, referrers
 from dockmagic.image.registry import RegistryClient
-from dockmagic.image.retry import Retry
 from dockmagic.oci.descriptor import OCI_INDEX, OCI_MANIFEST
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.reference import Reference
-from tests.unit.image.fake_server import FakeServer, Reply, Request, serving
+from tests.unit.image.fake_server import FakeServer, Reply, Request
 
 SUBJECT = Digest.of(b"the subject")
 PATH = f"/v2/app/referrers/{SUBJECT}"
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def client() -> Iterator[RegistryClient]:
-    client = RegistryClient(retry=Retry(attempts=2, base_s=0.001))
-    yield client
-    client.close()
 
 
 def index(*types: str) -> bytes:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,19 +18,6 @@ from tests.unit.image.fake_server import FakeServer, Reply, Request, nobody_list
 MANIFEST = b'{"schemaVersion": 2}'
 QUICK = Retry(attempts=2, base_s=0.001)
 DENIED = "pull access denied for .*, repository does not exist or may require 'docker login'"
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def client() -> Iterator[RegistryClient]:
-    client = RegistryClient(retry=QUICK)
-    yield client
-    client.close()
 
 
 def app(server: FakeServer, identifier: str = ":1") -> Reference:

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from dockmagic.errors import InvalidManifest, InvalidOption, RegistryError
 from dockmagic.image import search as module
 from dockmagic.image.registry import RegistryClient
-from dockmagic.image.retry import Retry
 from dockmagic.image.search import Found, search
-from tests.unit.image.fake_server import FakeServer, Reply, serving
+from tests.unit.image.fake_server import FakeServer, Reply
 
 RESULTS = {
     "num_results": 2,
@@ -20,19 +18,6 @@ RESULTS = {
         {"name": "me/box", "description": None, "star_count": 0, "is_official": False},
     ],
 }
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def client() -> Iterator[RegistryClient]:
-    client = RegistryClient(retry=Retry(attempts=2, base_s=0.001))
-    yield client
-    client.close()
 
 
 def test_docker_hub_searches(server: FakeServer, client: RegistryClient, monkeypatch: pytest.MonkeyPatch) -> None:

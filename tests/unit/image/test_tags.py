@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -15,23 +14,10 @@ from dockmagic.image.registry import RegistryClient
 from dockmagic.image.retry import Retry
 from dockmagic.image.tags import catalog, list_tags, natural
 from dockmagic.oci.reference import Reference
-from tests.unit.image.fake_server import FakeServer, Reply, Request, serving
+from tests.unit.image.fake_server import FakeServer, Reply, Request
 
 QUICK = Retry(attempts=2, base_s=0.001)
 PATH = "/v2/team/app/tags/list"
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def client() -> Iterator[RegistryClient]:
-    client = RegistryClient(retry=QUICK)
-    yield client
-    client.close()
 
 
 def app(server: FakeServer) -> Reference:

@@ -11,16 +11,10 @@ from dockmagic.errors import RegistryError, Unauthorized
 from dockmagic.image.auth import Credentials
 from dockmagic.image.token import Endpoint, Tokens, anonymous
 from dockmagic.image.transport import Transport
-from tests.unit.image.fake_server import FakeServer, Reply, serving
+from tests.unit.image.fake_server import FakeServer, Reply
 
 HOME = Endpoint("https://r.example", "r.example")
 ANN = "Basic " + base64.b64encode(b"ann:pass").decode()
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

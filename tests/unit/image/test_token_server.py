@@ -19,12 +19,6 @@ ANN = Credentials("ann", "pass")
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
 def transport() -> Iterator[Transport]:
     transport = Transport()
     yield transport

@@ -12,12 +12,6 @@ from tests.unit.image.fake_server import FakeServer, Reply, nobody_listens, serv
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
 def transport() -> Iterator[Transport]:
     transport = Transport(Timeouts(2, 2))
     yield transport
