@@ -31,8 +31,8 @@ IFLA_ADDRESS: Final = 1
 IFLA_IFNAME: Final = 3
 IFLA_MTU: Final = 4
 IFLA_MASTER: Final = 10
+IFLA_OPERSTATE: Final = 16
 IFLA_LINKINFO: Final = 18
-IFLA_STATS64: Final = 23
 IFLA_AF_SPEC: Final = 26
 IFLA_NET_NS_FD: Final = 28
 IFLA_INFO_KIND: Final = 1
@@ -49,6 +49,7 @@ IFLA_BRPORT_ISOLATED: Final = 33
 IFLA_BRPORT_LOCKED: Final = 39
 
 IFF_UP: Final = 1
+IF_OPER_UP: Final = 6
 IFA_ADDRESS: Final = 1
 IFA_LOCAL: Final = 2
 IFA_FLAGS: Final = 8
@@ -196,6 +197,15 @@ def routes(netlink: Netlink) -> list[tuple[str, int, int]]:
 
 def mtu_of(netlink: Netlink, index: int) -> int:
     """The MTU of a link, in bytes; raises OSError."""
-    for body in netlink.ask(Message(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0), f"look at the link {index}")):
-        return int(struct.unpack("=I", attributes(body[_LINK.size :])[IFLA_MTU])[0])
-    return 0
+    return int(struct.unpack("=I", _facts(netlink, index)[IFLA_MTU])[0])
+
+
+def is_up(netlink: Netlink, index: int) -> bool:
+    """Whether a link passes packets; raises OSError."""
+    return _facts(netlink, index)[IFLA_OPERSTATE][0] == IF_OPER_UP
+
+
+def _facts(netlink: Netlink, index: int) -> dict[int, bytes]:
+    """What the kernel tells of a link."""
+    asked = Message(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0), f"look at the link {index}")
+    return attributes(next(netlink.ask(asked))[_LINK.size :])

@@ -67,6 +67,7 @@ def prepare(place: Place, trees: Trees) -> None:
     if place.own_network:
         with stage("network", "switch the loopback interface on"):
             link_up("lo")
+            sysctl.set_network_defaults()
     with stage("sandbox", "prepare the sandbox's own root"):
         _leave_the_host(place)
     for tree, operations in trees.items():

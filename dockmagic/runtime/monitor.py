@@ -27,6 +27,7 @@ from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution, execute
+from dockmagic.runtime.links import Interface, connect_all, disconnect
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site, ended, wait
 from dockmagic.runtime.stage import Failed, describe
@@ -218,6 +219,12 @@ class Monitor:
                 self._signal(connection, message["signal"])
                 if message.get("thaw") or message["signal"] == signal.SIGKILL:
                     self._freeze(frozen=False)
+            case "connect":
+                connect_all(self._sandbox.pid, (decode(Interface, message["interface"]),))
+                self._tell(connection, {"event": "connected"})
+            case "disconnect":
+                disconnect(self._sandbox.pid, message["interface"])
+                self._tell(connection, {"event": "disconnected"})
             case "rename":
                 self._attributes["name"] = message["name"]
                 self._tell(connection, {"event": "renamed"})

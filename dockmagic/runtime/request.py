@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
 from dockmagic.oci.spec import Process
+from dockmagic.runtime.links import Interface
 from dockmagic.runtime.protocol import Message
 
 STREAMS = ("stdin", "stdout", "stderr")
@@ -25,7 +26,7 @@ class StartRequest:
     with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
     `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
     go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
-    of the container.
+    of the container. `interfaces` are its links to networks.
     """
 
     container_id: str
@@ -41,6 +42,7 @@ class StartRequest:
     state: str = ""
     remove: tuple[str, ...] = ()
     journal: str = ""
+    interfaces: tuple[Interface, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 

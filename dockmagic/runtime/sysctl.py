@@ -21,6 +21,22 @@ _OF_IPC: Final = (
     "kernel.shm_rmid_forced",
 )
 
+NETWORK_DEFAULTS: Final = {
+    "/proc/sys/net/ipv4/ip_unprivileged_port_start": b"0",
+    "/proc/sys/net/ipv4/ping_group_range": b"0 2147483647",
+}
+"""What Docker sets in a network namespace of a container's own: any user may listen on low ports, and ping."""
+
+
+def set_network_defaults() -> None:
+    """Set the usual parameters of this process's network namespace. Raises OSError."""
+    for path, value in NETWORK_DEFAULTS.items():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, value)
+        finally:
+            os.close(descriptor)
+
 
 def check(name: str, *, host_network: bool, host_ipc: bool = False) -> None:
     """Raise InvalidOption unless the parameter belongs to a namespace that the container has of its own."""

@@ -1,0 +1,203 @@
+"""A container's links: pairs of virtual Ethernet devices, one end on a bridge of the host, the other in its namespace.
+
+Everything is done from the host's side, in a few batches of netlink messages, while process 1 is still busy with its
+file systems; in the container nothing runs for it. A link dies with the namespace it leads into.
+Source: veth(4), bridge(8).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dockmagic.errors import Failure
+from dockmagic.linux import nftables as nft
+from dockmagic.linux import process as p
+from dockmagic.linux import rtnetlink as rt
+from dockmagic.linux.netlink import NETLINK_NETFILTER, Message, Netlink
+from dockmagic.runtime.stage import Failed, stage
+
+IPV4_PAIRS: Final = "ipv4"
+IPV6_PAIRS: Final = "ipv6"
+"""Names of the sets of pairs of a MAC and an IP address that packets may come from."""
+_PATIENCE_S: Final = 1.0
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A link to make: `name` in the container, and the name of the `bridge` it leads to.
+
+    `addresses` are written "172.17.0.2/16". `gateways` get default routes. `routers` are addresses of the bridge, whose
+    MAC is `router_mac`. `guard` is the table with the sets of addresses that may be used, "" for none. `key` begins the
+    names of links on the host. `isolated` ports of a bridge don't reach each other.
+    """
+
+    name: str
+    bridge: str
+    mac: str
+    addresses: tuple[str, ...]
+    router_mac: str
+    routers: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    mtu: int = 1500
+    key: str = ""
+    guard: str = ""
+    isolated: bool = False
+
+
+def pair(mac: str, address: str) -> bytes:
+    """An element of a guard's set."""
+    return rt.mac_bytes(mac) + b"\0\0" + rt.packed(address)[1]
+
+
+def connect_all(pid: int, interfaces: Iterable[Interface]) -> None:
+    """Make these links for the namespace of a process; raises Failed."""
+    with stage("network", "make the container's links"), _Links(pid) as links:
+        for interface in interfaces:
+            links.connect(interface)
+
+
+def disconnect(pid: int, name: str) -> None:
+    """Remove the link with this name from the namespace of a process; fine where there is none. Raises Failed."""
+    with stage("network", f"remove the link {name}"), _Links(pid) as links:
+        links.disconnect(name)
+
+
+class _Links:
+    """Two sockets, one of the host's namespace and one of the container's."""
+
+    def __init__(self, pid: int) -> None:
+        with contextlib.ExitStack() as stack:
+            self._namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, self._namespace)
+            self._host = stack.enter_context(Netlink())
+            self._inside = stack.enter_context(netlink_in(self._namespace))
+            self._held = stack.pop_all()
+
+    def __enter__(self) -> _Links:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._held.close()
+
+    def connect(self, wanted: Interface) -> None:
+        """Make a link, and everything that it takes to be used at once. Raises OSError, Failed."""
+        bridge = self._host.index(wanted.bridge)
+        if not bridge:
+            reason = f"the bridge {wanted.bridge} is gone; somebody removed it just now: start the container again"
+            raise Failed(Failure("network", errno.ENODEV, reason))
+        if wanted.guard:
+            self._allow(wanted)
+        port = self._make(wanted)
+        inner = self._inside.index(wanted.name)
+        self._inside.send([rt.change_link(inner, mac=wanted.mac, link_local=_has_ipv6(wanted))])
+        self._inside.send([rt.change_link(inner, up=True), *_inner_messages(wanted, inner)])
+        self._wait_until_up((self._host, port), (self._inside, inner))
+        self._host.send([rt.change_link(port, master=bridge), *_port_messages(wanted, bridge, port)])
+
+    def disconnect(self, name: str) -> None:
+        """Remove a link. Raises OSError."""
+        index = self._inside.index(name)
+        if index:
+            self._inside.send([rt.delete_link(index)])
+
+    def _make(self, wanted: Interface) -> int:
+        """Make the pair of devices, of which the host's is up; the host's number. Raises OSError."""
+        for attempt in range(_TRIES):
+            name = f"{link_prefix(wanted.key)}{base64.b32encode(os.urandom(5)).decode().lower()[:5]}"
+            try:
+                self._host.send(
+                    [
+                        rt.new_veth(name, wanted.name, self._namespace, wanted.mtu),
+                        rt.change_link(0, name=name, link_local=False),
+                        rt.change_link(0, name=name, up=True),
+                    ]
+                )
+                break
+            except FileExistsError:
+                if attempt == _TRIES - 1 or self._inside.index(wanted.name):
+                    raise
+        return self._host.index(name)
+
+    def _allow(self, wanted: Interface) -> None:
+        """Note which addresses the link's packets may come from."""
+        changes = []
+        for name in (IPV4_PAIRS, IPV6_PAIRS):
+            own = [
+                address.partition("/")[0] for address in wanted.addresses if (":" in address) == (name == IPV6_PAIRS)
+            ]
+            if own:
+                changes.append(
+                    nft.add_elements(nft.BRIDGE, wanted.guard, name, [pair(wanted.mac, each) for each in own])
+                )
+        with Netlink(NETLINK_NETFILTER) as netfilter:
+            nft.commit(netfilter, changes)
+
+    @staticmethod
+    def _wait_until_up(*ends: tuple[Netlink, int]) -> None:
+        """Wait until both ends pass packets: the kernel notices a little later that they are connected."""
+        deadline = time.monotonic() + _PATIENCE_S
+        for netlink, index in ends:
+            while not rt.is_up(netlink, index) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+
+
+def _has_ipv6(wanted: Interface) -> bool:
+    return any(":" in address for address in wanted.addresses)
+
+
+def _inner_messages(wanted: Interface, index: int) -> list[Message]:
+    """What makes the container's end useful: addresses, the bridge's place, the way out."""
+    return [
+        *(rt.new_address(index, address) for address in wanted.addresses),
+        *(rt.new_neighbour(index, address, wanted.router_mac) for address in wanted.routers),
+        *(rt.new_route(index, gateway) for gateway in wanted.gateways),
+    ]
+
+
+def _port_messages(wanted: Interface, bridge: int, port: int) -> list[Message]:
+    """What ties the host's end to its MAC address: no other can be used behind it, nor elsewhere."""
+    settings = {rt.IFLA_BRPORT_LEARNING: 0, rt.IFLA_BRPORT_UNICAST_FLOOD: 0, rt.IFLA_BRPORT_LOCKED: 1}
+    if wanted.isolated:
+        settings[rt.IFLA_BRPORT_ISOLATED] = 1
+    addresses = [address.partition("/")[0] for address in wanted.addresses]
+    return [
+        rt.change_port(port, settings),
+        rt.new_forwarding(port, wanted.mac),
+        *(rt.new_neighbour(bridge, address, wanted.mac, rt.NUD_REACHABLE) for address in addresses),
+    ]
+
+
+@contextlib.contextmanager
+def entered(namespace: int) -> Iterator[None]:
+    """Have this thread in another network namespace inside the context. Raises OSError."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        p.setns(namespace, p.CLONE_NEWNET)
+        yield
+    finally:
+        p.setns(own, p.CLONE_NEWNET)
+        os.close(own)
+
+
+def netlink_in(namespace: int) -> Netlink:
+    """A netlink socket that belongs to another network namespace. Raises OSError."""
+    with entered(namespace):
+        return Netlink()
+
+
+def link_prefix(key: str) -> str:
+    """Begins the names of the host's ends of the links of a state root with this key."""
+    return f"dv{key}"
+
+
+def guard_table(key: str) -> str:
+    """Name of the tables of a state root with this key."""
+    return f"dockmagic-{key}"
