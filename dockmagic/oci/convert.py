@@ -90,8 +90,14 @@ def environment(image_env: Iterable[str], extra: Iterable[str], hostname: str, *
 
     Each name is there once, with the last value.
     """
-    merged = {"PATH": defaults.PATH, "HOSTNAME": hostname, **({"TERM": defaults.TERM} if tty else {})}
-    for entry in (*image_env, *extra):
+    fixed = (f"PATH={defaults.PATH}", f"HOSTNAME={hostname}", *((f"TERM={defaults.TERM}",) if tty else ()))
+    return _merged((*fixed, *image_env, *extra))
+
+
+def _merged(entries: Iterable[str]) -> tuple[str, ...]:
+    """Each variable once, with its last value; a name alone takes it away."""
+    merged: dict[str, str] = {}
+    for entry in entries:
         name, separator, value = entry.partition("=")
         if separator:
             merged[name] = value
@@ -208,12 +214,10 @@ def exec_process(process: Process, options: ExecOptions) -> Process:
     One with `privileged` has the container's capabilities still: what this host has of them is the caller's part.
     """
     term = (f"TERM={defaults.TERM}",) if options.tty else ()
-    entries = (*term, *process.env, *options.env)
-    merged = {name: value for name, _, value in (entry.partition("=") for entry in entries)}
     return replace(
         process,
         args=options.command,
-        env=tuple(f"{name}={value}" for name, value in merged.items()),
+        env=_merged((*term, *process.env, *options.env)),
         user=User(username=options.user) if options.user else process.user,
         cwd=options.workdir or process.cwd,
         terminal=options.tty,

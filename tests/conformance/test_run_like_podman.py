@@ -47,7 +47,7 @@ SAME = (
     "-a stderr busybox sh -c 'echo out; echo err >&2; exit 2'",
     # environment
     "-e K=v -e E= -e FROM_HERE -e NOT_HERE busybox sh -c 'echo $K [${E-unset}] $FROM_HERE [${NOT_HERE-unset}]'",
-    "-e A=1 -e A=2 --env B probe sh -c 'echo $A [$B]'",
+    "-e A=1 --env A=2 probe sh -c 'echo $A'",
     "-e PATH=/t probe script x",
     "--env-file variables probe sh -c 'echo [$FOO] [$IND] [$QUOTED] [$FROM_HERE] [${NOT_HERE-}] [${EMPTY-unset}]'",
     "--env-file variables -e FOO=flag busybox sh -c 'echo $FOO'",
@@ -210,6 +210,7 @@ MEANT = (
     ("-w rel busybox pwd", 125, "Docker refuses a relative one as a mistake in the flags"),
     ("-u nobody-here probe id", 125, "Docker resolves users before it starts anything"),
     ("--entrypoint '[\"echo\"]' probe", 127, "Docker's flag takes one word"),
+    ("-e B probe sh -c 'exit ${#B}'", 0, "Docker takes the image's variable away where the caller has none"),
     ("-e '' busybox true", 125, "Docker refuses a variable without a name"),
     ("probe /t/noshebang", 126, "the runtime's word is kept: the file was found and can't be executed"),
     ("probe /t/badinterp", 127, "the runtime's word is kept: the interpreter wasn't found"),
