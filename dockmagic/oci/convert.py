@@ -48,7 +48,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
             namespaces=namespaces(options),
             resources=resources(options),
             devices=defaults.DEVICES,
-            sysctl=options.sysctls,
+            sysctl={**sysctls(options), **options.sysctls},
             masked_paths=() if open_paths else defaults.MASKED_PATHS,
             readonly_paths=() if open_paths else defaults.READONLY_PATHS,
         ),
@@ -142,7 +142,8 @@ def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
         raise InvalidOption(f"--volume: {len(options.mounts)} mounts are too many; at most {MOST_MOUNTS} are possible")
     chosen = tuple(sorted(options.tmpfs + options.mounts, key=lambda mount: place(mount.destination).count("/")))
     taken = {place(mount.destination) for mount in chosen}
-    generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
+    access = ("ro",) if options.read_only else ()
+    generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate", *access)) for path, source in etc.items())
     fixed = _with_ipc(defaults.mounts(options.shm_size_bytes, writable=options.privileged), options.ipc) + generated
     return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
 
@@ -165,6 +166,11 @@ def namespaces(options: RunOptions) -> tuple[Namespace, ...]:
     modes = options.modes()
     shared = {kind for kind, mode in modes.items() if mode == "host" or mode.startswith(JOIN)}
     return tuple(Namespace(kind) for kind in defaults.NAMESPACES if kind not in shared)
+
+
+def sysctls(options: RunOptions) -> Mapping[str, str]:
+    """Parameters of a network that is the container's own."""
+    return {} if options.network == "host" or options.network.startswith(JOIN) else defaults.SYSCTLS
 
 
 def resources(options: RunOptions) -> Resources:
