@@ -30,6 +30,7 @@ _NUMBERS: Final = {name: number for number, name in enumerate(ALL_CAPABILITIES)}
 # An interpreter in a script's first line that doesn't exist gives ENOENT too.
 _NOT_FOUND: Final = (errno.ENOENT, errno.ENOTDIR)
 _NULL: Final = os.makedev(1, 3)
+_RLIMIT_LOCKS: Final = 10  # the module `resource` has no name for it
 _MAX_FILE: Final = 16 << 20  # bytes of /etc/passwd or /etc/group
 _MAX_CAPABILITIES: Final = 64
 _MAX_DESCRIPTORS: Final = (1 << 31) - 1
@@ -124,12 +125,17 @@ def _set_rlimits(limits: Iterable[Rlimit]) -> None:
     """Set the limits; raising one above the hard limit takes CAP_SYS_RESOURCE, which not every host has."""
     for limit in limits:
         try:
-            resource.setrlimit(getattr(resource, limit.type), (limit.soft, limit.hard))
+            resource.setrlimit(_rlimit(limit), (limit.soft, limit.hard))
         except (ValueError, OSError) as error:
             name = limit.type.removeprefix("RLIMIT_").lower()
-            hard = resource.getrlimit(getattr(resource, limit.type))[1]
+            hard = resource.getrlimit(_rlimit(limit))[1]
             reason = f"--ulimit {name}={limit.soft}:{limit.hard}: not allowed here; the host's own limit is {hard}"
             raise Failed(Failure("rlimits", errno.EPERM, reason)) from error
+
+
+def _rlimit(limit: Rlimit) -> int:
+    """The limit's number. Source: asm-generic/resource.h."""
+    return _RLIMIT_LOCKS if limit.type == "RLIMIT_LOCKS" else int(getattr(resource, limit.type))
 
 
 def _set_oom_score(adjustment: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -51,6 +52,22 @@ def set_parameters(parameters: Mapping[str, str], directory: str) -> None:
     finally:
         m.umount2(place, m.MNT_DETACH)
         os.rmdir(place)
+
+
+def preset(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Write parameters of this process's namespaces while the host's /proc is in sight; what they were before, by name.
+
+    That takes a tenth of the time of `set_parameters`. Those that are write-protected there are left as they are.
+    """
+    before = {}
+    for name, value in parameters.items():
+        path = f"/proc/sys/{path_of(name)}"
+        with contextlib.suppress(OSError, Failed):
+            with open(path) as file:
+                was = file.read().strip()
+            _write(path, name, value)
+            before[name] = was
+    return before
 
 
 def path_of(name: str) -> str:
