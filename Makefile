@@ -10,10 +10,10 @@ NOTEBOOK := notebooks/quickstart.ipynb
 
 export DEBIAN_FRONTEND := noninteractive
 
-.PHONY: help demo lab test lint packages benchmark clean
+.PHONY: help demo lab test test-v2 stress lint packages benchmark clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: .venv/installed-demo ## Build and run containers in the quickstart notebook, and show what it shows
 	$(BIN)/dockmagic image bootstrap busybox
@@ -24,6 +24,12 @@ lab: .venv/installed-lab ## Open the quickstart notebook in JupyterLab
 
 test: packages .venv/installed-test ## Install what the tests need, then run them all, and check style and types
 	scripts/run-tests.sh
+
+test-v2: packages .venv/installed-test ## Run the tests of containers once more, on a kernel with cgroup v2 alone
+	scripts/run-tests-v2.sh
+
+stress: packages .venv/installed-test ## Start, end and kill containers by the thousand
+	DOCKMAGIC_STRESS=full $(BIN)/pytest -s tests/integration/test_stress.py
 
 lint: .venv/installed-test ## Check style and types
 	$(BIN)/ruff check
@@ -38,6 +44,7 @@ benchmark: packages .venv/installed-test ## Measure what starts, builds and tran
 	$(BIN)/python -m tests.benchmarks.start
 	$(BIN)/python -m tests.benchmarks.build
 	$(BIN)/python -m tests.benchmarks.transfer
+	$(BIN)/python -m tests.benchmarks.logs
 
 clean: ## Remove everything that was made here
 	rm -rf .venv notebooks/executed tests/browser/artifacts tests/benchmarks/results

@@ -93,7 +93,7 @@ class Containers:
                 except BaseException:
                     self._volumes.release(container_id, remove=True)
                     raise
-            on_event(ContainerCreated(container_id))
+            on_event(ContainerCreated(container_id, row.options.log.driver != "none" and not row.options.remove))
             if not options.platform and (warning := mismatch(platform_of(found.config))):
                 on_event(ContainerWarning(container_id, warning))
             return self._handle(row)

@@ -15,6 +15,7 @@
     │   └── Unauthorized
     ├── DigestMismatch             expected, actual
     └── ContainerError
+        ├── InvalidBundle          a config.json that breaks the runtime-spec
         ├── InvalidState           container id, operation, status
         ├── StartFailed            stage, errno, reason
         └── Unsupported            feature, hint
@@ -189,6 +190,10 @@ class DigestMismatch(DockmagicError):
 
 class ContainerError(DockmagicError):
     """A container that can't do what was asked."""
+
+
+class InvalidBundle(ContainerError):
+    """A bundle whose config.json breaks the runtime-spec; the message names the property."""
 
 
 class InvalidState(ContainerError):

@@ -191,9 +191,10 @@ class BootstrapOutput:
 
 @dataclass(frozen=True, slots=True)
 class ContainerCreated:
-    """The container is there; it hasn't been started."""
+    """The container is there; it hasn't been started. `logged`: what it writes can be read when it has ended."""
 
     container_id: str
+    logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

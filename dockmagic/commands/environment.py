@@ -10,7 +10,7 @@ from dockmagic.errors import InvalidOption
 
 
 def variable(text: str, environ: Mapping[str, str]) -> str | None:
-    """`NAME=value` as it is; `NAME` with the caller's value, or None where the caller has none."""
+    """`NAME=value` as it is; `NAME` with the caller's value, or None where it has none; raises InvalidOption."""
     name, equals, _ = text.partition("=")
     if not name:
         raise InvalidOption(f"-e {text!r} has no name; write NAME=value, or NAME for the value it has here")
@@ -20,10 +20,13 @@ def variable(text: str, environ: Mapping[str, str]) -> str | None:
 
 
 def variables(given: Sequence[str], files: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Entries of the files first, then those given by flag, so that a flag wins. Raises InvalidOption."""
-    entries = [entry for name in files for entry in file_entries(name)]
-    resolved = (variable(entry, environ) for entry in [*entries, *given])
-    return tuple(entry for entry in resolved if entry is not None)
+    """Entries of the files first, then those given by flag, so that a flag wins. Raises InvalidOption.
+
+    A name for which the caller has no value is left out where a file has it, and stays where a flag has it: it takes
+    the image's away.
+    """
+    entries = [variable(entry, environ) for name in files for entry in file_entries(name)]
+    return tuple(entry for entry in (*entries, *(variable(text, environ) or text for text in given)) if entry)
 
 
 def file_entries(name: str, flag: str = "--env-file") -> list[str]:

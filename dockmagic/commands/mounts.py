@@ -20,7 +20,10 @@ PROPAGATION: Final = ("private", "rprivate", "shared", "rshared", "slave", "rsla
 _GROUPS: Final = (("ro", "rw"), ("z", "Z"), PROPAGATION, ("nocopy",), ("cached", "delegated", "consistent"))
 _PERCENT = re.compile(r"[0-9]{1,3}%")  # of the memory there is
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
-_TMPFS_SWITCHES = ("ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev")
+_TMPFS_SWITCHES = (
+    "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev",
+    "noatime", "nodiratime", "relatime", "strictatime",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from dockmagic.commands.attach import add_detach_keys, add_sig_proxy, attached, standard_input
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
 from dockmagic.commands.environment import variables
+from dockmagic.commands.output import Tail
 from dockmagic.commands.results import Finished
 from dockmagic.commands.run_flags import add_run_flags, run_options
 from dockmagic.commands.run_image import watching
@@ -33,26 +33,17 @@ class Kept:
 
     def __init__(self, on_event: OnEvent, most_bytes: int = _KEPT_BYTES) -> None:
         self._on_event = on_event
-        self._most_bytes = most_bytes
-        self._pieces: dict[str, deque[bytes]] = {"stdout": deque(), "stderr": deque()}
-        self._sizes = {"stdout": 0, "stderr": 0}
+        self._tails = {"stdout": Tail(most_bytes), "stderr": Tail(most_bytes)}
 
     def __call__(self, event: Event) -> None:
         """Note output, and pass the event on."""
         if isinstance(event, ContainerOutput):
-            self._note(event.stream, event.data)
+            self._tails[event.stream].add(event.data)
         self._on_event(event)
-
-    def _note(self, stream: str, data: bytes) -> None:
-        pieces = self._pieces[stream]
-        pieces.append(data)
-        self._sizes[stream] += len(data)
-        while len(pieces) > 1 and self._sizes[stream] - len(pieces[0]) >= self._most_bytes:
-            self._sizes[stream] -= len(pieces.popleft())
 
     def last(self, stream: str) -> bytes:
         """The end of what the stream gave."""
-        return b"".join(self._pieces[stream])[-self._most_bytes :]
+        return self._tails[stream].last()
 
 
 def _run_arguments(parser: CommandParser) -> None:

@@ -12,7 +12,11 @@ MS_RDONLY: Final = 0x1
 MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_NOEXEC: Final = 0x8
+MS_SYNCHRONOUS: Final = 0x10
 MS_REMOUNT: Final = 0x20
+MS_MANDLOCK: Final = 0x40
+MS_DIRSYNC: Final = 0x80
+MS_NOSYMFOLLOW: Final = 0x100
 MS_NOATIME: Final = 0x400
 MS_NODIRATIME: Final = 0x800
 MS_BIND: Final = 0x1000
@@ -23,7 +27,10 @@ MS_PRIVATE: Final = 0x40000
 MS_SLAVE: Final = 0x80000
 MS_SHARED: Final = 0x100000
 MS_RELATIME: Final = 0x200000
+MS_SILENT: Final = 0x8000
+MS_I_VERSION: Final = 0x800000
 MS_STRICTATIME: Final = 0x1000000
+MS_LAZYTIME: Final = 0x2000000
 
 MNT_DETACH: Final = 0x2
 
@@ -45,6 +52,12 @@ MOUNT_ATTR_RDONLY: Final = 0x1
 MOUNT_ATTR_NOSUID: Final = 0x2
 MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_NOEXEC: Final = 0x8
+MOUNT_ATTR_ATIME: Final = 0x70  # a mask; the value 0 in it is relatime
+MOUNT_ATTR_NOATIME: Final = 0x10
+MOUNT_ATTR_STRICTATIME: Final = 0x20
+MOUNT_ATTR_NODIRATIME: Final = 0x80
+MOUNT_ATTR_IDMAP: Final = 0x100000
+MOUNT_ATTR_NOSYMFOLLOW: Final = 0x200000
 
 # The numbers of system calls added since Linux 5.0 are the same on every architecture.
 _SYS_OPEN_TREE: Final = 428
@@ -109,9 +122,14 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-def mount_setattr(dirfd: int, path: str, flags: int, attr_set: int, propagation: int = 0) -> None:
-    """Change attributes of a mount, and with AT_RECURSIVE of all mounts below it."""
-    attributes = _MountAttr(attr_set, 0, propagation, 0)
+def mount_setattr(
+    dirfd: int, path: str, flags: int, attr_set: int, propagation: int = 0, *, attr_clr: int = 0, userns_fd: int = 0
+) -> None:
+    """Change attributes of a mount, and with AT_RECURSIVE of all mounts below it.
+
+    With MOUNT_ATTR_IDMAP `userns_fd` is the user namespace whose mappings the mount gets.
+    """
+    attributes = _MountAttr(attr_set, attr_clr, propagation, userns_fd)
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
     arguments = (os.fsencode(path), ctypes.c_uint(flags), ctypes.byref(attributes), size)
     checked(libc.syscall(_SYS_MOUNT_SETATTR, dirfd, *arguments), "mount_setattr", path)

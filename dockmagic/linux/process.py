@@ -9,8 +9,10 @@ from typing import Final
 
 from dockmagic.linux.libc import checked, libc
 
+CLONE_NEWTIME: Final = 0x80
 CLONE_FS: Final = 0x200
 CLONE_PIDFD: Final = 0x1000
+CLONE_PARENT: Final = 0x8000
 CLONE_NEWNS: Final = 0x20000
 CLONE_NEWCGROUP: Final = 0x2000000
 CLONE_NEWUTS: Final = 0x4000000
@@ -52,7 +54,8 @@ def clone3(flags: int, exit_signal: int, cgroup: int = 0) -> tuple[int, int]:
     """Fork into new namespaces: (pid, pidfd) in the parent, (0, -1) in the child.
 
     The caller must have one thread only: nothing runs Python's or the C library's fork handlers. `cgroup` is a
-    descriptor of a cgroup v2 directory, used with CLONE_INTO_CGROUP.
+    descriptor of a cgroup v2 directory, used with CLONE_INTO_CGROUP. With CLONE_PARENT, where `exit_signal` must be 0,
+    the new process is the caller's sibling.
     """
     pidfd = ctypes.c_int(-1)
     args = _CloneArgs(flags=flags | CLONE_PIDFD, exit_signal=exit_signal, cgroup=cgroup)

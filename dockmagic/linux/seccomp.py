@@ -66,8 +66,10 @@ def assemble(instructions: Iterable[Instruction]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
-def set_filter(program: bytes) -> None:
+def set_filter(program: bytes, flags: int = 0) -> None:
     """Put a filter in force for the calling thread and all that it starts; there is no way back.
+
+    `flags` are those of SECCOMP_SET_MODE_FILTER.
 
     Raises OSError: EACCES without no_new_privs and CAP_SYS_ADMIN, EINVAL for a program that the kernel doesn't take.
     """
@@ -78,9 +80,9 @@ def set_filter(program: bytes) -> None:
     argument_block = _Program(len(program) // 8, program)
     call = numbers(os.uname().machine).get("seccomp", -1)
     result = libc.syscall(
-        ctypes.c_long(call), ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(0), ctypes.byref(argument_block)
+        ctypes.c_long(call), ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(flags), ctypes.byref(argument_block)
     )
-    if result < 0 and ctypes.get_errno() == errno.ENOSYS:  # before Linux 3.17
+    if result < 0 and not flags and ctypes.get_errno() == errno.ENOSYS:  # before Linux 3.17
         result = libc.prctl(
             _PR_SET_SECCOMP,
             ctypes.c_ulong(_SECCOMP_MODE_FILTER),

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
+from dockmagic.commands.human import short_id
 from dockmagic.commands.output import CappedStreams
 from dockmagic.commands.progress import PlainProgress
 from dockmagic.commands.progress_style import ProgressStyle, in_lines
 from dockmagic.commands.table import Rolling
 from dockmagic.commands.terminal import LiveText
-from dockmagic.events import ContainerOutput, Event, OnEvent
+from dockmagic.events import ContainerCreated, ContainerOutput, Event, OnEvent
+from dockmagic.magics.overflow import Overflow
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.widgets.live import Bundle, LiveDisplay
 from dockmagic.widgets.view import View, view_of
@@ -36,21 +38,31 @@ class ShellConsole:
         self.stdout: int | None = None
         self.typing = False
         self._in_notebook = in_notebook
-        self._streams = CappedStreams(sys.stdout, sys.stderr)
+        self._streams = CappedStreams(sys.stdout, sys.stderr, silent=in_notebook)
+        self._overflow = Overflow(self._streams) if in_notebook else None
 
     def write(self, stream: str, data: bytes) -> None:
         """Show bytes that came from a container."""
         self._streams.write(stream, data)
+        if self._overflow is not None:
+            self._overflow.follow()
 
     def close(self) -> None:
         """Show what the limit on output kept back."""
+        if self._overflow is not None:
+            self._overflow.close()
         self._streams.close()
+
+    def _note(self, event: Event) -> None:
+        """Remember which log has what isn't shown."""
+        if isinstance(event, ContainerCreated) and event.logged:
+            self._streams.hint = f"logs {short_id(event.container_id)} shows all"
 
     @contextmanager
     def watching(self, style: ProgressStyle | None = None) -> Iterator[OnEvent]:
         """Give a receiver that shows output as it comes, and builds and pulls as pictures, or in another style."""
         with ExitStack() as stack:
-            receiver = _Receiver(self.write, self._progress(style, stack))
+            receiver = _Receiver(self.write, self._note, self._progress(style, stack))
             stack.callback(receiver.flush)
             yield receiver
 
@@ -124,14 +136,16 @@ def _print_line(line: str) -> None:
 class _Receiver:
     """Sends output to the streams, from the thread that it was made in only, and the other events to `progress`."""
 
-    def __init__(self, write: Callable[[str, bytes], None], progress: OnEvent) -> None:
+    def __init__(self, write: Callable[[str, bytes], None], note: OnEvent, progress: OnEvent) -> None:
         self._write = write
+        self._note = note
         self._progress = progress
         self._thread = threading.get_ident()
         self._waiting: deque[ContainerOutput] = deque()
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, ContainerOutput):
+            self._note(event)
             self._progress(event)
             return
         self._waiting.append(event)

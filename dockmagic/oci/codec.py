@@ -1,7 +1,8 @@
 """Frozen dataclasses to the JSON form that the specifications use, and back.
 
-Names become camelCase, fields at their default are left out, tuples become lists. Decoding is strict: an unknown key or
-a value of the wrong type is an InvalidManifest that names its place.
+Names become camelCase unless a field's metadata has another `key`, fields at their default are left out, tuples become
+lists. Decoding is strict: an unknown key or a value of the wrong type is an InvalidManifest that names its place. What
+others have written is passed through `known` first.
 
 >>> from dockmagic.oci.spec import Rlimit
 >>> encode(Rlimit("RLIMIT_NOFILE", 5, 9))
@@ -58,6 +59,25 @@ def prepare(*classes: type) -> None:
         _encode_plan(cls)
 
 
+def known(hint: Any, data: Any, unknown: list[str], where: str = "") -> Any:
+    """The JSON form with only what this type has; places of other fields are added to `unknown`. Null is as absent."""
+    args = typing.get_args(hint)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(data, dict):
+        hints = typing.get_type_hints(hint)
+        keys = {key: hints[name] for name, key, _ in _encode_plan(hint)}
+        unknown += [f"{where}{key}" for key in data if key not in keys]
+        return {
+            key: known(keys[key], item, unknown, f"{where}{key}.")
+            for key, item in data.items()
+            if key in keys and item is not None
+        }
+    if typing.get_origin(hint) is tuple and isinstance(data, list):
+        return [known(args[0], item, unknown, where) for item in data]
+    if typing.get_origin(hint) is types.UnionType:
+        return known(next(arg for arg in args if arg is not type(None)), data, unknown, where)
+    return data
+
+
 def camel_case(name: str) -> str:
     """Name as the specifications write it.
 
@@ -71,7 +91,11 @@ def camel_case(name: str) -> str:
 @cache
 def _encode_plan(cls: Any) -> tuple[tuple[str, str, Any], ...]:
     """For each field: its name, its key, and the default that is left out."""
-    return tuple((f.name, camel_case(f.name), _default(f)) for f in dataclasses.fields(cls))
+    return tuple((f.name, _key(f), _default(f)) for f in dataclasses.fields(cls))
+
+
+def _key(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata.get("key") or camel_case(field.name))
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -95,7 +119,7 @@ def _decoder(hint: Any) -> Decoder:
 
 def _dataclass_decoder(cls: type) -> Decoder:
     hints = typing.get_type_hints(cls)
-    plan = {camel_case(f.name): (f.name, _decoder(hints[f.name])) for f in dataclasses.fields(cls)}
+    plan = {_key(f): (f.name, _decoder(hints[f.name])) for f in dataclasses.fields(cls)}
 
     def decode_object(data: Any, where: str) -> Any:
         if not isinstance(data, dict):

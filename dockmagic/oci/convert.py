@@ -48,7 +48,7 @@ def convert(config: ContainerConfig, options: RunOptions, root: Root, etc: Mappi
             namespaces=namespaces(options),
             resources=resources(options),
             devices=defaults.DEVICES,
-            sysctl=options.sysctls,
+            sysctl={**sysctls(options), **options.sysctls},
             masked_paths=() if open_paths else defaults.MASKED_PATHS,
             readonly_paths=() if open_paths else defaults.READONLY_PATHS,
         ),
@@ -90,8 +90,14 @@ def environment(image_env: Iterable[str], extra: Iterable[str], hostname: str, *
 
     Each name is there once, with the last value.
     """
-    merged = {"PATH": defaults.PATH, "HOSTNAME": hostname, **({"TERM": defaults.TERM} if tty else {})}
-    for entry in (*image_env, *extra):
+    fixed = (f"PATH={defaults.PATH}", f"HOSTNAME={hostname}", *((f"TERM={defaults.TERM}",) if tty else ()))
+    return _merged((*fixed, *image_env, *extra))
+
+
+def _merged(entries: Iterable[str]) -> tuple[str, ...]:
+    """Each variable once, with its last value; a name alone takes it away."""
+    merged: dict[str, str] = {}
+    for entry in entries:
         name, separator, value = entry.partition("=")
         if separator:
             merged[name] = value
@@ -136,7 +142,8 @@ def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
         raise InvalidOption(f"--volume: {len(options.mounts)} mounts are too many; at most {MOST_MOUNTS} are possible")
     chosen = tuple(sorted(options.tmpfs + options.mounts, key=lambda mount: place(mount.destination).count("/")))
     taken = {place(mount.destination) for mount in chosen}
-    generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate")) for path, source in etc.items())
+    access = ("ro",) if options.read_only else ()
+    generated = tuple(Mount(path, "bind", source, ("rbind", "rprivate", *access)) for path, source in etc.items())
     fixed = _with_ipc(defaults.mounts(options.shm_size_bytes, writable=options.privileged), options.ipc) + generated
     return tuple(mount for mount in fixed if mount.destination not in taken) + chosen
 
@@ -159,6 +166,11 @@ def namespaces(options: RunOptions) -> tuple[Namespace, ...]:
     modes = options.modes()
     shared = {kind for kind, mode in modes.items() if mode == "host" or mode.startswith(JOIN)}
     return tuple(Namespace(kind) for kind in defaults.NAMESPACES if kind not in shared)
+
+
+def sysctls(options: RunOptions) -> Mapping[str, str]:
+    """Parameters of a network that is the container's own."""
+    return {} if options.network == "host" or options.network.startswith(JOIN) else defaults.SYSCTLS
 
 
 def resources(options: RunOptions) -> Resources:
@@ -208,12 +220,10 @@ def exec_process(process: Process, options: ExecOptions) -> Process:
     One with `privileged` has the container's capabilities still: what this host has of them is the caller's part.
     """
     term = (f"TERM={defaults.TERM}",) if options.tty else ()
-    entries = (*term, *process.env, *options.env)
-    merged = {name: value for name, _, value in (entry.partition("=") for entry in entries)}
     return replace(
         process,
         args=options.command,
-        env=tuple(f"{name}={value}" for name, value in merged.items()),
+        env=_merged((*term, *process.env, *options.env)),
         user=User(username=options.user) if options.user else process.user,
         cwd=options.workdir or process.cwd,
         terminal=options.tty,

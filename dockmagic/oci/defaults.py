@@ -80,8 +80,12 @@ DEVICE_RULES: Final = (
     DeviceRule(allow=True, type="c", major=5, minor=0),
     DeviceRule(allow=True, type="c", major=5, minor=1),
     DeviceRule(allow=True, type="c", major=5, minor=2),
+    DeviceRule(allow=True, type="c", major=10, minor=200),  # /dev/net/tun, of which CAP_NET_ADMIN makes interfaces
     DeviceRule(allow=True, type="c", major=136),
 )
+
+SYSCTLS: Final = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+"""Any user may listen on any port, and send echo requests: in a network of the container's own that is no privilege."""
 
 EVERY_DEVICE: Final = (DeviceRule(allow=True),)
 

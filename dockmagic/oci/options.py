@@ -52,7 +52,7 @@ class RunOptions:
     name: str = ""
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] | None = None  # () clears the image's
-    env: tuple[str, ...] = ()  # "NAME=value", in order; a later one wins
+    env: tuple[str, ...] = ()  # "NAME=value", in order; a later one wins, and "NAME" takes it away
     user: str = ""
     group_add: tuple[str, ...] = ()
     workdir: str = ""
@@ -140,7 +140,7 @@ class ExecOptions:
     """Options of exec; what isn't given is the container's own."""
 
     command: tuple[str, ...]
-    env: tuple[str, ...] = ()  # "NAME=value", in order; a later one wins
+    env: tuple[str, ...] = ()  # as in RunOptions
     user: str = ""
     workdir: str = ""
     interactive: bool = False

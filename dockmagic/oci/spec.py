@@ -96,10 +96,39 @@ class ConsoleSize:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduler:
+    """How the process is scheduled: "SCHED_OTHER" and so on, and the values of sched_setattr(2), times in ns."""
+
+    policy: str
+    nice: int = 0
+    priority: int = 0
+    flags: tuple[str, ...] = ()
+    runtime: int = 0
+    deadline: int = 0
+    period: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IOPriority:
+    """Class ("IOPRIO_CLASS_BE" and so on) and level (0 to 7) of ioprio_set(2)."""
+
+    class_: str = field(metadata={"key": "class"})
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CPUAffinity:
+    """Processors for what exec starts, as lists such as "0-2": before and after it has joined the control group."""
+
+    initial: str = ""
+    final: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """The process to start. `env` entries are "NAME=value"; `oom_score_adj` is that of proc(5), -1000 to 1000.
 
-    `terminal`: it has one, of `console_size` where that is known.
+    `terminal`: it has one, of `console_size` where that is known. What follows `oom_score_adj` only bundles have.
     """
 
     args: tuple[str, ...]
@@ -112,16 +141,21 @@ class Process:
     rlimits: tuple[Rlimit, ...] = ()
     no_new_privileges: bool = False
     oom_score_adj: int | None = None
+    scheduler: Scheduler | None = None
+    io_priority: IOPriority | None = None
+    exec_cpu_affinity: CPUAffinity | None = field(default=None, metadata={"key": "execCPUAffinity"})
+    apparmor_profile: str = ""
+    selinux_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device node to make: type "c" or "b"."""
+    """A device node to make: type "c" or "b"; a bundle's may be "u" (as "c"), or "p", a pipe."""
 
     path: str
     type: str
-    major: int
-    minor: int
+    major: int = 0
+    minor: int = 0
     file_mode: int = 0o666
     uid: int = 0
     gid: int = 0
@@ -197,9 +231,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A new namespace of type "pid", "mount", "uts", "ipc", "network" or "cgroup"."""
+    """A namespace of type "pid", "mount", "uts", "ipc", "network", "cgroup", "user" or "time": new, or a path's."""
 
     type: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NoReturn
@@ -57,8 +57,9 @@ class Place:
     own_cgroup: bool
 
 
-def prepare(place: Place, trees: Trees) -> None:
-    """First half; raises Failed."""
+def prepare(place: Place, trees: Trees, parameters: Mapping[str, str]) -> dict[str, str]:
+    """First half: with the kernel's parameters of a network of its own; what they were before. Raises Failed."""
+    before: dict[str, str] = {}
     os.setsid()
     with stage("cgroup", "join the cgroup"):
         place.group.attach_self(in_v2=place.in_v2)
@@ -67,11 +68,12 @@ def prepare(place: Place, trees: Trees) -> None:
     if place.own_network:
         with stage("network", "switch the loopback interface on"):
             link_up("lo")
-            sysctl.set_network_defaults()
+            before = sysctl.preset(parameters)
     with stage("sandbox", "prepare the sandbox's own root"):
         _leave_the_host(place)
     for tree, operations in trees.items():
         make_tree(tree, operations)
+    return before
 
 
 def _leave_the_host(place: Place) -> None:
@@ -114,6 +116,14 @@ def _change_trees(made: Trees, wanted: Trees) -> None:
             make_tree(tree, operations)
 
 
+def _change_parameters(before: Mapping[str, str], usual: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Set the kernel's parameters that aren't as they are wanted, or as they were `before`; raises Failed."""
+    preset = {name: usual[name] for name in before}
+    if changes := {**before, **wanted}.items() - preset.items():
+        with stage("sysctl", "set kernel parameters"):
+            sysctl.set_parameters(dict(changes), STAGE)
+
+
 def start(
     spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sync: socket.socket, area: tuple[int, int]
 ) -> NoReturn:
@@ -124,9 +134,6 @@ def start(
     """
     binds = iter(descriptors[3:])
     _change_trees(made, wanted)
-    if spec.linux.sysctl:
-        with stage("sysctl", "set kernel parameters"):
-            sysctl.set_parameters(spec.linux.sysctl, STAGE)
     _mount_root(spec, binds)
     shown = _shown(spec, binds)
     stubs: Stubs = []
@@ -282,9 +289,10 @@ def run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequ
 def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
     made = rootfs.staged(usual, cgroups)
     area = p.argument_area()
+    before: dict[str, str] = {}
     failure: Failed | None = None
     try:
-        prepare(place, made)
+        before = prepare(place, made, usual.linux.sysctl)
     except Failed as error:  # told to the first who asks for this sandbox
         failure = error
     rehearse(usual)
@@ -299,6 +307,7 @@ def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Seq
     spec = _inside(spec, place.state_root)
     wanted = made if rootfs.same_trees(spec, usual) else rootfs.staged(spec, cgroups)
     sources = protocol.receive(sync)[1]
+    _change_parameters(before, usual.linux.sysctl, spec.linux.sysctl)
     start(spec, made, wanted, (*descriptors[1:], *sources), sync, area)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +61,7 @@ def _parsed(text: bytes) -> LogLine | None:
         return None
 
 
+@functools.lru_cache(maxsize=8)  # lines that were written at once have one time
 def parse_time(text: str) -> int:
     """Nanoseconds since the epoch of a time such as a log entry has.
 

@@ -13,7 +13,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc, sysctl
 from dockmagic.runtime.devices import with_devices
-from dockmagic.runtime.privileges import with_host_privileges
+from dockmagic.runtime.privileges import with_available_capabilities, with_host_privileges
 from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
@@ -34,6 +34,8 @@ def make_spec(
     spec = with_devices(spec, options.devices, options.device_rules)
     if options.privileged:
         return with_host_privileges(spec)
+    if options.cap_add:
+        spec = with_available_capabilities(spec, options.cap_add)
     if options.seccomp == "unconfined":
         return spec
     capabilities = frozenset(spec.process.capabilities.bounding)

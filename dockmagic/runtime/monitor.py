@@ -15,21 +15,20 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
-from dockmagic.journal import Journal
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
-from dockmagic.runtime.executions import Execution, execute
+from dockmagic.runtime.guests import Guests
+from dockmagic.runtime.ledger import Ledger
 from dockmagic.runtime.links import Interface, connect_all, disconnect
 from dockmagic.runtime.process import exit_status
-from dockmagic.runtime.sandbox import Sandbox, Site, ended, wait
+from dockmagic.runtime.sandbox import Sandbox, Site
 from dockmagic.runtime.stage import Failed, describe
 from dockmagic.runtime.starting import Start, start
 from dockmagic.runtime.streams import Stdio, Streams, resize
@@ -62,8 +61,7 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoRet
             joined = dict(zip(asked.joined, descriptors[own:], strict=True))
             Monitor(site, waiting.sandbox_for(asked, joined), asked, connection).run(descriptors[:own])
     except Failed as error:
-        with contextlib.suppress(OSError):
-            protocol.send(connection, protocol.failed(error.failure))
+        protocol.tell(connection, protocol.failed(error.failure))
     except BaseException:
         sys.excepthook(*sys.exc_info())  # to the launcher's log: nothing but this process knows of it
         os._exit(1)
@@ -82,22 +80,13 @@ class Monitor:
         self._request = asked
         self._owner = owner
         self._directory = request.container_directory(site.run_dir, asked.container_id)
-        self._record = request.Record(pid=sandbox.pid, cgroup=sandbox.group.name)
+        self._ledger = Ledger(asked, request.Record(pid=sandbox.pid, cgroup=sandbox.group.name))
         self._waiters = [owner]
-        self._executions: list[Execution] = []
-        self._traced: list[Execution] = []
         self._selector = selectors.PollSelector()
         self._streams = Streams(self._selector)
-        self._guests: set[socket.socket] = set()  # who started something by exec, which may have ended
+        self._guests = Guests(self._selector, self._streams, self._ledger.note)
         self._foreground = asked.foreground
         self._running = True
-        self._journal = Journal(asked.journal)
-        self._attributes = dict(asked.attributes)
-
-    def _note(self, action: str, **more: object) -> None:
-        """Write an event of the container down."""
-        attributes = {**self._attributes, **{name: str(value) for name, value in more.items()}}
-        self._journal.write("container", action, self._request.container_id, attributes)
 
     def run(self, descriptors: Sequence[int]) -> None:
         """Start the container, watch it, and leave nothing of it behind."""
@@ -112,8 +101,8 @@ class Monitor:
             self._sandbox.unmount()
         self._sandbox.group.remove()
         self._remove()
-        if self._request.remove and self._record.started_ns:
-            self._note("destroy")
+        if self._request.remove and self._ledger.record.started_ns:
+            self._ledger.note("destroy")
         self._linger()
 
     def _linger(self) -> None:
@@ -126,10 +115,10 @@ class Monitor:
     def _begin(self, begun: Start) -> None:
         """Tell the engine, write it down, and begin to watch."""
         self._start = begun
-        self._record = replace(self._record, started_ns=time.time_ns())
-        self._note("start")
+        self._ledger.change(started_ns=time.time_ns())
+        self._ledger.note("start")
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
-        self._tell(self._owner, {"event": "started", **facts, **encode(self._record)})
+        protocol.tell(self._owner, {"event": "started", **facts, **encode(self._ledger.record)})
         self._streams.begin(begun.stdio)
         self._on_readable(self._sandbox.pidfd, self._on_exit)
         assert begun.listener is not None
@@ -144,13 +133,11 @@ class Monitor:
         """
         quiet = False
         while self._running or self._streams.reading(self._start.stdio):
-            events = self._selector.select(None if quiet and not self._traced else QUIET_S)
+            events = self._selector.select(None if quiet and not self._guests.restless else QUIET_S)
             if not events and not quiet:
-                self._write_record()
+                self._ledger.write()
                 quiet = True
-            traced, self._traced = self._traced, []
-            for execution in traced:
-                self._on_execution_end(execution)
+            self._guests.look_again()
             for key, _ in events:
                 key.data()
 
@@ -168,8 +155,7 @@ class Monitor:
             self._sandbox.group.kill()
         self._streams.end(self._start.stdio)
         oom_killed, used = self._sandbox.group.oom_kills() > 0, self._meter.read()
-        self._record = replace(
-            self._record,
+        self._ledger.change(
             pid=0,
             paused=False,
             exit_status=status,
@@ -180,9 +166,9 @@ class Monitor:
         )
         self._running = False
         if oom_killed:
-            self._note("oom")
-        lasted_s = (self._record.finished_ns - self._record.started_ns) // 10**9
-        self._note("die", exitCode=status, execDuration=lasted_s)
+            self._ledger.note("oom")
+        lasted_s = (self._ledger.record.finished_ns - self._ledger.record.started_ns) // 10**9
+        self._ledger.note("die", exitCode=status, execDuration=lasted_s)
 
     def _on_connection(self) -> None:
         assert self._start.listener is not None
@@ -196,7 +182,7 @@ class Monitor:
         try:
             message, descriptors = protocol.receive(connection)
         except OSError as error:  # gone, or no descriptors left here
-            self._tell(connection, _failed(error))
+            protocol.tell(connection, _failed(error))
             message, descriptors = None, []
         if message is None:
             self._hung_up(connection)
@@ -204,9 +190,9 @@ class Monitor:
         try:
             self._do(connection, message, descriptors)
         except Failed as error:
-            self._tell(connection, protocol.failed(error.failure))
+            protocol.tell(connection, protocol.failed(error.failure))
         except OSError as error:
-            self._tell(connection, _failed(error))
+            protocol.tell(connection, _failed(error))
 
     def _do(self, connection: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
         """Dispatch one request; raises Failed."""
@@ -214,27 +200,27 @@ class Monitor:
             case "wait":
                 self._waiters.append(connection)
             case "state":
-                self._tell(connection, {"event": "state", **encode(self._record)})
+                protocol.tell(connection, {"event": "state", **encode(self._ledger.record)})
             case "signal":
                 self._signal(connection, message["signal"])
                 if message.get("thaw") or message["signal"] == signal.SIGKILL:
                     self._freeze(frozen=False)
             case "connect":
                 connect_all(self._sandbox.pid, (decode(Interface, message["interface"]),))
-                self._tell(connection, {"event": "connected"})
+                protocol.tell(connection, {"event": "connected"})
             case "disconnect":
                 disconnect(self._sandbox.pid, message["interface"])
-                self._tell(connection, {"event": "disconnected"})
+                protocol.tell(connection, {"event": "disconnected"})
             case "rename":
-                self._attributes["name"] = message["name"]
-                self._tell(connection, {"event": "renamed"})
+                self._ledger.rename(message["name"])
+                protocol.tell(connection, {"event": "renamed"})
             case "freeze":
-                self._tell(connection, {"event": "frozen", "changed": self._freeze(frozen=message["frozen"])})
+                protocol.tell(connection, {"event": "frozen", "changed": self._freeze(frozen=message["frozen"])})
             case "exec":
                 asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
                 os.close(descriptors[0])
                 self._check_awake(descriptors[1:])
-                self._execute(asked, descriptors[1:], connection)
+                self._guests.run(self._sandbox, self._start.spec, asked, descriptors[1:], connection)
             case "attach":
                 self._attach(connection, dict(zip(message["streams"], descriptors, strict=True)))
             case "detach":
@@ -245,126 +231,92 @@ class Monitor:
     def _attach(self, connection: socket.socket, given: Mapping[str, int]) -> None:
         """Connect one more to the container's streams, who is told of its end."""
         self._waiters.append(connection)
-        self._tell(connection, {"event": "attached", **encode(self._record)})
+        protocol.tell(connection, {"event": "attached", **encode(self._ledger.record)})
         self._streams.attach(self._start.stdio, given)
 
     def _detach(self, connection: socket.socket) -> None:
         """Let who asks leave: what it began goes on without it."""
-        for execution in self._own(connection):
-            execution.foreground = False
+        self._guests.leave(connection)
         self._foreground = self._foreground and connection is not self._owner
         if connection not in self._guests:
             self._streams.keep(self._start.stdio)
-        self._tell(connection, {"event": "detached"})
+        protocol.tell(connection, {"event": "detached"})
 
     def _stdio(self, connection: socket.socket) -> Stdio:
         """The streams of what this connection started by exec, else the container's."""
-        if connection not in self._guests:
-            return self._start.stdio
-        return next((execution.stdio for execution in self._own(connection)), Stdio())
-
-    def _own(self, connection: socket.socket) -> list[Execution]:
-        """What this connection started by exec."""
-        return [execution for execution in self._executions if execution.connection is connection]
+        return self._guests.stdio(connection) if connection in self._guests else self._start.stdio
 
     def _signal(self, connection: socket.socket, number: int) -> None:
         """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
-        own = [execution.pidfd for execution in self._own(connection)]
-        guest = connection in self._guests
-        for pidfd in own if guest else [self._sandbox.pidfd]:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, number)
-                if not guest:
-                    self._note("kill", signal=number)
-        if not guest and connection not in self._waiters:
-            self._tell(connection, {"event": "signalled"})
+        if connection in self._guests:
+            self._guests.signal(connection, number)
+            return
+        if self._send(number):
+            self._ledger.note("kill", signal=number)
+        if connection not in self._waiters:
+            protocol.tell(connection, {"event": "signalled"})
+
+    def _send(self, number: int) -> bool:
+        """Send process 1 a signal; whether it was there."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._sandbox.pidfd, number)
+            return True
+        return False
 
     def _freeze(self, *, frozen: bool) -> bool:
         """Make all processes stand still, or go on; False where they do already. Raises OSError."""
-        if self._record.paused == frozen or not self._running:
+        if self._ledger.record.paused == frozen or not self._running:
             return False
         if frozen:
             self._sandbox.group.freeze()
         else:
             self._sandbox.group.thaw()
-        self._record = replace(self._record, paused=frozen)
-        self._note("pause" if frozen else "unpause")
-        self._write_record()
+        self._ledger.change(paused=frozen)
+        self._ledger.note("pause" if frozen else "unpause")
+        self._ledger.write()
         return True
 
     def _check_awake(self, descriptors: list[int]) -> None:
         """Raise Failed where the container is paused; what came for a new process is closed then."""
-        if self._record.paused:
+        if self._ledger.record.paused:
             for descriptor in descriptors:
                 os.close(descriptor)
             raise Failed(Failure("exec", 0, "the container is paused; unpause it first"))
 
-    def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
-        execution = execute(self._sandbox, self._start.spec, asked, descriptors, connection)
-        self._executions.append(execution)
-        self._guests.add(connection)
-        for action in ("exec_create", "exec_start"):
-            self._note(f"{action}: {' '.join(asked.process.args)}", execID=execution.id)
-        self._tell(connection, {"event": "started", "pid": execution.pid})
-        self._streams.begin(execution.stdio)
-        self._on_readable(execution.pidfd, partial(self._on_execution_end, execution))
-
-    def _on_execution_end(self, execution: Execution) -> None:
-        """Tell its status. A process of the container that traces it gets that first, and may take its time."""
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(execution.pidfd)
-        status = ended(execution.pidfd)
-        if status is None:
-            self._traced.append(execution)
-            return
-        self._executions.remove(execution)
-        self._streams.end(execution.stdio)
-        self._note("exec_die", execID=execution.id, exitCode=status)
-        self._tell(execution.connection, {"event": "exited", "exitStatus": status})
-        os.close(execution.pidfd)
-
     def _hung_up(self, connection: socket.socket) -> None:
         """The other side is gone. What ran in its foreground goes too, as with a closed terminal."""
         self._selector.unregister(connection)
-        self._guests.discard(connection)
+        self._guests.hang_up(connection)
         if connection in self._waiters:
             self._waiters.remove(connection)
-        ended = [execution.pidfd for execution in self._own(connection) if execution.foreground]
         if connection is self._owner and self._foreground and self._running:
-            ended.append(self._sandbox.pidfd)
-        for pidfd in ended:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        if self._sandbox.pidfd in ended:
+            self._send(signal.SIGKILL)
             self._freeze(frozen=False)
         connection.close()
 
     def _finish(self) -> None:
         """Write the end down and tell everyone; by then the container's name and directories are free again."""
-        for execution in list(self._executions):
-            wait(execution.pidfd)
-            self._on_execution_end(execution)
+        self._guests.finish()
         overlay = self._start.spec.root.overlay
         if overlay is not None and overlay.upper and not self._request.remove:
             remove_stubs(overlay.upper, overlay.lower, self._start.stubs)
-        self._write_record()
+        self._ledger.write()
         if not self._request.remove:  # nobody will ask for one that is removed
             self._leave_directory()
             self._sandbox.unmount()
         for connection in self._waiters:
-            self._tell(connection, {"event": "exited", **encode(self._record)})
+            protocol.tell(connection, {"event": "exited", **encode(self._ledger.record)})
 
     def _give_up(self, failure: Failure) -> None:
         """The start failed: end the process, write that down, say so."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._sandbox.pidfd, signal.SIGKILL)
         self._sandbox.reap()
-        status = exit_status(failure)
-        self._record = replace(self._record, pid=0, exit_status=status, error=failure.reason)
-        self._write_record()
+        self._ledger.change(pid=0, exit_status=exit_status(failure), error=failure.reason)
+        self._ledger.write()
         self._leave_directory()
         self._remove()  # by now: who is told would remove it too
-        self._tell(self._owner, protocol.failed(failure))
+        protocol.tell(self._owner, protocol.failed(failure))
 
     def _remove(self) -> None:
         """Remove what is to go with the container."""
@@ -374,22 +326,6 @@ class Monitor:
     def _leave_directory(self) -> None:
         with contextlib.suppress(OSError):
             remove_tree(self._directory)
-
-    def _write_record(self) -> None:
-        """Write the container's state down, so that no reader ever sees half of it."""
-        if not self._request.state:
-            return
-        temporary = f"{self._request.state}.new"
-        with contextlib.suppress(OSError):  # a full disk must not end a container
-            with open(temporary, "w") as file:
-                json.dump(encode(self._record), file)
-            os.rename(temporary, self._request.state)
-
-    @staticmethod
-    def _tell(connection: socket.socket, message: protocol.Message) -> None:
-        """Send a message to somebody who may be gone."""
-        with contextlib.suppress(OSError):
-            protocol.send(connection, message)
 
 
 def _failed(error: OSError) -> protocol.Message:

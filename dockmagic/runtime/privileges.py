@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
+from dockmagic.errors import InvalidOption
 from dockmagic.linux import process as p
+from dockmagic.oci.convert import capability
 from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.oci.spec import Capabilities, Spec
 from dockmagic.runtime.devices import host_devices
@@ -12,13 +15,32 @@ from dockmagic.runtime.devices import host_devices
 
 def with_host_privileges(spec: Spec) -> Spec:
     """The spec with no capability that this process can't give, and with all of the host's devices."""
-    capabilities = spec.process.capabilities
-    permitted = frozenset(bounding_set())
-    kept = tuple(name for name in capabilities.bounding if name in permitted)
-    process = replace(spec.process, capabilities=Capabilities(bounding=kept, effective=kept, permitted=kept))
+    spec = _without(spec, frozenset(ALL_CAPABILITIES) - frozenset(bounding_set()))
     known = {device.path for device in spec.linux.devices}
     more = tuple(device for device in host_devices() if device.path not in known)
-    return replace(spec, process=process, linux=replace(spec.linux, devices=spec.linux.devices + more))
+    return replace(spec, linux=replace(spec.linux, devices=spec.linux.devices + more))
+
+
+def with_available_capabilities(spec: Spec, added: Iterable[str]) -> Spec:
+    """The spec with those capabilities that this process can give where ALL was added.
+
+    Raises InvalidOption for one that was added by its name and can't be given.
+    """
+    missing = frozenset(ALL_CAPABILITIES) - frozenset(bounding_set())
+    names = frozenset(capability(name) for name in added)
+    for name in sorted(names & missing & frozenset(spec.process.capabilities.bounding)):
+        raise InvalidOption(
+            f"--cap-add {name.removeprefix('CAP_')}: not allowed here; the host doesn't have it to give"
+        )
+    return _without(spec, missing) if "ALL" in names else spec
+
+
+def _without(spec: Spec, missing: Container[str]) -> Spec:
+    """The spec without some capabilities."""
+    kept = tuple(name for name in spec.process.capabilities.bounding if name not in missing)
+    return replace(
+        spec, process=replace(spec.process, capabilities=Capabilities(bounding=kept, effective=kept, permitted=kept))
+    )
 
 
 def bounding_set() -> tuple[str, ...]:

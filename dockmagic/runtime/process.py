@@ -30,6 +30,7 @@ _NUMBERS: Final = {name: number for number, name in enumerate(ALL_CAPABILITIES)}
 # An interpreter in a script's first line that doesn't exist gives ENOENT too.
 _NOT_FOUND: Final = (errno.ENOENT, errno.ENOTDIR)
 _NULL: Final = os.makedev(1, 3)
+_RLIMIT_LOCKS: Final = 10  # the module `resource` has no name for it
 _MAX_FILE: Final = 16 << 20  # bytes of /etc/passwd or /etc/group
 _MAX_CAPABILITIES: Final = 64
 _MAX_DESCRIPTORS: Final = (1 << 31) - 1
@@ -49,13 +50,13 @@ def become(
         _set_rlimits(process.rlimits)
         _set_oom_score(process.oom_score_adj)
     with stage("stdio", "give the streams to the user"):
-        _hand_over(stdio, credentials.uid)
-    _close_all_but(sync)
+        hand_over(stdio, credentials.uid)
+    close_all_but(sync)
     _change_directory(process.cwd, make=make_directory)
     _confine(process, credentials, seccomp_filter)
     os.umask(process.user.umask)
-    _restore_signals()
-    _execute(process.args, environment)
+    restore_signals()
+    execute(process.args, environment)
 
 
 def confine(process: Process, seccomp_filter: bytes) -> None:
@@ -74,7 +75,7 @@ def _confine(process: Process, credentials: users.Credentials, seccomp_filter: b
     if not process.no_new_privileges:  # then a filter needs CAP_SYS_ADMIN, which is about to go
         _filter(seccomp_filter)
     with stage("user", "take on the user's identity"):
-        _drop_bounding(process.capabilities.bounding)
+        drop_bounding(process.capabilities.bounding)
         _take_identity(credentials, process.capabilities)
     if process.no_new_privileges:
         p.prctl(p.PR_SET_NO_NEW_PRIVS, 1)
@@ -85,14 +86,14 @@ def _confine(process: Process, credentials: users.Credentials, seccomp_filter: b
 def _credentials(user: User) -> users.Credentials:
     """Who the process is, by the container's own files."""
     with stage("user", "read /etc/passwd and /etc/group"):
-        passwd, group = _read("/etc/passwd"), _read("/etc/group")
+        passwd, group = read_accounts("/etc/passwd"), read_accounts("/etc/group")
     try:
         return users.resolve(user, passwd, group)
     except users.UnknownUser as error:
         raise Failed(Failure("user", errno.EINVAL, str(error))) from error
 
 
-def _read(path: str) -> str:
+def read_accounts(path: str) -> str:
     """Content of a regular file that the container may have replaced by anything: no pipe may hold us up here.
 
     No more is read than the file is long, so that a link to something of the kernel's in /proc gives nothing.
@@ -124,12 +125,17 @@ def _set_rlimits(limits: Iterable[Rlimit]) -> None:
     """Set the limits; raising one above the hard limit takes CAP_SYS_RESOURCE, which not every host has."""
     for limit in limits:
         try:
-            resource.setrlimit(getattr(resource, limit.type), (limit.soft, limit.hard))
+            resource.setrlimit(_rlimit(limit), (limit.soft, limit.hard))
         except (ValueError, OSError) as error:
             name = limit.type.removeprefix("RLIMIT_").lower()
-            hard = resource.getrlimit(getattr(resource, limit.type))[1]
+            hard = resource.getrlimit(_rlimit(limit))[1]
             reason = f"--ulimit {name}={limit.soft}:{limit.hard}: not allowed here; the host's own limit is {hard}"
             raise Failed(Failure("rlimits", errno.EPERM, reason)) from error
+
+
+def _rlimit(limit: Rlimit) -> int:
+    """The limit's number. Source: asm-generic/resource.h."""
+    return _RLIMIT_LOCKS if limit.type == "RLIMIT_LOCKS" else int(getattr(resource, limit.type))
 
 
 def _set_oom_score(adjustment: int | None) -> None:
@@ -163,7 +169,7 @@ def _change_directory(path: str, *, make: bool) -> None:
         os.getcwd()
 
 
-def _hand_over(stdio: tuple[int, int, int], uid: int) -> None:
+def hand_over(stdio: tuple[int, int, int], uid: int) -> None:
     """Put the streams at 0, 1 and 2, owned by the user, so that /dev/stdout can be opened.
 
     The null device comes from the host, and who has a descriptor of a node may change its mode: the container's own
@@ -181,7 +187,7 @@ def _hand_over(stdio: tuple[int, int, int], uid: int) -> None:
                 raise
 
 
-def _close_all_but(sync: int) -> None:
+def close_all_but(sync: int) -> None:
     """Close what comes from the host: a path of the container's may lead through /proc/self/fd."""
     os.closerange(3, sync)
     os.closerange(sync + 1, _MAX_DESCRIPTORS)
@@ -203,7 +209,7 @@ def _filter(seccomp_filter: bytes) -> None:
             set_filter(seccomp_filter)
 
 
-def _drop_bounding(keep: Iterable[str]) -> None:
+def drop_bounding(keep: Iterable[str]) -> None:
     """Take every capability out of the bounding set that isn't to be kept, also those that we don't know."""
     kept = {_NUMBERS[name] for name in keep}
     for number in range(_MAX_CAPABILITIES):
@@ -223,6 +229,11 @@ def _take_identity(credentials: users.Credentials, capabilities: Capabilities) -
     p.prctl(p.PR_SET_KEEPCAPS, 1)
     os.setresuid(credentials.uid, credentials.uid, credentials.uid)
     p.prctl(p.PR_SET_KEEPCAPS, 0)
+    set_capabilities(capabilities)
+
+
+def set_capabilities(capabilities: Capabilities) -> None:
+    """Have these capabilities, but for the bounding set, and no others."""
     sets = (capabilities.effective, capabilities.permitted, capabilities.inheritable)
     p.capset(*([_NUMBERS[name] for name in names] for names in sets))
     p.prctl(p.PR_CAP_AMBIENT, p.PR_CAP_AMBIENT_CLEAR_ALL)
@@ -230,14 +241,14 @@ def _take_identity(credentials: users.Credentials, capabilities: Capabilities) -
         p.prctl(p.PR_CAP_AMBIENT, p.PR_CAP_AMBIENT_RAISE, _NUMBERS[name])
 
 
-def _restore_signals() -> None:
+def restore_signals() -> None:
     """Python ignores these two, and a monitor blocks one for a while; a program expects the default."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
+def execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process by the program, searched in the container's own PATH as execvp(3) does."""
     name = args[0]
     if not name:
@@ -267,11 +278,11 @@ def rehearse(process: Process) -> None:
     base64.b64decode("")
     with contextlib.suppress(OSError):
         set_filter(b"")  # refused: an empty program is none
-    _drop_bounding(ALL_CAPABILITIES)
+    drop_bounding(ALL_CAPABILITIES)
     p.prctl(p.PR_SET_KEEPCAPS, 0)
-    _restore_signals()
+    restore_signals()
     with contextlib.suppress(Failed):
-        _execute(("/trial/none",), {})
+        execute(("/trial/none",), {})
 
 
 def unexpected(stage_name: str, error: Exception) -> Failure:

@@ -38,6 +38,12 @@ def send(connection: socket.socket, message: Message, descriptors: Sequence[int]
     socket.send_fds(connection, [json.dumps(message).encode()], list(descriptors), socket.MSG_NOSIGNAL)
 
 
+def tell(connection: socket.socket, message: Message) -> None:
+    """Send one message to somebody who may be gone."""
+    with contextlib.suppress(OSError):
+        send(connection, message)
+
+
 def receive(connection: socket.socket) -> tuple[Message | None, list[int]]:
     """Next message and its descriptors, close-on-exec and owned by the caller; None at the end of the connection.
 

@@ -46,13 +46,14 @@ PROPAGATION: Final = {
     "rshared": m.MS_SHARED | m.MS_REC,
 }
 PRIVATE: Final = m.MS_PRIVATE | m.MS_REC
+_KCORE: Final = "/proc/kcore"  # not every kernel has it
 _LINKS: Final = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/ptmx": "pts/ptmx",
-    "/dev/core": "/proc/kcore",
+    "/dev/core": _KCORE,
 }
 
 
@@ -178,7 +179,7 @@ def _staged_operations(spec: Spec, cgroups: tuple[CgroupMount, ...]) -> Iterator
         kind = stat.S_IFBLK if device.type == "b" else stat.S_IFCHR
         number = os.makedev(device.major, device.minor)
         yield Node(device.path, kind | device.file_mode, number, device.uid, device.gid)
-    yield from (Link(target, to) for target, to in _LINKS.items())
+    yield from (Link(target, to) for target, to in _LINKS.items() if to != _KCORE or os.path.exists(_KCORE))
     yield from (Mask(path) for path in spec.linux.masked_paths if tree_of(path))
     yield from (ReadOnly(path) for path in spec.linux.readonly_paths if tree_of(path))
 

@@ -48,9 +48,14 @@ USUAL_SPEC: Final = Spec(
     Process(()),
     Root(),
     mounts=defaults.mounts(64 << 20),
-    linux=Linux(devices=defaults.DEVICES, masked_paths=defaults.MASKED_PATHS, readonly_paths=defaults.READONLY_PATHS),
+    linux=Linux(
+        devices=defaults.DEVICES,
+        sysctl=defaults.SYSCTLS,
+        masked_paths=defaults.MASKED_PATHS,
+        readonly_paths=defaults.READONLY_PATHS,
+    ),
 )
-"""What nearly every container wants of /dev, /proc and /sys."""
+"""What nearly every container wants of /dev, /proc and /sys, and of its network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,14 @@ _KEYS: Final = frozenset(("defaultAction", "defaultErrnoRet", "archMap", "archit
 _EPERM: Final = 1
 
 
+class WrongProfile(InvalidOption):
+    """A profile that can't be used; `why` says so without the flag that named it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"--security-opt seccomp: {why}")
+        self.why = why
+
+
 def profile_filter(text: str, capabilities: frozenset[str], machine: str | None = None) -> bytes:
     """The profile for a process with these capabilities, as an array of `struct sock_filter`.
 
@@ -169,5 +177,5 @@ def _version(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _wrong(what: str) -> InvalidOption:
-    return InvalidOption(f"--security-opt seccomp: {what}")
+def _wrong(what: str) -> WrongProfile:
+    return WrongProfile(what)

@@ -7,18 +7,33 @@ container wait, as a full pipe would.
 from __future__ import annotations
 
 import contextlib
-import json
+import fcntl
 import os
 import selectors
 import time
-from collections.abc import Callable, Iterator, Sequence
-from json.encoder import encode_basestring_ascii as _quoted
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from dockmagic.rotation import rotate
 
 CHUNK: Final = 64 * 1024
+WIDE: Final = 1 << 18
 HIGH_WATER: Final = 1 << 20
+RUSH_S: Final = 0.0002
+GATHER_S: Final = 0.001
+_CONTROLS: Final = tuple((bytes((code,)), b"\\u%04x" % code) for code in range(0x20) if code != ord("\n"))
+_ESCAPES: Final = (
+    (b"\\", b"\\\\"),
+    (b'"', b'\\"'),
+    *_CONTROLS,
+)  # what JSON strings can't have; the first one comes first
+
+
+def widen(descriptor: int) -> bool:
+    """Give a pipe a larger buffer; whether it has one. Source: fcntl(2), "Changing the capacity of a pipe"."""
+    with contextlib.suppress(OSError):  # no pipe, or this user has too many of them
+        return fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, WIDE) == WIDE
+    return False
 
 
 class Sink:
@@ -39,7 +54,7 @@ class Sink:
         """Send what is pending, as far as it goes now; False when the reader is gone."""
         try:
             while self.pending:
-                del self.pending[: os.write(self.descriptor, self.pending[:CHUNK])]
+                del self.pending[: os.write(self.descriptor, self.pending)]
         except BlockingIOError:
             pass
         except OSError:
@@ -67,35 +82,31 @@ class Log:
 
     def write(self, stream: str, data: bytes) -> None:
         """Append the data, an entry for each line of it; the file is made at the first. Raises OSError."""
-        end = f', "stream": {json.dumps(stream)}, "time": "{timestamp(time.time_ns())}"}}\n'
-        lines = data.decode("utf-8", "surrogateescape").split("\n")
-        entries = [f'{{"log": {_quoted(line + chr(10))}{end}' for line in lines[:-1]]
-        if lines[-1]:
-            entries.append(f'{{"log": {_quoted(lines[-1])}{end}')
-        for part in self._parts(entries) if self._most_bytes else (entries,):
+        entries = _entries(stream, data)
+        for part in self._parts(bytes(entries)) if self._most_bytes else (entries,):
             self._open()
-            self._append("".join(part).encode())
+            self._append(part)
 
-    def _parts(self, entries: Sequence[str]) -> Iterator[list[str]]:
+    def _parts(self, entries: bytes) -> Iterator[bytes]:
         """The entries in parts, each with as many as the file takes; a full one is put aside before the next."""
         self._open()
-        part, size = list[str](), os.fstat(self._file).st_size
-        for entry in entries:
-            if size >= self._most_bytes:
-                yield part
+        start, room = 0, self._most_bytes - os.fstat(self._file).st_size
+        while start < len(entries):
+            if room > 0:
+                end = entries.find(b"\n", start + room - 1) + 1 or len(entries)
+                yield entries[start:end]
+                start = end
+            if start < len(entries):
                 self.close()
                 rotate(self._path, self._most_files)
-                part, size = [], 0
-            part.append(entry)
-            size += len(entry)
-        yield part
+                room = self._most_bytes
 
     def _open(self) -> None:
         if self._file < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o600)
 
-    def _append(self, text: bytes) -> None:
+    def _append(self, text: bytes | memoryview) -> None:
         """Write whole entries; of one that the disk has no room for nothing stays. Raises OSError."""
         start, written = os.fstat(self._file).st_size, 0
         try:
@@ -103,7 +114,7 @@ class Log:
                 written += os.write(self._file, text[written:])
         except OSError:
             if written:
-                os.ftruncate(self._file, start + text.rfind(b"\n", 0, written) + 1)
+                os.ftruncate(self._file, start + bytes(text[:written]).rfind(b"\n") + 1)
             raise
 
     def close(self) -> None:
@@ -111,6 +122,20 @@ class Log:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _entries(stream: str, data: bytes) -> memoryview:
+    """An entry for each line of the data. Every step here is taken once for the whole, not once a line."""
+    begin = b'{"log": "'
+    end = f'", "stream": "{stream}", "time": "{timestamp(time.time_ns())}"}}\n'.encode()
+    for raw, escape in _ESCAPES:
+        data = data.replace(raw, escape)
+    text = data.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace")
+    between = b"\\n" + end + begin
+    lines = (b"\n" + text).replace(b"\n", between)
+    if not text.endswith(b"\n"):
+        lines += end + begin
+    return memoryview(lines)[len(between) - len(begin) : -len(begin)]  # a copy of so much would take as long again
 
 
 def timestamp(time_ns: int) -> str:
@@ -140,6 +165,9 @@ class Output:
         self._log = log
         self._read = read
         self._incomplete = b""
+        self._wide = False
+        self._last_size = 0
+        self._last_s = 0.0
 
     @property
     def congested(self) -> bool:
@@ -148,9 +176,19 @@ class Output:
 
     def pump(self) -> bool:
         """Move one chunk on; at the stream's end close the source and return False."""
+        if self._rushed():
+            time.sleep(GATHER_S)
         data = self._read(self.source, CHUNK)
         self._pass_on(data)
+        self._last_size, self._last_s = len(data), time.monotonic()
         return bool(data)
+
+    def _rushed(self) -> bool:
+        """Whether small pieces follow each other at once: gathered in a pipe they cost less. Terminals hold few."""
+        if not 0 < self._last_size < CHUNK or time.monotonic() - self._last_s > RUSH_S:
+            return False
+        self._wide = self._wide or widen(self.source)
+        return self._wide
 
     def end(self) -> None:
         """Take no more of the source, and close it."""

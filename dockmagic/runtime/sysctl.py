@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -20,22 +21,6 @@ _OF_IPC: Final = (
     "kernel.shmmni",
     "kernel.shm_rmid_forced",
 )
-
-NETWORK_DEFAULTS: Final = {
-    "/proc/sys/net/ipv4/ip_unprivileged_port_start": b"0",
-    "/proc/sys/net/ipv4/ping_group_range": b"0 2147483647",
-}
-"""What Docker sets in a network namespace of a container's own: any user may listen on low ports, and ping."""
-
-
-def set_network_defaults() -> None:
-    """Set the usual parameters of this process's network namespace. Raises OSError."""
-    for path, value in NETWORK_DEFAULTS.items():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, value)
-        finally:
-            os.close(descriptor)
 
 
 def check(name: str, *, host_network: bool, host_ipc: bool = False) -> None:
@@ -67,6 +52,22 @@ def set_parameters(parameters: Mapping[str, str], directory: str) -> None:
     finally:
         m.umount2(place, m.MNT_DETACH)
         os.rmdir(place)
+
+
+def preset(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Write parameters of this process's namespaces while the host's /proc is in sight; what they were before, by name.
+
+    That takes a tenth of the time of `set_parameters`. Those that are write-protected there are left as they are.
+    """
+    before = {}
+    for name, value in parameters.items():
+        path = f"/proc/sys/{path_of(name)}"
+        with contextlib.suppress(OSError, Failed):
+            with open(path) as file:
+                was = file.read().strip()
+            _write(path, name, value)
+            before[name] = was
+    return before
 
 
 def path_of(name: str) -> str:

@@ -31,7 +31,7 @@ def resolve(user: User, passwd: str, group: str) -> Credentials:
     A number needs no entry. Without a group the user's own groups apply. Raises UnknownUser.
     """
     if not user.username and not user.additional_groups and user.uid:
-        return Credentials(user.uid, user.gid, user.additional_gids, _home(user.uid, passwd))
+        return Credentials(user.uid, user.gid, user.additional_gids, home(user.uid, passwd))
     name, _, group_name = user.username.partition(":")
     entry = _passwd_entry(name or str(user.uid), passwd)
     groups = user.additional_gids + tuple(_group_id(extra, group) for extra in user.additional_groups)
@@ -77,7 +77,8 @@ def _memberships(name: str, group: str) -> Iterator[int]:
             yield int(fields[2])
 
 
-def _home(uid: int, passwd: str) -> str:
+def home(uid: int, passwd: str) -> str:
+    """Home directory of the user with this number, "/" where the file has none."""
     return next((f[5] for f in _rows(passwd, 6, numbers=(2,)) if int(f[2]) == uid), "/")
 
 

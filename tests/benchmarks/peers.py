@@ -57,14 +57,19 @@ def peers(rootfs: Path, directory: Path) -> list[Peer]:
 
 
 def podman(rootfs: Path, directory: Path) -> Peer:
-    """Podman with a store of its own below the directory, in which the files are an image."""
+    """Podman that runs `true`, with a store of its own below the directory."""
+    run = [*podman_store(rootfs, directory), "run", "--rm", "--network", "none", *ULIMITS, "bench", "/bin/true"]
+    return Peer("podman run --network none", lambda: run)
+
+
+def podman_store(rootfs: Path, directory: Path) -> Argv:
+    """The beginning of podman's command lines on a store below the directory, in which the files are image `bench`."""
     base = ["podman", "--root", f"{directory}/podman", "--runroot", f"{directory}/run", "--tmpdir", f"{directory}/tmp"]
     base += [*PODMAN, "--runtime", "crun"]
     archive = directory / "rootfs.tar"
     subprocess.run(["tar", "-C", rootfs, "-cf", archive, "."], check=True)
     subprocess.run([*base, "import", archive, "bench"], check=True, capture_output=True)
-    run = [*base, "run", "--rm", "--network", "none", *ULIMITS, "bench", "/bin/true"]
-    return Peer("podman run --network none", lambda: run)
+    return base
 
 
 def full_spec(directory: Path) -> Json:

@@ -5,60 +5,17 @@ Both take their flags from `docker run`. Where they differ on purpose, a table h
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from dockmagic.engine import Engine
-from tests.leaks import Watch
+from tests.conformance.scene import Done, Side
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("podman", "skopeo", "runc")]
 
-Done = subprocess.CompletedProcess[str]
-Run = Callable[[str], Done]
 Both = Callable[[str], tuple[Done, Done]]
-
-FILES = {
-    "script": "#!/bin/sh\necho script $0 $#\n",
-    "noexec": "#!/bin/sh\n",
-    "noshebang": "echo no shebang\n",
-    "badinterp": "#!/no/such/interpreter\n",
-    "variables": "\ufeff# comment\n\nFOO=bar # no comment\n  IND=1\nQUOTED='x y'\nFROM_HERE\nNOT_HERE\nEMPTY=\n",
-    "nameless": "A=1\n=x\n",
-    "profile.json": json.dumps(
-        {
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
-        }
-    ),
-    "labels": "# comment\nfrom-file=1\nbare\n",
-}
-DOCKERFILES = {
-    "probe": r"""FROM busybox
-RUN printf 'root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n' > /etc/passwd \
- && printf 'root:x:0:\nalice:x:1000:\naudio:x:29:alice\nvideo:x:44:\n' > /etc/group \
- && mkdir -p /home/alice
-COPY --chmod=755 script noshebang badinterp /t/
-COPY --chmod=644 noexec /t/
-ENV A=image B=image
-CMD ["echo", "of the image"]
-""",
-    "entry": 'FROM probe\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n',
-    "user": "FROM probe\nUSER alice\nWORKDIR /home/alice/sub\nCMD pwd; id\n",
-    "bare": "FROM scratch\nCOPY script /\n",
-    "volume": r"""FROM probe
-RUN mkdir -p /v/sub && echo f > /v/sub/f && ln -s sub /v/l && ln /v/sub/f /v/h && chown 5:6 /v /v/sub/f && chmod 2751 /v
-VOLUME /v
-""",
-}
 
 SAME = (
     # what is run
@@ -90,7 +47,7 @@ SAME = (
     "-a stderr busybox sh -c 'echo out; echo err >&2; exit 2'",
     # environment
     "-e K=v -e E= -e FROM_HERE -e NOT_HERE busybox sh -c 'echo $K [${E-unset}] $FROM_HERE [${NOT_HERE-unset}]'",
-    "-e A=1 -e A=2 --env B probe sh -c 'echo $A [$B]'",
+    "-e A=1 --env A=2 probe sh -c 'echo $A'",
     "-e PATH=/t probe script x",
     "--env-file variables probe sh -c 'echo [$FOO] [$IND] [$QUOTED] [$FROM_HERE] [${NOT_HERE-}] [${EMPTY-unset}]'",
     "--env-file variables -e FOO=flag busybox sh -c 'echo $FOO'",
@@ -253,6 +210,7 @@ MEANT = (
     ("-w rel busybox pwd", 125, "Docker refuses a relative one as a mistake in the flags"),
     ("-u nobody-here probe id", 125, "Docker resolves users before it starts anything"),
     ("--entrypoint '[\"echo\"]' probe", 127, "Docker's flag takes one word"),
+    ("-e B probe sh -c 'exit ${#B}'", 0, "Docker takes the image's variable away where the caller has none"),
     ("-e '' busybox true", 125, "Docker refuses a variable without a name"),
     ("probe /t/noshebang", 126, "the runtime's word is kept: the file was found and can't be executed"),
     ("probe /t/badinterp", 127, "the runtime's word is kept: the interpreter wasn't found"),
@@ -268,115 +226,12 @@ MEANT = (
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory that both programs are called in, with the files of the cases."""
-    place = tmp_path_factory.mktemp("p")  # podman wants a short path
-    (place / "files").mkdir()
-    for name, text in FILES.items():
-        (place / "files" / name).write_text(text)
-        (place / name).write_text(text)
-    return place
-
-
-@pytest.fixture(scope="module")
-def environment(place: Path, watch: Watch) -> dict[str, str]:
-    """The environment of both programs."""
-    return {**os.environ, "DOCKMAGIC_ROOT": str(place / "state"), "FROM_HERE": "here"}
-
-
-@pytest.fixture(scope="module")
-def layout(place: Path) -> Path:
-    """An image layout with the images of the cases, which are in dockmagic's state root too."""
-    engine = Engine(place / "state")
-    try:
-        engine.images.bootstrap("busybox")
-        for name, text in DOCKERFILES.items():
-            engine.build(text, context=place, tags=(name,))
-        manifests = [(name, engine.images.get(name)) for name in ("busybox", *DOCKERFILES)]
-    finally:
-        engine.close()
-    (place / "blobs").symlink_to(place / "state" / "blobs")
-    (place / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    index = [
-        {
-            "mediaType": image.manifest.media_type,
-            "digest": str(image.manifest_digest),
-            "size": (place / "blobs" / str(image.manifest_digest).replace(":", "/")).stat().st_size,
-            "annotations": {"org.opencontainers.image.ref.name": name},
-        }
-        for name, image in manifests
-    ]
-    (place / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": index}))
-    return place
-
-
-@pytest.fixture(scope="module")
-def dockmagic(layout: Path, environment: dict[str, str]) -> Run:
-    """Run a container with dockmagic."""
-    return _runner([sys.executable, "-m", "dockmagic", "run", "--rm", "--network", "none"], layout, environment)
-
-
-@pytest.fixture(scope="module")
-def podman(layout: Path, environment: dict[str, str]) -> Iterator[Run]:
-    """Run a container with podman, whose mount and cgroups go at the end."""
-    root, runroot = layout / "root", layout / "run"
-    for name in ("busybox", *DOCKERFILES):
-        storage = f"containers-storage:[overlay@{root}+{runroot}]docker.io/library/{name}:latest"
-        subprocess.run(["skopeo", "copy", "-q", f"oci:{layout}:{name}", storage], check=True, timeout=60)
-    parent = f"/peer-{os.getpid()}"
-    command = [
-        *("podman", "--root", root, "--runroot", runroot, "--tmpdir", layout / "tmp", "--storage-driver", "overlay"),
-        *("--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc", "run", "--rm"),
-        *("--pull", "never", "--network", "none", "--cgroup-parent", parent),
-        *("--ulimit", "nproc=1024:4096"),  # more isn't allowed on every host
-    ]
-    yield _again(_runner([str(word) for word in command], layout, environment, "--ulimit nofile=1024:4096 "))
-    if f" {root / 'overlay'} " in Path("/proc/self/mountinfo").read_text():  # is_mount() doesn't see bind mounts
-        subprocess.run(["umount", root / "overlay"], check=True)
-    for group in [*Path("/sys/fs/cgroup").glob(parent.strip("/")), *Path("/sys/fs/cgroup").glob(f"*{parent}")]:
-        _remove(group)
-
-
-def _remove(group: Path) -> None:
-    """Remove a cgroup with those below it, which podman leaves where a start failed."""
-    for directory in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
-        directory.rmdir()
-    group.rmdir()
-
-
-def _runner(command: list[str], place: Path, environment: dict[str, str], unless_given: str = "") -> Run:
-    """A function that calls the command with the words of a line; it adds flags unless they are given."""
-
-    def run(line: str) -> Done:
-        words = shlex.split(line if "nofile" in line else f"{unless_given}{line}")
-        return subprocess.run(
-            [*command, *words], cwd=place, env=environment, input="input\n", capture_output=True, text=True, timeout=60
-        )
-
-    return run
-
-
-def _again(run: Run) -> Run:
-    """Call podman again where it didn't get to attach to a container before that had ended, which tells nothing."""
-
-    def run_again(line: str) -> Done:
-        done = run(line)
-        for _ in range(3):
-            if "container's attach socket" not in done.stderr:
-                break
-            done = run(line)
-        return done
-
-    return run_again
-
-
-@pytest.fixture(scope="module")
-def both(dockmagic: Run, podman: Run) -> Iterator[Both]:
+def both(dockmagic: Side, podman: Side) -> Iterator[Both]:
     """Run the same with both programs at the same time; what dockmagic gave, then what podman gave."""
     with ThreadPoolExecutor(2) as threads:
 
         def run(line: str) -> tuple[Done, Done]:
-            ours, theirs = threads.submit(dockmagic, line), threads.submit(podman, line)
+            ours, theirs = (threads.submit(side, f"run --rm {line}") for side in (dockmagic, podman))
             return ours.result(), theirs.result()
 
         yield run

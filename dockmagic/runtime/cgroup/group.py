@@ -17,7 +17,7 @@ from typing import Final
 
 from dockmagic.oci.spec import DeviceRule, Resources
 from dockmagic.runtime.cgroup import control, devices, v1, v2
-from dockmagic.runtime.cgroup.hierarchy import PARENT, V1_NAMES, Hierarchies, enabled, prepare
+from dockmagic.runtime.cgroup.hierarchy import V1_NAMES, Hierarchies, enabled, prepare
 
 UNIFIED: Final = "unified"  # the key of the cgroup2 directory among the controllers of `paths`
 _PAUSE_S: Final = 0.002
@@ -25,15 +25,17 @@ _OTHERWISE: Final = {**v1.OTHERWISE, **v2.OTHERWISE}
 
 
 class Group:
-    """The group `dockmagic/<name>`. Making the object touches nothing; several processes may hold one for a name."""
+    """The group of this name below our parent. Making the object touches nothing; several processes may hold one."""
 
     def __init__(self, hierarchies: Hierarchies, name: str) -> None:
         if not name or "/" in name or name in (".", ".."):
             raise ValueError(f"not the name of a control group: {name!r}")
         self.hierarchies = hierarchies
         self.name = name
-        self._v1 = {controller: f"{mount}/{PARENT}/{name}" for controller, mount in hierarchies.v1.items()}
-        self._v2 = f"{hierarchies.v2}/{PARENT}/{name}" if hierarchies.v2 else ""
+        self._v1 = {
+            controller: f"{hierarchies.parent_in(mount)}/{name}" for controller, mount in hierarchies.v1.items()
+        }
+        self._v2 = f"{hierarchies.parent_in(hierarchies.v2)}/{name}" if hierarchies.v2 else ""
         self._directories = tuple(f"{parent}/{name}" for parent in hierarchies.parents)
 
     def paths(self) -> dict[str, str]:

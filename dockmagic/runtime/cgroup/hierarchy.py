@@ -1,13 +1,13 @@
 """Where this host keeps its cgroup controllers: v1, v2, or both at once.
 
 A controller is served by one hierarchy only. A hybrid host has some (or all) on v1 mounts and, beside them, a cgroup2
-mount that still freezes, kills and measures pressure. Every group of ours lives in `dockmagic/` below each mount.
+mount that still freezes, kills and measures pressure. Every group of ours lives in `dockmagic/` below each mount,
+unless a runtime spec says where.
 Source: cgroups(7), proc_pid_mountinfo(5), and the kernel's admin-guide/cgroup-v1 and cgroup-v2.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,12 +27,14 @@ class Hierarchies:
     """The mounts that serve controllers.
 
     `v1`: controller → mount point; co-mounted ones share it. `v2`: the directory in the cgroup2 mount below which we
-    may make groups, "" for none. `v2_controllers`: those that the directory can hand down.
+    may make groups, "" for none. `v2_controllers`: those that the directory can hand down. `parent`: the path below
+    each mount that our groups are in, "" for the mount itself.
     """
 
     v1: Mapping[str, str] = field(default_factory=dict)
     v2: str = ""
     v2_controllers: frozenset[str] = frozenset()
+    parent: str = PARENT
 
     def serves(self, controller: str) -> bool:
         """Whether limits of this controller can be set here at all."""
@@ -47,7 +49,11 @@ class Hierarchies:
     def parents(self) -> tuple[str, ...]:
         """Our directory in each hierarchy, each once."""
         mounts = dict.fromkeys([*self.v1.values(), *([self.v2] if self.v2 else [])])
-        return tuple(f"{mount}/{PARENT}" for mount in mounts)
+        return tuple(self.parent_in(mount) for mount in mounts)
+
+    def parent_in(self, mount: str) -> str:
+        """Our directory below a mount."""
+        return f"{mount}/{self.parent}" if self.parent else mount
 
 
 def detect(mountinfo: str | None = None, cgroup: str | None = None) -> Hierarchies:
@@ -73,12 +79,12 @@ def detect(mountinfo: str | None = None, cgroup: str | None = None) -> Hierarchi
 def prepare(hierarchies: Hierarchies) -> None:
     """Make our directory in every hierarchy, ready to have groups made in it. Idempotent."""
     for parent in hierarchies.parents:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(parent)
+        os.makedirs(parent, exist_ok=True)
     if "cpuset" in hierarchies.v1:
-        _open_cpuset(hierarchies.v1["cpuset"])
-    if "memory" in hierarchies.v1:  # before Linux 5.11 a limit did not hold for children without this
-        control.try_write(f"{hierarchies.v1['memory']}/{PARENT}/memory.use_hierarchy", "1")
+        _open_cpuset(hierarchies.v1["cpuset"], hierarchies.parent)
+    if "memory" in hierarchies.v1 and hierarchies.parent:
+        # before Linux 5.11 a limit did not hold for children without this
+        control.try_write(f"{hierarchies.parent_in(hierarchies.v1['memory'])}/memory.use_hierarchy", "1")
     if hierarchies.v2:
         _hand_down(hierarchies)
 
@@ -115,17 +121,26 @@ def _delegated(mount: str, cgroup: str) -> str:
     return mount + own.rstrip("/") if os.access(mount + own, os.W_OK) else mount
 
 
-def _open_cpuset(mount: str) -> None:
-    """Let our cpuset have what its parent has, and let every group in it start with the same."""
-    parent = f"{mount}/{PARENT}"
-    for name in ("cpuset.cpus", "cpuset.mems"):
-        control.try_write(f"{parent}/{name}", control.read(f"{mount}/{name}"))
-    control.try_write(f"{parent}/cgroup.clone_children", "1")
+def _open_cpuset(mount: str, parent: str) -> None:
+    """Let our cpuset, and each above it, have what its parent has, and let every group in it start with the same."""
+    above = mount
+    for directory in _levels(mount, parent)[1:]:
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if not control.read(f"{directory}/{name}").strip() or directory == f"{mount}/{PARENT}":
+                control.try_write(f"{directory}/{name}", control.read(f"{above}/{name}"))
+        control.try_write(f"{directory}/cgroup.clone_children", "1")
+        above = directory
+
+
+def _levels(mount: str, parent: str) -> list[str]:
+    """The mount, and each directory from there to our own."""
+    parts = parent.split("/") if parent else []
+    return ["/".join([mount, *parts[:depth]]) for depth in range(len(parts) + 1)]
 
 
 def _hand_down(hierarchies: Hierarchies) -> None:
     """Enable the controllers for our groups; one that is refused (EBUSY, ENOENT) stays off, as `enabled` will tell."""
-    for directory in (hierarchies.v2, f"{hierarchies.v2}/{PARENT}"):
+    for directory in _levels(hierarchies.v2, hierarchies.parent):
         on = control.read(f"{directory}/cgroup.subtree_control").split()
         for controller in V2_CONTROLLERS:
             if controller in hierarchies.v2_controllers and controller not in on:
@@ -135,7 +150,7 @@ def _hand_down(hierarchies: Hierarchies) -> None:
 def enabled(hierarchies: Hierarchies) -> frozenset[str]:
     """The v2 controllers that our groups really have; meaningful after `prepare`."""
     return (
-        frozenset(control.read(f"{hierarchies.v2}/{PARENT}/cgroup.subtree_control").split())
+        frozenset(control.read(f"{hierarchies.parent_in(hierarchies.v2)}/cgroup.subtree_control").split())
         if hierarchies.v2
         else frozenset()
     )

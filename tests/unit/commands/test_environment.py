@@ -12,7 +12,7 @@ def test_flags_come_after_files_so_that_they_win(tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text('\ufeff# a comment\n\n  A=1 \nB="x"\nHOME\nNOT_HERE\n')
     entries = variables(["A=2", "C=", "NOT_HERE"], [str(file)], {"HOME": "/root"})
-    assert entries == ("A=1 ", 'B="x"', "HOME=/root", "A=2", "C=")
+    assert entries == ("A=1 ", 'B="x"', "HOME=/root", "A=2", "C=", "NOT_HERE")
 
 
 @pytest.mark.parametrize("line", ["=x", "A B=1", "A B"])

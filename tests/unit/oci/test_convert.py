@@ -7,9 +7,9 @@ import pytest
 from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
 from dockmagic.oci.codec import encode
-from dockmagic.oci.convert import capability, convert, memory, process
+from dockmagic.oci.convert import capability, convert, exec_process, memory, process
 from dockmagic.oci.image import ContainerConfig
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.spec import ConsoleSize, Memory, Mount, Namespace, Root, Spec
 
 ROOT = Root("/rootfs")
@@ -54,6 +54,12 @@ def test_environment_keeps_the_last_value_of_a_name() -> None:
     config = ContainerConfig(cmd=("sh",), env=("A=image", "B=image=x", "PATH=/bin"))
     env = spec(config, env=("A=user", "C=")).process.env
     assert env == ("PATH=/bin", "HOSTNAME=box", "A=user", "B=image=x", "C=")
+
+
+def test_a_name_alone_takes_a_variable_away() -> None:
+    made = spec(ContainerConfig(cmd=("sh",), env=("A=image", "B=image")), env=("A", "D")).process
+    assert made.env == (f"PATH={defaults.PATH}", "HOSTNAME=box", "B=image")
+    assert exec_process(made, ExecOptions(("sh",), env=("HOSTNAME", "E=1", "F"))).env == (made.env[0], "B=image", "E=1")
 
 
 def test_user_and_directory_come_from_the_image_unless_given() -> None:

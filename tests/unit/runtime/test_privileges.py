@@ -2,13 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from dockmagic.errors import InvalidOption
 from dockmagic.oci import defaults
 from dockmagic.oci.convert import convert
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Root
+from dockmagic.runtime import privileges
 from dockmagic.runtime.devices import host_devices
-from dockmagic.runtime.privileges import bounding_set, with_host_privileges
+from dockmagic.runtime.privileges import bounding_set, with_available_capabilities, with_host_privileges
 
 
 def test_devices_of_the_host_are_nodes_with_their_numbers(tmp_path: Path) -> None:
@@ -32,6 +36,19 @@ def test_a_privileged_container_gets_what_the_host_has() -> None:
     assert len(paths) == len(set(paths))
     assert {"/dev/null", "/dev/tty"} <= set(paths)
     assert not any("ro" in mount.options for mount in spec.mounts if mount.destination.startswith("/sys"))
+
+
+def test_all_is_what_the_host_has() -> None:
+    options = RunOptions(command=("x",), cap_add=("all",), cap_drop=("KILL",))
+    spec = with_available_capabilities(convert(ContainerConfig(), options, Root(), {}, "h"), options.cap_add)
+    assert set(spec.process.capabilities.effective) == set(bounding_set()) - {"CAP_KILL"}
+
+
+def test_what_the_host_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privileges, "bounding_set", lambda: ("CAP_KILL",))
+    options = RunOptions(command=("x",), cap_add=("SYS_TIME",))
+    with pytest.raises(InvalidOption, match="--cap-add SYS_TIME"):
+        with_available_capabilities(convert(ContainerConfig(), options, Root(), {}, "h"), options.cap_add)
 
 
 def test_the_bounding_set_is_that_of_this_process() -> None:

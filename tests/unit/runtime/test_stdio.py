@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dockmagic.runtime import stdio
 from dockmagic.runtime.logs import lines as read
 from dockmagic.runtime.logs import parse_time
 from dockmagic.runtime.stdio import CHUNK, HIGH_WATER, Log, Output, Sink, timestamp
@@ -256,3 +258,35 @@ def test_times_bound_what_is_read(tmp_path: Path) -> None:
     assert [line.time_ns for line in read(path, since_ns=1, until_ns=3)] == [1, 2, 3]
     assert [line.time_ns for line in read(path, tail=3, until_ns=3)] == [2, 3]
     assert [line.time_ns for line in read(path, lambda: True, since_ns=3, until_ns=10)] == [3, 4]
+
+
+def test_what_json_can_t_have_comes_back_unchanged(tmp_path: Path) -> None:
+    log = Log(str(tmp_path / "log"))
+    lines = [
+        bytes(range(10)) + b"\n",
+        bytes(range(11, 256)) + b"\n",
+        b'\\n"\\\\n\\\n',
+        b"\x1b[1m\xe2\x82\xac\xff\n",
+        b"end",
+    ]
+    log.write("stderr", b"".join(lines))
+    log.close()
+    assert [line.data for line in read(tmp_path / "log")] == lines
+    assert {json.loads(entry)["stream"] for entry in (tmp_path / "log").read_bytes().splitlines()} == {"stderr"}
+
+
+@pytest.mark.parametrize(("rush_s", "gathered"), [(60.0, 2), (-1.0, 0)])
+def test_small_pieces_that_come_at_once_are_gathered(
+    rush_s: float, gathered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(stdio, "RUSH_S", rush_s)
+    monkeypatch.setattr("time.sleep", slept.append)
+    out, end = output()
+    for _ in range(3):
+        os.write(end, b"x" * 100)
+        assert out.pump()
+    assert slept == [stdio.GATHER_S] * gathered
+    assert (fcntl.fcntl(end, fcntl.F_GETPIPE_SZ) == stdio.WIDE) is (gathered > 0)
+    os.close(end)
+    out.pump()
