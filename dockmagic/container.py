@@ -19,6 +19,7 @@ from dockmagic.image import upper
 from dockmagic.image.store import Image
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change
+from dockmagic.network.verbs import Networks
 from dockmagic.oci.convert import resources
 from dockmagic.oci.options import ExecOptions, LimitChanges
 from dockmagic.runtime import attaching, inspect, logs, processes, state, updating
@@ -50,10 +51,18 @@ class Container:
     """A handle on a container; what it tells of the state is fresh each time."""
 
     def __init__(
-        self, rows: Rows, client: Client, watcher: Watcher, volumes: Volumes, files: Callable[[], Files], row: Row
+        self,
+        rows: Rows,
+        client: Client,
+        watcher: Watcher,
+        volumes: Volumes,
+        networks: Networks,
+        files: Callable[[], Files],
+        row: Row,
     ) -> None:
         self._rows = rows
         self._volumes = volumes
+        self._networks = networks
         self._files = files
         self._client = client
         self._watcher = watcher
@@ -283,4 +292,6 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """The container in the JSON shape of Docker."""
-        return inspect.document(self.row, self.state(), self._rows.directory(self.id))
+        now = self.state()
+        settings = self._networks.settings(self.id, self.row.options.network, running=now.running)
+        return inspect.document(self.row, now, self._rows.directory(self.id), settings)

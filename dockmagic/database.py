@@ -176,6 +176,8 @@ _MIGRATIONS: Final = (
         UNIQUE (network_id, ipv6)
     );
     CREATE INDEX endpoints_by_container ON endpoints(container_id);
+    CREATE TRIGGER endpoints_of_the_gone AFTER DELETE ON containers
+        BEGIN DELETE FROM endpoints WHERE container_id = OLD.id; END;
     INSERT INTO networks
     SELECT lower(hex(randomblob(32))), name, driver, CAST(strftime('%s', 'now') AS INTEGER) * 1000000000, '', '[]',
         chosen, 0, 0, 0, '{}', '{}', 0

@@ -22,9 +22,17 @@ from typing import Final
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import prepare
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import leftovers, monitor, protocol, rootfs
+from dockmagic.runtime import bridges, leftovers, monitor, protocol, rootfs
 from dockmagic.runtime.cgroup import hierarchy
-from dockmagic.runtime.request import LAUNCHER_SOCKET, LOG, START_SOCKET, ExecRequest, Record, StartRequest
+from dockmagic.runtime.request import (
+    LAUNCHER_SOCKET,
+    LOG,
+    START_SOCKET,
+    ExecRequest,
+    Record,
+    StartRequest,
+    root_key,
+)
 from dockmagic.runtime.sandbox import Site
 
 PARKED: Final = 3
@@ -245,6 +253,7 @@ def leave(state_root: str, run_dir: str, hierarchies: hierarchy.Hierarchies) -> 
     The lock's file, which the caller holds, goes last.
     """
     leftovers.collect(state_root, run_dir, hierarchies, groups_older_than_s=0)
+    bridges.take_down(run_dir, root_key(state_root))
     with contextlib.suppress(OSError):
         os.rmdir(f"{run_dir}/stage")
     for name in (LAUNCHER_SOCKET, START_SOCKET, LOG, LOCK):

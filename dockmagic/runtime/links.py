@@ -46,7 +46,6 @@ class Interface:
     router_mac: str
     routers: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
-    mtu: int = 1500
     key: str = ""
     guard: str = ""
     isolated: bool = False
@@ -95,7 +94,7 @@ class _Links:
             raise Failed(Failure("network", errno.ENODEV, reason))
         if wanted.guard:
             self._allow(wanted)
-        port = self._make(wanted)
+        port = self._make(wanted, rt.mtu_of(self._host, bridge))
         inner = self._inside.index(wanted.name)
         self._inside.send([rt.change_link(inner, mac=wanted.mac, link_local=_has_ipv6(wanted))])
         self._inside.send([rt.change_link(inner, up=True), *_inner_messages(wanted, inner)])
@@ -108,14 +107,14 @@ class _Links:
         if index:
             self._inside.send([rt.delete_link(index)])
 
-    def _make(self, wanted: Interface) -> int:
+    def _make(self, wanted: Interface, mtu: int) -> int:
         """Make the pair of devices, of which the host's is up; the host's number. Raises OSError."""
         for attempt in range(_TRIES):
             name = f"{link_prefix(wanted.key)}{base64.b32encode(os.urandom(5)).decode().lower()[:5]}"
             try:
                 self._host.send(
                     [
-                        rt.new_veth(name, wanted.name, self._namespace, wanted.mtu),
+                        rt.new_veth(name, wanted.name, self._namespace, mtu),
                         rt.change_link(0, name=name, link_local=False),
                         rt.change_link(0, name=name, up=True),
                     ]

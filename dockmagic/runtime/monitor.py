@@ -22,7 +22,7 @@ from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import ConsoleSize
-from dockmagic.runtime import leftovers, protocol, request
+from dockmagic.runtime import bridges, leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.ledger import Ledger
@@ -60,6 +60,8 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoRet
             own = len(descriptors) - len(asked.joined)
             joined = dict(zip(asked.joined, descriptors[own:], strict=True))
             Monitor(site, waiting.sandbox_for(asked, joined), asked, connection).run(descriptors[:own])
+            if os.getppid() != launcher:  # which takes down what its containers leave
+                bridges.take_down(site.run_dir, request.root_key(site.state_root))
     except Failed as error:
         protocol.tell(connection, protocol.failed(error.failure))
     except BaseException:
