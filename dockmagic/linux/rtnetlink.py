@@ -103,13 +103,12 @@ def new_bridge(name: str, mac: str, mtu: int) -> Message:
     return Message(RTM_NEWLINK, _NEW, _LINK.pack(0, 0, 0, 0, 0) + own + info, f"make the bridge {name}")
 
 
-def new_veth(name: str, peer: str, namespace: int, mtu: int) -> Message:
+def new_veth(name: str, peer: str, namespace: int) -> Message:
     """Make a pair of links that are down: `name` here, `peer` in the namespace of this descriptor."""
-    inside = (text(IFLA_IFNAME, peer), _number(IFLA_NET_NS_FD, namespace), _number(IFLA_MTU, mtu))
-    ends = _LINK.pack(0, 0, 0, 0, 0) + b"".join(inside)
+    ends = _LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, peer) + _number(IFLA_NET_NS_FD, namespace)
     pair = nest(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, ends))
     info = nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), pair)
-    here = _LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + _number(IFLA_MTU, mtu)
+    here = _LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name)
     return Message(RTM_NEWLINK, _NEW, here + info, f"make the link {name}")
 
 

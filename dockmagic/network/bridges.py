@@ -122,7 +122,7 @@ class Bridges:
             [
                 rt.new_bridge(network.interface, router_mac(network), mtu),
                 rt.change_link(0, name=network.interface, link_local=network.subnet(6) is not None),
-                rt.change_link(0, name=network.interface, up=True),
+                rt.change_link(0, name=network.interface, up=True, mtu=mtu),  # else it changes with its ports
             ]
         )
         index = route.index(network.interface)

@@ -29,6 +29,7 @@ from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
     LAUNCHER_SOCKET,
+    LINKED_SOCKET,
     LOG,
     START_SOCKET,
     ExecRequest,
@@ -248,7 +249,8 @@ class Client:
             connection = None
             try:
                 self._hold_lease()
-                connection = protocol.connect(f"{self.run_dir}/{START_SOCKET}")
+                place = LINKED_SOCKET if message.get("interfaces") else START_SOCKET
+                connection = protocol.connect(f"{self.run_dir}/{place}")
                 protocol.send(connection, message, descriptors)
                 return connection, _answer(connection)
             except OSError as error:

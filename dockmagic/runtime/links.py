@@ -26,6 +26,7 @@ from dockmagic.runtime.stage import Failed, stage
 IPV4_PAIRS: Final = "ipv4"
 IPV6_PAIRS: Final = "ipv6"
 """Names of the sets of pairs of a MAC and an IP address that packets may come from."""
+PARKED_NAME: Final = "eth0"
 _PATIENCE_S: Final = 1.0
 _TRIES: Final = 5
 
@@ -56,26 +57,47 @@ def pair(mac: str, address: str) -> bytes:
     return rt.mac_bytes(mac) + b"\0\0" + rt.packed(address)[1]
 
 
-def connect_all(pid: int, interfaces: Iterable[Interface]) -> None:
-    """Make these links for the namespace of a process; raises Failed."""
-    with stage("network", "make the container's links"), _Links(pid) as links:
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A link that is there before it is known what for: `name` in the container, and the numbers of both ends."""
+
+    name: str
+    port: int
+    inner: int
+
+
+def connect_all(namespace: int, interfaces: Iterable[Interface], parked: Parked | None = None) -> None:
+    """Make these links for a network namespace, given by its descriptor; raises Failed.
+
+    A `parked` one is used for the interface with its name.
+    """
+    with stage("network", "make the container's links"), _Links(namespace) as links:
         for interface in interfaces:
-            links.connect(interface)
+            links.connect(interface, parked)
 
 
-def disconnect(pid: int, name: str) -> None:
-    """Remove the link with this name from the namespace of a process; fine where there is none. Raises Failed."""
-    with stage("network", f"remove the link {name}"), _Links(pid) as links:
+def disconnect(namespace: int, name: str) -> None:
+    """Remove the link with this name from a namespace; fine where there is none. Raises Failed."""
+    with stage("network", f"remove the link {name}"), _Links(namespace) as links:
         links.disconnect(name)
+
+
+def park(namespace: int, key: str) -> Parked | None:
+    """Make a link for a container to come; None where that can't be done, which whoever needs it will be told.
+
+    To make one takes the kernel a millisecond, and ten while other namespaces come and go.
+    """
+    with contextlib.suppress(OSError), _Links(namespace) as links:
+        return links.make(PARKED_NAME, key)
+    return None
 
 
 class _Links:
     """Two sockets, one of the host's namespace and one of the container's."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, namespace: int) -> None:
+        self._namespace = namespace
         with contextlib.ExitStack() as stack:
-            self._namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, self._namespace)
             self._host = stack.enter_context(Netlink())
             self._inside = stack.enter_context(netlink_in(self._namespace))
             self._held = stack.pop_all()
@@ -86,7 +108,7 @@ class _Links:
     def __exit__(self, *exception: object) -> None:
         self._held.close()
 
-    def connect(self, wanted: Interface) -> None:
+    def connect(self, wanted: Interface, parked: Parked | None) -> None:
         """Make a link, and everything that it takes to be used at once. Raises OSError, Failed."""
         bridge = self._host.index(wanted.bridge)
         if not bridge:
@@ -94,12 +116,12 @@ class _Links:
             raise Failed(Failure("network", errno.ENODEV, reason))
         if wanted.guard:
             self._allow(wanted)
-        port = self._make(wanted, rt.mtu_of(self._host, bridge))
-        inner = self._inside.index(wanted.name)
-        self._inside.send([rt.change_link(inner, mac=wanted.mac, link_local=_has_ipv6(wanted))])
-        self._inside.send([rt.change_link(inner, up=True), *_inner_messages(wanted, inner)])
-        self._wait_until_up((self._host, port), (self._inside, inner))
-        self._host.send([rt.change_link(port, master=bridge), *_port_messages(wanted, bridge, port)])
+        link = parked if parked and parked.name == wanted.name else self.make(wanted.name, wanted.key)
+        mtu = rt.mtu_of(self._host, bridge)
+        own = rt.change_link(link.inner, mac=wanted.mac, mtu=mtu, link_local=True if _has_ipv6(wanted) else None)
+        self._inside.send([own, *_inner_messages(wanted, link.inner)])
+        port = rt.change_link(link.port, mtu=mtu, master=bridge)
+        self._host.send([port, *_port_messages(wanted, bridge, link.port)])
 
     def disconnect(self, name: str) -> None:
         """Remove a link. Raises OSError."""
@@ -107,23 +129,21 @@ class _Links:
         if index:
             self._inside.send([rt.delete_link(index)])
 
-    def _make(self, wanted: Interface, mtu: int) -> int:
-        """Make the pair of devices, of which the host's is up; the host's number. Raises OSError."""
+    def make(self, inner_name: str, key: str) -> Parked:
+        """Make a pair of devices, both ends of which are up, and give themselves no address. Raises OSError."""
         for attempt in range(_TRIES):
-            name = f"{link_prefix(wanted.key)}{base64.b32encode(os.urandom(5)).decode().lower()[:5]}"
+            name = f"{link_prefix(key)}{base64.b32encode(os.urandom(5)).decode().lower()[:5]}"
             try:
-                self._host.send(
-                    [
-                        rt.new_veth(name, wanted.name, self._namespace, mtu),
-                        rt.change_link(0, name=name, link_local=False),
-                        rt.change_link(0, name=name, up=True),
-                    ]
-                )
+                self._host.send([rt.new_veth(name, inner_name, self._namespace)])
                 break
             except FileExistsError:
-                if attempt == _TRIES - 1 or self._inside.index(wanted.name):
+                if attempt == _TRIES - 1 or self._inside.index(inner_name):
                     raise
-        return self._host.index(name)
+        link = Parked(inner_name, self._host.index(name), self._inside.index(inner_name))
+        for netlink, index in ((self._host, link.port), (self._inside, link.inner)):
+            netlink.send([rt.change_link(index, link_local=False), rt.change_link(index, up=True)])
+        self._wait_until_up((self._host, link.port), (self._inside, link.inner))
+        return link
 
     def _allow(self, wanted: Interface) -> None:
         """Note which addresses the link's packets may come from."""

@@ -14,6 +14,7 @@ from dockmagic.runtime.protocol import Message
 STREAMS = ("stdin", "stdout", "stderr")
 LAUNCHER_SOCKET = "launcher"
 START_SOCKET = "start"
+LINKED_SOCKET = "start-linked"  # of monitors whose sandboxes have a link to the host already
 CONTROL_SOCKET = "ctl"
 LOG = "launcher.log"
 

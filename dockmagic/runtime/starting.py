@@ -46,7 +46,7 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     os.close(descriptors[0])
     send_sources(sandbox, spec)
     if asked.interfaces:
-        connect_all(sandbox.pid, asked.interfaces)
+        connect_all(sandbox.network, asked.interfaces, sandbox.link)
     begun = Start(spec, stdio)
     with stage("cgroup", "set limits"):
         begun.warnings = sandbox.limit(spec.linux.resources)
