@@ -56,10 +56,10 @@ class BuildOptions:
     """What a build is asked for: the flags of `docker build`.
 
     `network` is RUN's, "default", "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain`
-    reports why each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
-    --mount=type=secret to what is in them, `ssh` those of --mount=type=ssh to agents. `no_cache_stages` are stages, by
-    name, whose steps always run. Stages that don't need each other are built side by side where `parallel` is set,
-    else in the order of the Dockerfile.
+    reports why each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the
+    ids of --mount=type=secret to what is in them, `ssh` those of --mount=type=ssh to agents. `no_cache_stages` are
+    stages, by name, whose steps always run. Stages that don't need each other are built side by side where `parallel`
+    is set, else in the order of the Dockerfile.
 
     `epoch_s` (SOURCE_DATE_EPOCH, s since 1970) is what the image takes for the present; with `rewrite_timestamp` no
     file of a new layer is younger. Without `outputs` the image is put into the store. `pushes` are names that it is

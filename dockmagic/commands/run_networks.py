@@ -26,9 +26,9 @@ def add_networks(parser: CommandParser) -> None:
         "--network", "--net", action="append", default=[], type=typed(network), metavar="NETWORK",
         help="bridge, none, host, container:NAME, or a network of yours: NAME or name=NAME,alias=…,ip=…,mac-address=…",
     )  # fmt: skip
-    group.add_argument("--ip", default="", type=typed(_ipv4), metavar="ADDRESS", help="its IPv4 address")
-    group.add_argument("--ip6", default="", type=typed(_ipv6), metavar="ADDRESS", help="its IPv6 address")
-    group.add_argument("--mac-address", default="", type=typed(_mac), metavar="MAC", help="its MAC address")
+    group.add_argument("--ip", default=None, type=typed(_ipv4), metavar="ADDRESS", help="its IPv4 address")
+    group.add_argument("--ip6", default=None, type=typed(_ipv6), metavar="ADDRESS", help="its IPv6 address")
+    group.add_argument("--mac-address", default=None, type=typed(_mac), metavar="MAC", help="its MAC address")
     group.add_argument(
         "--network-alias", "--net-alias", action="append", default=[], metavar="NAME",
         help="one more name by which others on its network find it",

@@ -11,7 +11,7 @@ from dockmagic.oci.descriptor import Platform
 HOST = Platform("linux", "amd64")
 
 
-@pytest.mark.parametrize("network", ["none", "host"])
+@pytest.mark.parametrize("network", ["default", "none", "host"])
 def test_networks_of_a_build(network: str) -> None:
     assert build_options({"network": network}, HOST).network == network
 

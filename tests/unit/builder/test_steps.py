@@ -63,11 +63,11 @@ def test_there_is_always_a_path_and_the_bases_own_is_kept() -> None:
 
 def test_a_command_gets_all_that_is_set_before_it() -> None:
     action = run('ENV B=2 A=1\nARG C=3\nUSER bob\nWORKDIR /w\nSHELL ["/s", "-x"]\nRUN go $A\n')
-    assert action == RunAction(("/s", "-x", "go $A"), ("A=1", "B=2", "C=3", PATH), "bob", "/w", "none")
+    assert action == RunAction(("/s", "-x", "go $A"), ("A=1", "B=2", "C=3", PATH), "bob", "/w", "default")
 
 
 def test_without_workdir_a_command_starts_in_the_root() -> None:
-    assert run('RUN ["a", "b"]\n') == RunAction(("a", "b"), (PATH,), "", "/", "none")
+    assert run('RUN ["a", "b"]\n') == RunAction(("a", "b"), (PATH,), "", "/", "default")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from dockmagic.journal import NOWHERE, Journal
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
+from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, RunOptions
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
@@ -112,6 +113,22 @@ class FakeContainer:
     def size_bytes(self) -> int:
         """A little."""
         return 1200
+
+    def networks(self) -> list[str]:
+        """The one that its options name."""
+        return ["bridge" if self.row.options.network == "default" else self.row.options.network]
+
+    def connected_to(self, network: str) -> bool:
+        """Whether its options name it."""
+        return network in self.networks()
+
+    def connect(self, options: NetworkOptions) -> None:
+        """Note it."""
+        self._note("connect", options)
+
+    def disconnect(self, network: str) -> None:
+        """Note it."""
+        self._note("disconnect", network)
 
     def state(self) -> State:
         """The state that the test gave."""

@@ -51,7 +51,7 @@ def names(*words: str) -> list[str]:
         ("ancestor=gone", "burner"),
         ("volume=/inside", "burner"),
         ("volume=/outside network=host", "burner"),
-        ("network=none", "other burn"),
+        ("network=bridge", "other burn"),
         ("health=none", "burner other burn"),
         ("health=healthy", ""),
     ],

@@ -160,4 +160,4 @@ def test_networks() -> None:
     with pytest.raises(InvalidOption, match="none"):
         values.network("bridge")
     with pytest.raises(InvalidOption, match="none"):
-        values.network("container:web")  # but for containers, see run_namespaces
+        values.network("container:web")  # but for containers, see run_networks
