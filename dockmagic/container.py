@@ -19,7 +19,9 @@ from dockmagic.image import upper
 from dockmagic.image.store import Image
 from dockmagic.image.streams import Sink, Source
 from dockmagic.image.tree import Change
+from dockmagic.network.verbs import Networks
 from dockmagic.oci.convert import resources
+from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, LimitChanges
 from dockmagic.runtime import attaching, inspect, logs, processes, state, updating
 from dockmagic.runtime.attach import Attachment
@@ -50,10 +52,18 @@ class Container:
     """A handle on a container; what it tells of the state is fresh each time."""
 
     def __init__(
-        self, rows: Rows, client: Client, watcher: Watcher, volumes: Volumes, files: Callable[[], Files], row: Row
+        self,
+        rows: Rows,
+        client: Client,
+        watcher: Watcher,
+        volumes: Volumes,
+        networks: Networks,
+        files: Callable[[], Files],
+        row: Row,
     ) -> None:
         self._rows = rows
         self._volumes = volumes
+        self._networks = networks
         self._files = files
         self._client = client
         self._watcher = watcher
@@ -261,6 +271,23 @@ class Container:
         """Stop sampling; the series stays as it is."""
         self._watcher.unwatch(self.id)
 
+    def networks(self) -> list[str]:
+        """Names of the networks it is connected to; its mode where it has none of its own."""
+        return [place.network.name for place in self._networks.places(self.id)] or [self.row.options.network]
+
+    def connected_to(self, network: str) -> bool:
+        """Whether it is connected to the network of this name or ID."""
+        places = self._networks.places(self.id)
+        return network in self.networks() or any(place.network.id.startswith(network) for place in places)
+
+    def connect(self, options: NetworkOptions) -> None:
+        """Connect it to one more network, at once where it runs; raises NotFound, Conflict, InvalidOption."""
+        self._networks.connect(self.id, self.row.options.network, options)
+
+    def disconnect(self, network: str) -> None:
+        """Take it out of a network, at once where it runs; raises NotFound, Conflict."""
+        self._networks.disconnect(self.id, network)
+
     def diff(self) -> tuple[Change, ...]:
         """What it added (A), changed (C) and deleted (D) on its image, by path."""
         return self._files().diff(self.row)
@@ -283,4 +310,6 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """The container in the JSON shape of Docker."""
-        return inspect.document(self.row, self.state(), self._rows.directory(self.id))
+        now = self.state()
+        settings = self._networks.settings(self.id, self.row.options.network, running=now.running)
+        return inspect.document(self.row, now, self._rows.directory(self.id), settings)

@@ -23,6 +23,7 @@ from dockmagic.image.platform import host_platform, mismatch, platform_of, platf
 from dockmagic.image.snapshot import Snapshots
 from dockmagic.image.store import Image
 from dockmagic.images import Images
+from dockmagic.network.verbs import Networks
 from dockmagic.oci.codec import encode
 from dockmagic.oci.options import JOIN, RunOptions
 from dockmagic.oci.spec import Overlay
@@ -52,10 +53,12 @@ class Containers:
         images: Images,
         snapshots: Snapshots,
         volumes: Volumes,
+        networks: Networks,
         files: Callable[[], Files],
     ) -> None:
         self.rows = rows
         self._volumes = volumes
+        self._networks = networks
         self._files = files
         self._client = client
         self._images = images
@@ -90,6 +93,7 @@ class Containers:
                     row = self._plan(container_id, image, found, lower, options, on_event)
                     row = self.rows.insert(row)
                     self._volumes.keep_images(container_id, row.options)
+                    self._networks.place(container_id, row.options)
                 except BaseException:
                     self._volumes.release(container_id, remove=True)
                     raise
@@ -147,6 +151,7 @@ class Containers:
 
         Raises NotFound.
         """
+        options = self._networks.settled(options)
         found = {kind: self.rows.find(name) for kind, name in options.joined().items()}
         if "pid" in found:
             options = replace(options, pid=f"{JOIN}{found['pid'].id}")
@@ -160,7 +165,7 @@ class Containers:
         self._watcher.close()
 
     def _handle(self, row: Row) -> Container:
-        return Container(self.rows, self._client, self._watcher, self._volumes, self._files, row)
+        return Container(self.rows, self._client, self._watcher, self._volumes, self._networks, self._files, row)
 
     def run(
         self,

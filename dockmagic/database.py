@@ -147,6 +147,45 @@ _MIGRATIONS: Final = (
     );
     CREATE INDEX image_users_by_container ON image_users(container_id);
     """,
+    """
+    CREATE TABLE networks (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        driver TEXT NOT NULL,
+        created_ns INTEGER NOT NULL,
+        interface TEXT NOT NULL,            -- of the bridge on the host, '' for none
+        subnets TEXT NOT NULL,              -- JSON
+        chosen INTEGER NOT NULL,            -- 1 where the engine may choose other subnets
+        internal INTEGER NOT NULL,
+        ipv6 INTEGER NOT NULL,
+        attachable INTEGER NOT NULL,
+        options TEXT NOT NULL,              -- JSON
+        labels TEXT NOT NULL,               -- JSON
+        cursor INTEGER NOT NULL DEFAULT 0   -- the last IPv4 address that was leased, as a number
+    );
+    CREATE TABLE endpoints (                -- containers in networks; a lease counts while its container runs
+        network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+        container_id TEXT NOT NULL,         -- may be that of a build step, which has no row
+        interface TEXT NOT NULL,
+        options TEXT NOT NULL,              -- JSON
+        ipv4 TEXT,
+        ipv6 TEXT,
+        mac TEXT,
+        PRIMARY KEY (network_id, container_id),
+        UNIQUE (network_id, ipv4),
+        UNIQUE (network_id, ipv6)
+    );
+    CREATE INDEX endpoints_by_container ON endpoints(container_id);
+    CREATE TRIGGER endpoints_of_the_gone AFTER DELETE ON containers
+        BEGIN DELETE FROM endpoints WHERE container_id = OLD.id; END;
+    INSERT INTO networks
+    SELECT lower(hex(randomblob(32))), name, driver, CAST(strftime('%s', 'now') AS INTEGER) * 1000000000, '', '[]',
+        chosen, 0, 0, 0, '{}', '{}', 0
+    FROM (SELECT 'bridge' AS name, 'bridge' AS driver, 1 AS chosen UNION SELECT 'host', 'host', 0
+        UNION SELECT 'none', 'null', 0);
+    UPDATE containers SET options = json_set(options, '$.network', 'none')
+    WHERE json_extract(options, '$.network') IS NULL; -- which was the default
+    """,
 )
 
 _CAUSES: Final = {

@@ -29,6 +29,7 @@ from dockmagic.image.store import Image, ImageStore
 from dockmagic.image.workspace import Workspaces, store_errors
 from dockmagic.images import Images
 from dockmagic.journal import Journal
+from dockmagic.network.verbs import Networks
 from dockmagic.oci.codec import encode
 from dockmagic.oci.descriptor import Platform
 from dockmagic.oci.reference import Reference
@@ -105,6 +106,8 @@ class Engine:
         self._limits = limits
         self.images = Images(self.store, self.snapshots, settings, self._rows.images_in_use, limits, self.journal)
         self.volumes = Volumes(self.root, self.database)
+        self.networks = Networks(self.database, self.client)
+        self.client.network = self.networks.prepare
         self.registry = RegistryService(self.root / "registry", self.store)
         self.repair()
 
@@ -120,7 +123,9 @@ class Engine:
         """Docker's verbs on containers; many a build or a look at an image does without."""
         from dockmagic.containers import Containers
 
-        return Containers(self._rows, self.client, self.images, self.snapshots, self.volumes, self._files)
+        return Containers(
+            self._rows, self.client, self.images, self.snapshots, self.volumes, self.networks, self._files
+        )
 
     def _files(self) -> Files:
         """The verbs on the files of containers."""
@@ -248,6 +253,7 @@ class Engine:
         """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
         self._rows.collect()
         self.volumes.collect()
+        self.networks.collect()
         self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
 
@@ -338,10 +344,11 @@ class Engine:
         with Session(on_output) as session:
             namespaces = tuple(namespace.type for namespace in spec.linux.namespaces)
             request = StartRequest(container_id, namespaces, session.streams, foreground=True)
-            with self.client.generated_files(container_id, spec, step.options):
-                started = self.client.start(request, json.dumps(encode(spec)), session.descriptors)
-            with started.connection:
-                ended = session.follow(started.connection, started.record.pid)
+            with self.networks.step(container_id, step.options):
+                with self.client.prepared(container_id, spec, step.options) as networking:
+                    started = self.client.start(request, json.dumps(encode(spec)), session.descriptors, networking)
+                with started.connection:
+                    ended = session.follow(started.connection, started.record.pid)
         if ended is None:
             raise ContainerError("the step's monitor was killed, and the step ended with it; build again")
         remove_standard(overlay.upper, lower)

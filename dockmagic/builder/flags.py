@@ -91,9 +91,11 @@ def build_options(flags: BuildFlags, host: Platform, name: str = "") -> BuildOpt
 
 def _network(flags: BuildFlags) -> str:
     """The network of RUN. A step joins nobody's namespaces, so that any other word would leave it the host's."""
-    network = flags.get("network", "none")
-    if network not in ("none", "host"):
-        raise InvalidOption(f"--network {network}: RUN has a loopback of its own (none) or the host's network (host)")
+    network = flags.get("network", "default")
+    if network not in ("default", "none", "host"):
+        raise InvalidOption(
+            f"--network {network}: RUN has a way out (default), a loopback (none) or the host's network (host)"
+        )
     return network
 
 

@@ -55,8 +55,8 @@ class Parts:
 class BuildOptions:
     """What a build is asked for: the flags of `docker build`.
 
-    `network` is RUN's, "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain` reports why
-    each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
+    `network` is RUN's, "default", "none" or "host". `pull` asks `pull_base` for images that are here, too. `explain`
+    reports why each step ran in full; `name` tells this build's earlier runs from those of others. `secrets` maps the ids of
     --mount=type=secret to what is in them, `ssh` those of --mount=type=ssh to agents. `no_cache_stages` are stages, by
     name, whose steps always run. Stages that don't need each other are built side by side where `parallel` is set,
     else in the order of the Dockerfile.
@@ -71,7 +71,7 @@ class BuildOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False
     no_cache_stages: frozenset[str] = frozenset()
-    network: str = "none"
+    network: str = "default"
     pull: bool = False
     explain: bool = False
     name: str = ""

@@ -117,7 +117,7 @@ class Scope:
     args: BuildArgs
     global_args: Mapping[str, str]
     origins: Mapping[str, Origin]
-    network: str = "none"
+    network: str = "default"
     escape: str = "\\"
     epoch_s: int | None = None
 

@@ -19,7 +19,11 @@ def add_step_flags(parser: CommandParser) -> None:
     """Add the flags."""
     group = parser.add_argument_group("RUN")
     group.add_argument(
-        "--network", default="none", type=typed(values.network), metavar="NETWORK", help="network of RUN: none or host"
+        "--network",
+        default="default",
+        type=typed(values.network),
+        metavar="NETWORK",
+        help="network of RUN: default, none or host",
     )
     group.add_argument(
         "--add-host", action="append", default=[], type=typed(values.extra_host), metavar="NAME:ADDRESS",

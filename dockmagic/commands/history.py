@@ -96,7 +96,9 @@ def _shell_arguments(parser: CommandParser) -> None:
     parser.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set a variable")
     parser.add_argument("-u", "--user", default="", metavar="USER[:GROUP]", help="run as, by name or number")
     parser.add_argument("-w", "--workdir", default="", metavar="DIR", help="working directory")
-    parser.add_argument("--network", default="none", type=typed(values.network), metavar="NETWORK", help="none or host")
+    parser.add_argument(
+        "--network", default="default", type=typed(values.network), metavar="NETWORK", help="default, none or host"
+    )
     parser.add_argument("-t", "--tty", action="store_true", help="give it a terminal")
     parser.add_argument(
         "state", metavar="[IMAGE|BUILD][:STEP]", nargs="?", default="",

@@ -107,7 +107,7 @@ def _fields(engine: Engine, container: Container, now_ns: int, no_trunc: bool, s
         "Labels": ",".join(f"{name}={value}" for name, value in labels.items()),
         "Label": lambda name: labels.get(name, ""),
         "Mounts": ",".join(mounts),
-        "Networks": options.network,
+        "Networks": ",".join(container.networks()),
         "LocalVolumes": "0",
     }
 

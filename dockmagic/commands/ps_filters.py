@@ -123,7 +123,7 @@ def _identified(value: str) -> _Takes:
 
 
 def _connected(value: str) -> _Takes:
-    return lambda container: container.row.options.network == value
+    return lambda container: container.connected_to(value)
 
 
 _BY_VALUE: Final[dict[str, Callable[[str], _Takes]]] = {

@@ -14,7 +14,8 @@ from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.commands.run_image import add_image_flags, add_notes, notes
 from dockmagic.commands.run_logs import add_logs, logs
 from dockmagic.commands.run_mounts import add_mounts, mount_options
-from dockmagic.commands.run_namespaces import add_namespaces, namespaces, network
+from dockmagic.commands.run_namespaces import add_namespaces, namespaces
+from dockmagic.commands.run_networks import add_networks, networks
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.errors import InvalidOption
@@ -92,17 +93,10 @@ def _add_process(parser: CommandParser) -> None:
 
 
 def _add_isolation(parser: CommandParser) -> None:
-    """Add file system and network."""
+    """Add file system and networks."""
     group = parser.add_argument_group("isolation")
     group.add_argument("--read-only", action="store_true", help="make the root file system read-only")
-    group.add_argument(
-        "--network",
-        "--net",
-        default="none",
-        type=typed(network),
-        metavar="NETWORK",
-        help="none, host or container:NAME",
-    )
+    add_networks(parser)
 
 
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
@@ -126,7 +120,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         init=args.init,
         remove=args.remove,
         detach=detach,
-        network=args.network,
+        **networks(args),
         read_only=args.read_only,
         **mount_options(args),
         sysctls=pairs(args.sysctl),

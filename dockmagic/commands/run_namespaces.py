@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.errors import InvalidOption, one_of
 from dockmagic.oci.options import JOIN
@@ -40,19 +39,10 @@ def namespaces(args: Namespace) -> dict[str, Any]:
     """What the flags ask for, as fields of RunOptions; raises InvalidOption where a host name can't be set."""
     if args.hostname and args.uts == "host":
         raise InvalidOption("--hostname: with --uts host it would be the host's; leave one of them out")
-    if args.hostname and args.network.startswith(JOIN):
-        raise InvalidOption(f"--hostname: with --network {args.network} it is that container's; leave one of them out")
+    joined = next((each.network for each in args.network if each.network.startswith(JOIN)), "")
+    if args.hostname and joined:
+        raise InvalidOption(f"--hostname: with --network {joined} it is that container's; leave one of them out")
     return {"pid": args.pid, "ipc": args.ipc, "uts": args.uts, "cgroupns": args.cgroupns}
-
-
-def network(text: str) -> str:
-    """A network: "none", "host" or "container:NAME"; the others aren't available yet."""
-    if text.startswith(JOIN) and text != JOIN:
-        return text
-    try:
-        return values.network(text)
-    except InvalidOption as error:
-        raise InvalidOption(f"{error}, or {JOIN}NAME") from None
 
 
 def _mode(flag: str, value: str) -> str:

@@ -221,7 +221,8 @@ def extra_host(text: str) -> tuple[str, str]:
 
 
 def network(text: str) -> str:
-    """A network: "none" or "host"; the others aren't available yet."""
-    if text in {"none", "host"}:
+    """The network of a build's steps: "default", "none" or "host"."""
+    if text in {"default", "none", "host"}:
         return text
-    raise InvalidOption(f"{text!r} isn't available yet; use none (a loopback of its own) or host (the host's network)")
+    hint = "default (a way out through the host), none (a loopback of its own) or host (the host's network)"
+    raise InvalidOption(f"{text!r} isn't for a build's steps; use {hint}")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
+from dockmagic.oci.networks import DEFAULT, NetworkOptions
 from dockmagic.oci.spec import BlockIO, ConsoleSize, DeviceRule, Mount, Rlimit
 from dockmagic.oci.volumes import VolumeMount, VolumesFrom
 
@@ -68,7 +69,8 @@ class RunOptions:
     init: bool = False
     remove: bool = False
     detach: bool = False
-    network: str = "none"  # "none", "host" or "container:ID"
+    network: str = DEFAULT  # "none", "host", "container:ID", else the first network that it is connected to
+    networks: tuple[NetworkOptions, ...] = ()  # how it is connected to that one, and to others
     pid: str = ""  # "" is a namespace of its own; "host" or "container:ID"
     ipc: str = ""  # "" and "private" are one of its own, "none" that without /dev/shm; "host"
     uts: str = ""  # "" or "host"

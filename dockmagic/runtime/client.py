@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +22,14 @@ from dockmagic.oci.codec import encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime import leftovers, protocol
+from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
+from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
     LAUNCHER_SOCKET,
+    LINKED_SOCKET,
     LOG,
     START_SOCKET,
     ExecRequest,
@@ -62,8 +65,11 @@ class Client:
         self.run_dir = str(run_dir)
         self._lock = threading.Lock()
         self._lease: socket.socket | None = None
+        self.network: Prepare = nowhere
 
-    def start(self, request: StartRequest, spec_text: str, descriptors: Sequence[int]) -> Started:
+    def start(
+        self, request: StartRequest, spec_text: str, descriptors: Sequence[int], networking: Networking = NOWHERE
+    ) -> Started:
         """Start a container of this spec, in its JSON form; `descriptors` are those of `request.streams` and `.joined`.
 
         They stay the caller's.
@@ -72,10 +78,11 @@ class Client:
         """
         spec_file = protocol.memory_file(spec_text.encode())
         try:
-            connection, message = self._ask(encode(request), (spec_file, *descriptors))
+            asked = encode(replace(request, interfaces=networking.interfaces))
+            connection, message = self._ask(asked, (spec_file, *descriptors))
         finally:
             os.close(spec_file)
-        warnings, made = tuple(message.pop("warnings")), message.pop("stubs")
+        warnings, made = (*networking.warnings, *message.pop("warnings")), message.pop("stubs")
         return Started(connection, record_of(message), warnings, made)
 
     def execute(self, container_id: str, request: ExecRequest, descriptors: Sequence[int]) -> socket.socket | None:
@@ -112,16 +119,21 @@ class Client:
         return Started(connection, record_of(message), (), ())
 
     @contextlib.contextmanager
-    def generated_files(self, container_id: str, spec: Spec, options: RunOptions) -> Iterator[None]:
-        """Write the container's generated files for a start inside the context; raises Unsupported."""
+    def prepared(self, container_id: str, spec: Spec, options: RunOptions) -> Iterator[Networking]:
+        """Have the container's addresses and its generated files there for a start inside the context.
+
+        Raises Unsupported, and what `network` raises.
+        """
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(leftovers.claim(container_directory(self.run_dir, container_id)))
-                stack.enter_context(generated_files(self.run_dir, container_id, spec, options))
+                self._hold_lease()  # from now on there is somebody who takes down what is put up for it
+                networking = self.network(container_id, options)
+                stack.enter_context(generated_files(self.run_dir, container_id, spec, options, networking))
             except OSError as error:
                 why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"
                 raise Unsupported("starting containers", why) from error
-            yield
+            yield networking
 
     @contextlib.contextmanager
     def namespaces(self, joined: Mapping[str, str]) -> Iterator[tuple[int, ...]]:
@@ -171,6 +183,25 @@ class Client:
             raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
         return answer is not None and bool(answer["changed"])
 
+    def connect(self, container_id: str, interface: Interface) -> bool:
+        """Make a link for a container, in place of one with the same name; False where it doesn't run.
+
+        Raises ContainerError.
+        """
+        self.disconnect(container_id, interface.name)
+        return self._done(container_id, {"op": "connect", "interface": encode(interface)})
+
+    def disconnect(self, container_id: str, name: str) -> bool:
+        """Remove a container's link, if it has that; False where it doesn't run. Raises ContainerError."""
+        return self._done(container_id, {"op": "disconnect", "interface": name})
+
+    def _done(self, container_id: str, message: protocol.Message) -> bool:
+        """Have the monitor do something; False where the container doesn't run. Raises ContainerError."""
+        answer = self._query(container_id, message)
+        if answer is not None and answer["event"] == "failed":
+            raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
+        return answer is not None
+
     def rename(self, container_id: str, name: str) -> None:
         """Tell the container's monitor, if it runs, how it is called from now on."""
         self._query(container_id, {"op": "rename", "name": name})
@@ -218,7 +249,8 @@ class Client:
             connection = None
             try:
                 self._hold_lease()
-                connection = protocol.connect(f"{self.run_dir}/{START_SOCKET}")
+                place = LINKED_SOCKET if message.get("interfaces") else START_SOCKET
+                connection = protocol.connect(f"{self.run_dir}/{place}")
                 protocol.send(connection, message, descriptors)
                 return connection, _answer(connection)
             except OSError as error:

@@ -252,9 +252,9 @@ class Containers:
         with (
             self._alone(row.id),
             self._client.namespaces(joined) as namespaces,
-            self._client.generated_files(row.id, row.spec, row.options),
+            self._client.prepared(row.id, row.spec, row.options) as networking,
         ):
-            started = self._client.start(request, row.spec_text, (*streams, *namespaces))
+            started = self._client.start(request, row.spec_text, (*streams, *namespaces), networking)
         try:
             if started.stubs and row.spec.root.overlay is not None:
                 self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dockmagic.oci.networks import DEFAULT
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.inspect_mounts import binds, mount_points
@@ -14,8 +16,8 @@ from dockmagic.runtime.stdio import timestamp
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]:
-    """All that is known of the container, under Docker's names."""
+def document(row: Row, state: ContainerState, directory: Path, networks: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is known of the container, under Docker's names; `networks` tell of its addresses."""
     process = row.spec.process
     return {
         "Id": row.id,
@@ -36,7 +38,7 @@ def document(row: Row, state: ContainerState, directory: Path) -> dict[str, Any]
         "GraphDriver": _graph_driver(row.spec),
         "Mounts": mount_points(row.options, directory.parent.parent / "volumes"),
         "Config": _config(row),
-        "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {row.options.network: {}}},
+        "NetworkSettings": {"Ports": {}, **networks},
     }
 
 
@@ -59,7 +61,7 @@ def _state(state: ContainerState) -> dict[str, Any]:
 def _host_config(row: Row) -> dict[str, Any]:
     options, resources = row.options, row.spec.linux.resources
     return {
-        "NetworkMode": options.network,
+        "NetworkMode": "bridge" if options.network == DEFAULT else options.network,
         "AutoRemove": options.remove,
         "Init": options.init or None,
         "Annotations": dict(options.annotations) or None,

@@ -16,18 +16,30 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import prepare
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import leftovers, monitor, protocol, rootfs
+from dockmagic.runtime import bridges, leftovers, monitor, protocol, rootfs
+from dockmagic.runtime.attic import Attic
 from dockmagic.runtime.cgroup import hierarchy
-from dockmagic.runtime.request import LAUNCHER_SOCKET, LOG, START_SOCKET, ExecRequest, Record, StartRequest
+from dockmagic.runtime.request import (
+    LAUNCHER_SOCKET,
+    LINKED_SOCKET,
+    LOG,
+    START_SOCKET,
+    ExecRequest,
+    Record,
+    StartRequest,
+    root_key,
+)
 from dockmagic.runtime.sandbox import Site
 
-PARKED: Final = 3
+PARKED: Final = {START_SOCKET: 1, LINKED_SOCKET: 2}
+"""How many monitors wait at each socket."""
 LINGER_S: Final = 5.0
 FAILURE_PAUSE_S: Final = 0.1
 LOCK: Final = "launcher.lock"
@@ -38,11 +50,12 @@ MAX_DESCRIPTORS: Final = 1 << 20  # of a process in a container, as Docker has i
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A monitor. `parked` is a pipe that ends when its container's program has begun."""
+    """A monitor that waits at the socket `place`. `parked` is a pipe that ends when a container has come."""
 
     pid: int
     pidfd: int
     parked: int
+    place: str
 
 
 class Launcher:
@@ -52,7 +65,7 @@ class Launcher:
     (the kernel wakes one). This process only sees to it that there are some, and stays as long as it is needed.
     """
 
-    def __init__(self, site: Site, leases: socket.socket, starts: socket.socket) -> None:
+    def __init__(self, site: Site, leases: socket.socket, starts: Mapping[str, socket.socket]) -> None:
         self._site = site
         self._leases = leases
         self._starts = starts
@@ -65,12 +78,16 @@ class Launcher:
     def serve(self) -> None:
         """Answer requests until nobody needs this process any more."""
         self._selector.register(self._leases, selectors.EVENT_READ, self._on_connection)
+        self._selector.register(self._site.attic.inside, selectors.EVENT_READ, self._site.attic.fetch)
         while not self._unneeded():
-            while len(self._parked) < PARKED:
-                self._park()
+            for place, wanted in PARKED.items():
+                while sum(child.place == place for child in self._parked) < wanted:
+                    self._park(place)
             needed = self._connections or self._running
             remaining = self._idle_since + LINGER_S - time.monotonic()
-            for key, _ in self._selector.select(None if needed else max(0.0, remaining)):
+            waits = [] if needed else [max(0.0, remaining)]
+            waits += [] if (attic_s := self._site.attic.wait_s()) is None else [attic_s]
+            for key, _ in self._selector.select(min(waits, default=None)):
                 key.data()
         self._retire()
 
@@ -78,7 +95,8 @@ class Launcher:
         """Turn away who comes now, and stay until no start is under way: each of those that wait begins or leaves."""
         self._selector.unregister(self._leases)
         self._leases.close()
-        self._starts.shutdown(socket.SHUT_RDWR)
+        for starts in self._starts.values():
+            starts.shutdown(socket.SHUT_RDWR)
         deadline = time.monotonic() + PATIENCE_S
         while self._parked and (remaining := deadline - time.monotonic()) > 0:
             for key, _ in self._selector.select(remaining):
@@ -90,19 +108,19 @@ class Launcher:
             self._idle_since = time.monotonic()
         return not (self._connections or self._running) and time.monotonic() - self._idle_since >= LINGER_S
 
-    def _park(self) -> None:
-        """Fork one more monitor, which makes a sandbox and waits."""
+    def _park(self, place: str) -> None:
+        """Fork one more monitor, which makes a sandbox and waits at this socket."""
         launcher = os.getpid()
         parked, end = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
             try:
                 self._forget(parked)
-                monitor.main(self._site, self._starts, end, launcher)
+                monitor.main(self._site, self._starts[place], end, launcher, linked=place == LINKED_SOCKET)
             finally:
                 os._exit(1)
         os.close(end)
-        child = Child(pid, os.pidfd_open(pid), parked)
+        child = Child(pid, os.pidfd_open(pid), parked, place)
         self._parked.append(child)
         self._selector.register(child.parked, selectors.EVENT_READ, lambda: self._on_start(child))
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._on_end(child))
@@ -110,6 +128,7 @@ class Launcher:
     def _forget(self, parked: int) -> None:
         """In a new monitor: close what belongs to the launcher, so that others see it end when it ends."""
         self._leases.close()
+        self._site.attic.forget()
         for descriptor in (
             parked,
             *(c.parked for c in self._parked),
@@ -124,6 +143,7 @@ class Launcher:
         self._selector.unregister(child.parked)
         os.close(child.parked)
         self._parked.remove(child)
+        self._site.attic.touch()
         self._running.add(child)
 
     def _on_end(self, child: Child) -> None:
@@ -181,8 +201,8 @@ def main(state_root: str, run_dir: str, ready: int, program: int) -> None:
     os.makedirs(f"{run_dir}/stage", mode=0o700, exist_ok=True)
     hierarchies = hierarchy.detect()
     hierarchy.prepare(hierarchies)
-    site = Site(state_root, run_dir, hierarchies, cgroup_mounts(hierarchies))
-    starts = protocol.listen(f"{run_dir}/{START_SOCKET}")
+    site = Site(state_root, run_dir, hierarchies, cgroup_mounts(hierarchies), Attic())
+    starts = {place: protocol.listen(f"{run_dir}/{place}") for place in PARKED}
     leases = protocol.listen(f"{run_dir}/{LAUNCHER_SOCKET}")
     os.close(ready)
     prepare(Spec, StartRequest, ExecRequest, Record)
@@ -245,9 +265,10 @@ def leave(state_root: str, run_dir: str, hierarchies: hierarchy.Hierarchies) -> 
     The lock's file, which the caller holds, goes last.
     """
     leftovers.collect(state_root, run_dir, hierarchies, groups_older_than_s=0)
+    bridges.take_down(run_dir, root_key(state_root))
     with contextlib.suppress(OSError):
         os.rmdir(f"{run_dir}/stage")
-    for name in (LAUNCHER_SOCKET, START_SOCKET, LOG, LOCK):
+    for name in (LAUNCHER_SOCKET, *PARKED, LOG, LOCK):
         with contextlib.suppress(OSError):
             os.unlink(f"{run_dir}/{name}")
     with contextlib.suppress(OSError):

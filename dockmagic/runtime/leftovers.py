@@ -51,6 +51,25 @@ def _collect_directory(path: str) -> None:
             remove_tree(path)
 
 
+def runs(directory: str) -> bool:
+    """Whether the container with this run-time directory runs, or is being started."""
+    try:
+        with lock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            protocol.connect(f"{directory}/{CONTROL_SOCKET}").close()
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def any_runs(run_dir: str) -> bool:
+    """Whether any container with run-time files in this directory runs, or is being started."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(runs(f"{run_dir}/{name}") for name in os.listdir(run_dir) if len(name) == 32)
+    return False
+
+
 def claim(directory: str | os.PathLike[str]) -> ExitStack:
     """Make a directory where there is none, and protect it from collectors while the returned context lasts.
 

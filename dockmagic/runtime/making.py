@@ -13,6 +13,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc, sysctl
 from dockmagic.runtime.devices import with_devices
+from dockmagic.runtime.networking import NOWHERE, Networking
 from dockmagic.runtime.privileges import with_available_capabilities, with_host_privileges
 from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.request import container_directory
@@ -45,7 +46,11 @@ def make_spec(
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 
-def generated_files(run_dir: str, container_id: str, spec: Spec, options: RunOptions) -> AbstractContextManager[None]:
+def generated_files(
+    run_dir: str, container_id: str, spec: Spec, options: RunOptions, networking: Networking = NOWHERE
+) -> AbstractContextManager[None]:
     """Write the container's generated files for a start, which is to happen inside the context."""
     directory, hostname = container_directory(run_dir, container_id), spec.hostname or os.uname().nodename
-    return etc.written(directory, hostname, options.network, extra_hosts=options.extra_hosts)
+    names = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
+    own = tuple((names, address) for address in networking.addresses)
+    return etc.written(directory, hostname, options.network, extra_hosts=(*options.extra_hosts, *own))

@@ -22,10 +22,11 @@ from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import ConsoleSize
-from dockmagic.runtime import leftovers, protocol, request
+from dockmagic.runtime import bridges, leftovers, protocol, request
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.ledger import Ledger
+from dockmagic.runtime.links import Interface, connect_all, disconnect
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.sandbox import Sandbox, Site
 from dockmagic.runtime.stage import Failed, describe
@@ -36,18 +37,18 @@ from dockmagic.runtime.waiting import Waiting
 from dockmagic.trees import remove_tree
 
 
-def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoReturn:
+def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linked: bool) -> NoReturn:
     """Make a sandbox, wait for a container to be put into it, and see it through to its end; never returns.
 
     Requests come on connections of the socket `starts`; `parked` is a descriptor that is closed when one has come, and
-    `launcher` the parent's process number.
+    `launcher` the parent's process number. The sandbox may be `linked` to the host.
     """
     try:
         p.set_name("dockmagic-mon")
         p.prctl(p.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != launcher:  # it died before that
             os._exit(0)
-        waiting = Waiting(site)
+        waiting = Waiting(site, linked=linked)
         connection = waiting.accept(starts)
         starts.close()
         os.close(parked)
@@ -59,6 +60,8 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int) -> NoRet
             own = len(descriptors) - len(asked.joined)
             joined = dict(zip(asked.joined, descriptors[own:], strict=True))
             Monitor(site, waiting.sandbox_for(asked, joined), asked, connection).run(descriptors[:own])
+            if os.getppid() != launcher:  # which takes down what its containers leave
+                bridges.take_down(site.run_dir, request.root_key(site.state_root))
     except Failed as error:
         protocol.tell(connection, protocol.failed(error.failure))
     except BaseException:
@@ -75,6 +78,7 @@ class Monitor:
     """One container's watch. `run` does it all; a method `_on_…` answers to what one descriptor has to say."""
 
     def __init__(self, site: Site, sandbox: Sandbox, asked: request.StartRequest, owner: socket.socket) -> None:
+        self._site = site
         self._sandbox = sandbox
         self._request = asked
         self._owner = owner
@@ -97,7 +101,7 @@ class Monitor:
             self._give_up(error.failure)
         if self._request.remove:
             self._leave_directory()
-            self._sandbox.unmount()
+            self._sandbox.let_go_of(self._site.attic)
         self._sandbox.group.remove()
         self._remove()
         if self._request.remove and self._ledger.record.started_ns:
@@ -204,6 +208,12 @@ class Monitor:
                 self._signal(connection, message["signal"])
                 if message.get("thaw") or message["signal"] == signal.SIGKILL:
                     self._freeze(frozen=False)
+            case "connect":
+                connect_all(self._sandbox.network, (decode(Interface, message["interface"]),))
+                protocol.tell(connection, {"event": "connected"})
+            case "disconnect":
+                disconnect(self._sandbox.network, message["interface"])
+                protocol.tell(connection, {"event": "disconnected"})
             case "rename":
                 self._ledger.rename(message["name"])
                 protocol.tell(connection, {"event": "renamed"})
@@ -296,7 +306,7 @@ class Monitor:
         self._ledger.write()
         if not self._request.remove:  # nobody will ask for one that is removed
             self._leave_directory()
-            self._sandbox.unmount()
+            self._sandbox.let_go_of(self._site.attic)
         for connection in self._waiters:
             protocol.tell(connection, {"event": "exited", **encode(self._ledger.record)})
 

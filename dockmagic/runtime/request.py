@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
 from dockmagic.oci.spec import Process
+from dockmagic.runtime.links import Interface
 from dockmagic.runtime.protocol import Message
 
 STREAMS = ("stdin", "stdout", "stderr")
 LAUNCHER_SOCKET = "launcher"
 START_SOCKET = "start"
+LINKED_SOCKET = "start-linked"  # of monitors whose sandboxes have a link to the host already
 CONTROL_SOCKET = "ctl"
 LOG = "launcher.log"
 
@@ -25,7 +27,7 @@ class StartRequest:
     with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
     `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
     go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
-    of the container.
+    of the container. `interfaces` are its links to networks.
     """
 
     container_id: str
@@ -41,6 +43,7 @@ class StartRequest:
     state: str = ""
     remove: tuple[str, ...] = ()
     journal: str = ""
+    interfaces: tuple[Interface, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -16,8 +16,10 @@ from dockmagic.linux import process as p
 from dockmagic.oci import defaults
 from dockmagic.oci.spec import Linux, Process, Resources, Root, Spec
 from dockmagic.runtime import init, protocol, rootfs
+from dockmagic.runtime.attic import Attic
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.cgroup.hierarchy import Hierarchies
+from dockmagic.runtime.links import Parked
 from dockmagic.runtime.request import root_key
 from dockmagic.runtime.stage import Failed, describe
 
@@ -42,6 +44,7 @@ class Site:
     run_dir: str
     hierarchies: Hierarchies
     cgroups: tuple[rootfs.CgroupMount, ...]
+    attic: Attic
 
 
 USUAL_SPEC: Final = Spec(
@@ -62,10 +65,10 @@ USUAL_SPEC: Final = Spec(
 class Sandbox:
     """The waiting process, the socket to it, and its cgroup.
 
-    It has `namespaces` of its own, and is in `joined` ones of others. `mounts` is a descriptor of its mount namespace.
-    While it is open, the file systems outlive the process: unmounting them takes the kernel longer than all else about
-    an end, and nobody should have to wait for it. `bell` is an event descriptor that wakes the process. `warnings` say
-    what of the usual limits can't be enforced here.
+    It has `namespaces` of its own, and is in `joined` ones of others. `mounts` and `network` are descriptors of these.
+    While `mounts` is open, the file systems outlive the process: unmounting them takes the kernel longer than all else
+    about an end, and nobody should have to wait for it. `bell` is an event descriptor that wakes the process.
+    `warnings` say what of the usual limits can't be enforced here. `link` is one that it has already.
     """
 
     pid: int
@@ -75,8 +78,10 @@ class Sandbox:
     namespaces: tuple[str, ...]
     joined: tuple[str, ...]
     mounts: int
+    network: int
     bell: int
     warnings: tuple[str, ...]
+    link: Parked | None = None
 
     @property
     def apart(self) -> frozenset[str]:
@@ -117,9 +122,11 @@ class Sandbox:
             raise Failed(protocol.failure(message))
         return message, descriptors
 
-    def unmount(self) -> None:
-        """Let the file systems go, once the process has ended."""
+    def let_go_of(self, attic: Attic) -> None:
+        """Let the file systems go, once the process has ended; its network namespace goes when there is time."""
         os.close(self.mounts)
+        if "network" in self.namespaces:
+            attic.put(self.network)
 
     def reap(self) -> int:
         """Wait for the end of the process; its exit status, 128+n for signal n."""
@@ -185,7 +192,8 @@ def make(site: Site, namespaces: Iterable[str], joined: Mapping[str, int] = NOTH
             os.close(descriptor)
     theirs.close()
     mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    return Sandbox(pid, pidfd, ours, group, kinds, tuple(joined), mounts, bell, warnings)
+    network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    return Sandbox(pid, pidfd, ours, group, kinds, tuple(joined), mounts, network, bell, warnings)
 
 
 def _make_group(site: Site) -> tuple[Group, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from dockmagic.errors import Failure
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import Mount, Resources, Spec
 from dockmagic.runtime import propagation, protocol, request, rootfs
+from dockmagic.runtime.links import connect_all
 from dockmagic.runtime.sandbox import USUAL_SPEC, Sandbox
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.stdio import Log, Output, Sink
@@ -44,6 +45,8 @@ def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[i
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
     os.close(descriptors[0])
     send_sources(sandbox, spec)
+    if asked.interfaces:
+        connect_all(sandbox.network, asked.interfaces, sandbox.link)
     begun = Start(spec, stdio)
     with stage("cgroup", "set limits"):
         begun.warnings = sandbox.limit(spec.linux.resources)

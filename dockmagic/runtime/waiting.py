@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dockmagic.linux import process as p
 from dockmagic.oci.defaults import NAMESPACES
-from dockmagic.runtime import request
+from dockmagic.runtime import links, request
 from dockmagic.runtime.sandbox import Sandbox, Site, make
 from dockmagic.runtime.stage import Failed
 from dockmagic.runtime.starting import rehearse
@@ -17,12 +18,16 @@ from dockmagic.runtime.starting import rehearse
 class Waiting:
     """A sandbox of the usual kind, or the reason why there is none, which the first who wants it will be told."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, linked: bool) -> None:
+        """Make it, with a link to the host where it is to be `linked`."""
         self._site = site
         self._sandbox: Sandbox | None = None
         self._failure: Failed | None = None
         try:
             self._sandbox = make(site, NAMESPACES)
+            if linked:
+                link = links.park(self._sandbox.network, request.root_key(site.state_root))
+                self._sandbox = replace(self._sandbox, link=link)
             rehearse(self._sandbox, site.run_dir)
         except Failed as error:
             self._failure = error
