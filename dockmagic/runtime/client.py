@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from dockmagic.errors import Conflict, ContainerError, StartFailed, Unsupported
+from dockmagic.errors import ContainerError, StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
-from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Spec
+from dockmagic.oci.options import RestartPolicy, RunOptions
+from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, protocol
+from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere
@@ -141,18 +142,11 @@ class Client:
 
         Raises Conflict where such a container doesn't run.
         """
-        descriptors: list[int] = []
+        found = open_namespaces(self.run_dir, joined)
         try:
-            for kind, container_id in joined.items():
-                record = self.record(container_id)
-                if record is None:
-                    why = f"it doesn't run, so that its {kind} namespace can't be joined; start it first"
-                    raise Conflict("container", container_id[:12], why)
-                file = {"network": "net"}.get(kind, kind)
-                descriptors.append(os.open(f"/proc/{record.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC))
-            yield tuple(descriptors)
+            yield tuple(found.values())
         finally:
-            for descriptor in descriptors:
+            for descriptor in found.values():
                 os.close(descriptor)
 
     def control(self, container_id: str) -> socket.socket | None:
@@ -201,6 +195,11 @@ class Client:
         if answer is not None and answer["event"] == "failed":
             raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
         return answer is not None
+
+    def update(self, container_id: str, restart: RestartPolicy, limits: Resources) -> None:
+        """Tell the container's monitor, if it runs, how to restart it, and with which limits."""
+        message = {"op": "update", "restart": encode(restart), "resources": encode(limits)}
+        self._query(container_id, message)
 
     def rename(self, container_id: str, name: str) -> None:
         """Tell the container's monitor, if it runs, how it is called from now on."""

@@ -30,12 +30,13 @@ from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, pause, state
+from dockmagic.runtime.asking import start_request
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.directory import make
-from dockmagic.runtime.request import Record, StartRequest, record_of
+from dockmagic.runtime.request import Record, record_of
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stubs import make_layer
@@ -231,23 +232,8 @@ class Containers:
 
         Raises InvalidState, NotFound, StartFailed, Unsupported.
         """
-        directory, joined = self.directory(row.id), row.options.joined()
-        request = StartRequest(
-            row.id,
-            tuple(namespace.type for namespace in row.spec.linux.namespaces),
-            session.streams if session else (),
-            tuple(joined),
-            foreground=foreground and session is not None,
-            interactive=row.options.interactive,
-            terminal=row.spec.process.terminal,
-            log="" if row.options.log.driver == "none" else str(directory / "log.jsonl"),
-            log_bytes=row.options.log.most_bytes,
-            log_files=row.options.log.most_files,
-            state=str(directory / "state.json"),
-            remove=(str(directory),) if row.options.remove else (),
-            journal=str(self._root.parent / journal.NAME),
-            attributes=row.attributes,
-        )
+        joined = row.options.joined()
+        request = start_request(row, self.directory(row.id), session, foreground=foreground)
         streams = session.descriptors if session else ()
         with (
             self._alone(row.id),
