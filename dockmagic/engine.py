@@ -40,6 +40,7 @@ from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.request import StartRequest, record_of, root_key
+from dockmagic.runtime.reviving import revive
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.stubs import make_lowest_layer, remove_standard
 from dockmagic.volumes.verbs import Volumes
@@ -250,12 +251,16 @@ class Engine:
         }
 
     def repair(self) -> None:
-        """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
-        self._rows.collect()
+        """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files.
+
+        What a boot has ended, and should run, starts again (runtime.reviving).
+        """
+        rows = self._rows.collect()
         self.volumes.collect()
         self.networks.collect()
         self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
+        revive(self._rows, rows)
 
     def close(self) -> None:
         """Stop registries, let the launcher go, close the database; detached containers run on. Idempotent."""

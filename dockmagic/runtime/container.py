@@ -110,9 +110,13 @@ class Containers:
             return state.derive(answered, alive=True)
         if not self.directory(container_id).exists():
             raise NotFound("container", container_id[:12], "it has been removed")
-        return state.derive(self._record(container_id), alive=False)
+        return state.derive(self.record(container_id), alive=False)
 
-    def _record(self, container_id: str) -> Record | None:
+    def runs(self, container_id: str) -> bool:
+        """Whether it has a monitor that answers."""
+        return self._client.record(container_id) is not None
+
+    def record(self, container_id: str) -> Record | None:
         """The record that a monitor left, None where there is none."""
         try:
             text = (self.directory(container_id) / "state.json").read_text()
@@ -325,13 +329,16 @@ class Containers:
 
     # -- repairing ---------------------------------------------------------------------------------------------
 
-    def collect(self) -> None:
-        """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
+    def collect(self) -> list[Row]:
+        """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups.
+
+        The containers that there are come back.
+        """
         self._collect_stubs()
         pause.collect(self._root)
         rows = self.rows()
         for row in rows:
-            record = self._record(row.id)
+            record = self.record(row.id)
             if record is not None and record.paused and self._client.record(row.id) is None:
                 Group(
                     hierarchy.detect(), record.cgroup
@@ -340,6 +347,7 @@ class Containers:
         for path in self._root.iterdir() if self._root.is_dir() else ():
             if path.name not in kept:
                 self._collect_one(path)
+        return rows
 
     def _collect_stubs(self) -> None:
         """Remove the mount points of layers that are gone."""
@@ -360,7 +368,7 @@ class Containers:
         found = self._database.query("SELECT * FROM containers WHERE id = ?", (directory.name,))
         if not found:
             return True
-        record = self._record(directory.name) if _row(found[0]).options.remove else None
+        record = self.record(directory.name) if _row(found[0]).options.remove else None
         if record is None:
             return False
         age_s = time.time() - (directory / "state.json").stat().st_mtime
