@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,21 +26,28 @@ _LOOK_S: Final = 0.1
 
 @dataclass(slots=True)
 class Execution:
-    """A process started by exec, and the connection that asked for it and waits for its status.
+    """A process started by exec, and the connection that asked for it, None for a health check.
 
-    In the `foreground` it ends with the connection. Of its streams only those of a terminal pass through here.
+    `on_end` takes its exit status. In the `foreground` it ends with the connection. Of its streams only those of a
+    terminal pass through here.
     """
 
     pid: int
     pidfd: int
-    connection: socket.socket
+    connection: socket.socket | None
     foreground: bool
     stdio: Stdio
+    on_end: Callable[[int], None]
     id: str = field(default_factory=lambda: os.urandom(32).hex())
 
 
 def execute(
-    sandbox: Sandbox, spec: Spec, asked: ExecRequest, descriptors: Sequence[int], connection: socket.socket
+    sandbox: Sandbox,
+    spec: Spec,
+    asked: ExecRequest,
+    descriptors: Sequence[int],
+    connection: socket.socket | None,
+    on_end: Callable[[int], None],
 ) -> Execution:
     """Start the process in the container's namespaces and cgroup; raises Failed.
 
@@ -68,7 +75,7 @@ def execute(
     finally:
         os.close(null)
         theirs.close()
-    return Execution(pid, pidfd, connection, asked.foreground, _streams(asked, given, ours, pidfd))
+    return Execution(pid, pidfd, connection, asked.foreground, _streams(asked, given, ours, pidfd), on_end)
 
 
 def _streams(asked: ExecRequest, given: Mapping[str, int], sync: socket.socket, pidfd: int) -> Stdio:

@@ -12,7 +12,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,11 +22,13 @@ from dockmagic.oci.options import RestartPolicy
 from dockmagic.oci.spec import Resources
 from dockmagic.runtime import boot, leftovers, protocol
 from dockmagic.runtime.cgroup.meter import Meter
+from dockmagic.runtime.executions import Execution
 from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.ledger import Ledger
 from dockmagic.runtime.links import Interface, connect_all, disconnect
-from dockmagic.runtime.request import Record, StartRequest
+from dockmagic.runtime.probing import Prober
+from dockmagic.runtime.request import ExecRequest, Record, StartRequest
 from dockmagic.runtime.restarting import Restarts
 from dockmagic.runtime.sandbox import Sandbox, Site, make
 from dockmagic.runtime.stage import Failed, stage
@@ -56,6 +58,9 @@ class Running:
         self._selector = selector
         self._directory = directory
         self._pause_s: float | None = None
+        self._prober: Prober | None = None
+        if asked.healthcheck is not None:
+            self._prober = Prober(asked.healthcheck, asked.health, self.ledger, selector, self._launch)
 
     def begin(self, descriptors: Sequence[int]) -> Start:
         """Start it; `follow` is to be called next. Raises Failed."""
@@ -82,6 +87,14 @@ class Running:
         self.streams.begin(self.start.stdio)
         self._selector.register(self.sandbox.pidfd, selectors.EVENT_READ, self._on_exit)
         self._meter = Meter(self.sandbox.group.paths())
+        if self._prober is not None:
+            self._prober.begin()
+
+    def _launch(self, command: Sequence[str], output: int, on_end: Callable[[int], None]) -> Execution:
+        """Run a command as the container's process would; raises Failed."""
+        process = replace(self.start.spec.process, args=tuple(command), terminal=False, console_size=None)
+        asked, descriptors = ExecRequest(process, ("stdout", "stderr")), (output, os.dup(output))
+        return self.guests.run_alone(self.sandbox, self.start.spec, asked, descriptors, on_end)
 
     def watch(self) -> None:
         """Answer events until the process is gone and all its output has been read.
@@ -96,11 +109,15 @@ class Running:
                 quiet = True
 
     def _turn(self, timeout_s: float | None) -> bool:
-        """Answer what comes within this time; False where nothing has."""
-        events = self._selector.select(timeout_s)
+        """Answer what comes within this time, and check the container's health; False where nothing has come."""
+        due_s = self._prober.remaining_s() if self._prober is not None else None
+        waits = [wait for wait in (timeout_s, due_s) if wait is not None]
+        events = self._selector.select(min(waits, default=None))
         self.guests.look_again()
         for key, _ in events:
             key.data()
+        if self._prober is not None:
+            self._prober.work()
         return bool(events)
 
     def rest(self) -> bool:
@@ -160,6 +177,8 @@ class Running:
             self.sandbox.group.kill()
         self.streams.end(self.start.stdio)
         self.alive = False
+        if self._prober is not None:
+            self._prober.suspend()
         oom_killed, used, ended_ns = self.sandbox.group.oom_kills() > 0, self._meter.read(), time.time_ns()
         lasted_s = (ended_ns - self.ledger.record.started_ns) / 1e9
         self._pause_s = self.restarts.after(status, lasted_s)
@@ -204,9 +223,13 @@ class Running:
         if self.ledger.record.paused == frozen or not self.alive:
             return False
         if frozen:
+            if self._prober is not None:
+                self._prober.suspend()
             self.sandbox.group.freeze()
         else:
             self.sandbox.group.thaw()
+            if self._prober is not None:
+                self._prober.resume()
         self.ledger.change(paused=frozen)
         self.ledger.note("pause" if frozen else "unpause")
         self.ledger.write()
