@@ -31,6 +31,7 @@ def start_request(row: Row, directory: Path, session: Session | None, *, foregro
         log_files=options.log.most_files,
         state=str(directory / "state.json"),
         remove=(str(directory),) if options.remove else (),
+        volumes=options.remove and bool(options.volumes),
         journal=str(directory.parent.parent / journal.NAME),
         attributes=row.attributes,
         restart=options.restart,

@@ -55,9 +55,11 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linke
             asked = decode(request.StartRequest, message)
             own = len(descriptors) - len(asked.joined)
             joined = dict(zip(asked.joined, descriptors[own:], strict=True))
-            Monitor(site, waiting.sandbox_for(asked, joined), asked, connection).run(descriptors[:own])
+            monitor = Monitor(site, waiting.sandbox_for(asked, joined), asked, connection)
+            monitor.run(descriptors[:own])
             if os.getppid() != launcher:  # which takes down what its containers leave
                 bridges.take_down(site.run_dir, request.root_key(site.state_root))
+            monitor.leave_volumes()
     except Failed as error:
         protocol.tell(connection, protocol.failed(error.failure))
     except BaseException:
@@ -190,7 +192,7 @@ class Monitor:
             case "attach":
                 self._attach(connection, dict(zip(message["streams"], descriptors, strict=True)))
             case "detach":
-                self._detach(connection)
+                self._detach(connection, finished=message.get("finished", False))
             case "resize":
                 resize(self._stdio(connection).pair, ConsoleSize(message["height"], message["width"]))
 
@@ -200,11 +202,11 @@ class Monitor:
         protocol.tell(connection, {"event": "attached", **encode(self._ledger.record)})
         self._streams.attach(self._running.start.stdio, given)
 
-    def _detach(self, connection: socket.socket) -> None:
-        """Let who asks leave: what it began goes on without it."""
+    def _detach(self, connection: socket.socket, *, finished: bool) -> None:
+        """Let who asks leave: what it began goes on without it, and reads on unless it has `finished` writing."""
         self._guests.leave(connection)
         self._foreground = self._foreground and connection is not self._owner
-        if connection not in self._guests:
+        if connection not in self._guests and not finished:
             self._streams.keep(self._running.start.stdio)
         protocol.tell(connection, {"event": "detached"})
 
@@ -268,6 +270,14 @@ class Monitor:
         """Remove what is to go with the container."""
         for path in self._request.remove:
             leftovers.discard(path)
+
+    def leave_volumes(self) -> None:
+        """Become the program that removes unnamed volumes, unless there are none, or who waits for the end does it."""
+        if self._foreground or not self._request.volumes:
+            return
+        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        code = f"import sys; sys.path.insert(0, {package!r}); from dockmagic.volumes.leaving import main; "
+        os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", f"{code}main({self._site.state_root!r})"])
 
     def _leave_directory(self) -> None:
         with contextlib.suppress(OSError):

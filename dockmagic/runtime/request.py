@@ -27,10 +27,10 @@ class StartRequest:
 
     `joined`: the containers (ids) whose namespaces it joins, by kind; the descriptors come last. `foreground`: the
     container ends with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
-    `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
-    go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
-    of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user or the image has
-    named, 0 where none has; `healthcheck` has all its values, and `health` is the file for its results.
+    `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that go when the container
+    has ended, and with `volumes` its unnamed volumes do. `journal` is the file of events, "" for none, and `attributes`
+    are what they tell of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user
+    or the image has named, 0 where none has; `healthcheck` has all its values, and `health` is the file for its results.
     """
 
     container_id: str
@@ -45,6 +45,7 @@ class StartRequest:
     log_files: int = 1
     state: str = ""
     remove: tuple[str, ...] = ()
+    volumes: bool = False
     journal: str = ""
     interfaces: tuple[Interface, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
