@@ -30,7 +30,7 @@ class StartRequest:
     `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that go when the container
     has ended, and with `volumes` its unnamed volumes do. `journal` is the file of events, "" for none, and `attributes`
     are what they tell of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user
-    or the image has named, 0 where none has; `healthcheck` has all its values, and `health` is the file for its results.
+    or the image has named, 0 where none has; `healthcheck` has all its values, `health` is the file for its results.
     """
 
     container_id: str
