@@ -12,10 +12,22 @@ from typing import Any, Final
 
 from dockmagic.oci import config as c
 from dockmagic.oci.codec import encode
-from dockmagic.oci.spec import READ_ONLY_TOP, DeviceNumber, Mount, Namespace, Process, Resources, Spec, User
+from dockmagic.oci.spec import (
+    READ_ONLY_TOP,
+    Device,
+    DeviceNumber,
+    DeviceRule,
+    Mount,
+    Namespace,
+    Process,
+    Resources,
+    Spec,
+    User,
+)
 
 ROOTFS: Final = "rootfs"
 INIT: Final = "dockmagic.init"
+_UNSIGNED: Final = 1 << 64  # a limit of -1 is the largest number
 _BINDS: Final = ("bind", "rbind")
 
 
@@ -23,7 +35,7 @@ def document(spec: Spec, user: User, seccomp: Mapping[str, Any], joined: Mapping
     """The config. `user` is whom the process runs as, by numbers; `joined` has paths of namespaces by kind."""
     linux = spec.linux
     found = c.Config(
-        c.VERSION,
+        c.WRITTEN,
         c.Root(ROOTFS, spec.root.readonly),
         hostname=spec.hostname,
         domainname=spec.domainname,
@@ -41,6 +53,10 @@ def document(spec: Spec, user: User, seccomp: Mapping[str, Any], joined: Mapping
         ),
     )
     head: dict[str, Any] = encode(found)
+    if linux.devices:
+        head["linux"]["devices"] = [_device(device) for device in linux.devices]
+    if linux.resources.devices:
+        head["linux"]["resources"]["devices"] = [_rule(rule) for rule in linux.resources.devices]
     return {"ociVersion": head.pop("ociVersion"), "process": _process(spec.process, user), **head}
 
 
@@ -48,7 +64,20 @@ def _process(process: Process, user: User) -> dict[str, Any]:
     """The process, with what the specification requires even where it is as usual."""
     encoded: dict[str, Any] = encode(replace(process, user=User()))
     ids = {"uid": user.uid, "gid": user.gid, "umask": user.umask, "additionalGids": list(user.additional_gids)}
-    return {**encoded, "user": ids, "cwd": process.cwd}
+    limits = [{"type": r.type, "soft": r.soft % _UNSIGNED, "hard": r.hard % _UNSIGNED} for r in process.rlimits]
+    return {**encoded, "user": ids, "cwd": process.cwd, **({"rlimits": limits} if limits else {})}
+
+
+def _device(device: Device) -> dict[str, Any]:
+    """A device with all that another runtime might take otherwise."""
+    numbers = {"major": device.major, "minor": device.minor}
+    owner = {"fileMode": device.file_mode, "uid": device.uid, "gid": device.gid}
+    return {"path": device.path, "type": device.type, **numbers, **owner}
+
+
+def _rule(rule: DeviceRule) -> dict[str, Any]:
+    encoded: dict[str, Any] = encode(rule)
+    return {**encoded, "allow": rule.allow, "type": rule.type, "access": rule.access}
 
 
 def _mount(mount: Mount) -> c.Mount:
