@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dockmagic.oci import config as c
+from dockmagic.oci import defaults
 from dockmagic.oci.codec import encode
 from dockmagic.oci.spec import (
     READ_ONLY_TOP,
@@ -34,6 +35,7 @@ _BINDS: Final = ("bind", "rbind")
 def document(spec: Spec, user: User, seccomp: Mapping[str, Any], joined: Mapping[str, str]) -> dict[str, Any]:
     """The config. `user` is whom the process runs as, by numbers; `joined` has paths of namespaces by kind."""
     linux = spec.linux
+    more = tuple(device for device in linux.devices if device not in defaults.DEVICES)  # those every runtime supplies
     found = c.Config(
         c.WRITTEN,
         c.Root(ROOTFS, spec.root.readonly),
@@ -43,7 +45,7 @@ def document(spec: Spec, user: User, seccomp: Mapping[str, Any], joined: Mapping
         annotations={**spec.annotations, **({INIT: "true"} if spec.init else {})},
         linux=c.Linux(
             namespaces=(*linux.namespaces, *(Namespace(kind, path) for kind, path in joined.items())),
-            devices=linux.devices,
+            devices=more,
             cgroups_path=linux.cgroups_path,
             resources=_resources(linux.resources),
             sysctl=linux.sysctl,
@@ -53,8 +55,8 @@ def document(spec: Spec, user: User, seccomp: Mapping[str, Any], joined: Mapping
         ),
     )
     head: dict[str, Any] = encode(found)
-    if linux.devices:
-        head["linux"]["devices"] = [_device(device) for device in linux.devices]
+    if more:
+        head["linux"]["devices"] = [_device(device) for device in more]
     if linux.resources.devices:
         head["linux"]["resources"]["devices"] = [_rule(rule) for rule in linux.resources.devices]
     return {"ociVersion": head.pop("ociVersion"), "process": _process(spec.process, user), **head}
