@@ -23,7 +23,7 @@ from dockmagic.network.verbs import Networks
 from dockmagic.oci.convert import resources
 from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, LimitChanges
-from dockmagic.runtime import attaching, inspect, logs, processes, state, updating
+from dockmagic.runtime import attaching, inspect, inspect_oci, logs, processes, state, updating
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
@@ -316,3 +316,7 @@ class Container:
         now = self.state()
         settings = self._networks.settings(self.id, self.row.options.network, running=now.running)
         return inspect.document(self.row, now, self._rows.directory(self.id), settings)
+
+    def oci_config(self) -> dict[str, Any]:
+        """Its config.json, as OCI runtimes read it; its files are to be put beside that, into rootfs."""
+        return inspect_oci.config(self._rows, self.row)

@@ -47,6 +47,12 @@ def check_machine(name: str) -> None:
 
 def actions(capabilities: frozenset[str], machine: str, abi: str) -> dict[int, Action]:
     """What becomes of each call that the profile names, by the number it has in the ABI; the others give EPERM."""
+    table = numbers(abi)
+    return {table[name]: action for name, action in named(capabilities, machine).items() if name in table}
+
+
+def named(capabilities: frozenset[str], machine: str) -> dict[str, Action]:
+    """What becomes of each call that the profile names."""
     names: dict[str, Action] = {
         "clone": NoneOf(profile.NAMESPACE_FLAGS),
         "clone3": ENOSYS,  # its flags can't be looked at; C libraries fall back to clone
@@ -56,5 +62,4 @@ def actions(capabilities: frozenset[str], machine: str, abi: str) -> dict[int, A
     names |= dict.fromkeys([*profile.ALWAYS, *profile.ON_MACHINE.get(machine, ())], RET_ALLOW)
     for capability in capabilities:
         names |= dict.fromkeys(profile.WITH_CAPABILITY.get(capability, ()), RET_ALLOW)
-    table = numbers(abi)
-    return {table[name]: action for name, action in names.items() if name in table}
+    return names
