@@ -36,7 +36,7 @@ def number(architecture: int, name: str) -> int | None:
 
 
 def program(architecture: int, rules: Iterable[tuple[str, int, Test | None]]) -> bytes:
-    """A filter for one ABI of rules (name, action, test of the argument); else calls give EPERM, other ABIs are killed."""
+    """A filter for one ABI: rules of name, action and test; other calls give EPERM, and other ABIs are killed."""
     library = _library()
     context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(EPERM)))
     try:
