@@ -20,10 +20,13 @@ from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
+from dockmagic.linux.files import RESOLVE_NO_MAGICLINKS, openat2
+from dockmagic.linux.mount import AT_FDCWD
 from dockmagic.linux.seccomp import set_filter
 from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.oci.spec import Capabilities, Process, Rlimit, User
 from dockmagic.runtime import users
+from dockmagic.runtime.inside import reach
 from dockmagic.runtime.stage import Failed, describe, stage
 
 _NUMBERS: Final = {name: number for number, name in enumerate(ALL_CAPABILITIES)}
@@ -96,12 +99,16 @@ def _credentials(user: User) -> users.Credentials:
 def read_accounts(path: str) -> str:
     """Content of a regular file that the container may have replaced by anything: no pipe may hold us up here.
 
+    Nor may a link lead to a file that only this process has open.
+
     No more is read than the file is long, so that a link to something of the kernel's in /proc gives nothing.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = openat2(AT_FDCWD, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, resolve=RESOLVE_NO_MAGICLINKS)
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -164,9 +171,17 @@ def _change_directory(path: str, *, make: bool) -> None:
         except FileNotFoundError:
             if not make:
                 raise
-            os.makedirs(path, exist_ok=True)
-            os.chdir(path)
+            _enter_new(path)
         os.getcwd()
+
+
+def _enter_new(path: str) -> None:
+    """Make a directory, and enter it; a link to a process's root, which may be the host's, isn't followed to it."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = reach(root, path, directory=True)
+    os.fchdir(place)
+    os.close(place)
+    os.close(root)
 
 
 def hand_over(stdio: tuple[int, int, int], uid: int) -> None:
