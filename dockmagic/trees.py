@@ -21,6 +21,19 @@ def make_private(path: str) -> None:
         make_private(path)
 
 
+def close_to_others(path: str | os.PathLike[str]) -> None:
+    """Let nobody else into a directory that is there; raises PermissionError where it is another user's."""
+    fd = os.open(path, _DIRECTORY)
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, f"{os.fspath(path)} belongs to another user (uid {status.st_uid})")
+        if status.st_mode & 0o077:
+            os.fchmod(fd, 0o700)
+    finally:
+        os.close(fd)
+
+
 def remove_tree(directory: str | os.PathLike[str]) -> None:
     """Remove a directory with all that is in it, whatever its depth and its modes. Does nothing if it isn't there.
 
