@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from typing import Final
 
 from dockmagic.errors import Failure
@@ -32,7 +33,8 @@ def attach(mount: Mount, source: int, stubs: Stubs) -> None:
     """Show a detached mount at its place, which is made where it is missing; raises OSError, Failed."""
     set_attributes(mount, source)
     target = os.path.realpath(mount.destination)
-    _check_place(mount.destination, target)
+    if rootfs.tree_of(target) == "/proc" and target not in IN_PROC:
+        raise OSError(errno.EXDEV, "a link in the image leads into /proc", target)
     directory = stat.S_ISDIR(os.fstat(source).st_mode)
     place = _place(target, directory, stubs)
     try:
@@ -55,14 +57,13 @@ def set_attributes(mount: Mount, source: int) -> None:
         m.mount_setattr(source, "", m.AT_EMPTY_PATH | recursive, m.MOUNT_ATTR_RDONLY)
 
 
-def _check_place(wanted: str, target: str) -> None:
-    """Raise Failed for a place inside /proc, which programs and this one have to be able to believe."""
-    if rootfs.tree_of(target) != "/proc" or target in IN_PROC:
-        return
-    if rootfs.tree_of(wanted) != "/proc":
-        raise OSError(errno.EXDEV, "a link in the image leads into /proc", target)
-    reason = f'"{wanted}" cannot be mounted because it is inside "/proc"; mount it elsewhere'
-    raise Failed(Failure("mounts", errno.EINVAL, reason))
+def check(mounts: Iterable[Mount]) -> None:
+    """Raise Failed for a mount inside /proc, which programs and this one have to be able to believe."""
+    for mount in mounts:
+        place = os.path.normpath(mount.destination)
+        if rootfs.tree_of(place) == "/proc" and place not in IN_PROC and (place, mount.type) != ("/proc", "proc"):
+            reason = f'"{mount.destination}" cannot be mounted because it is inside "/proc"; mount it elsewhere'
+            raise Failed(Failure("mounts", errno.EINVAL, reason))
 
 
 def _place(target: str, directory: bool, stubs: Stubs) -> int:

@@ -139,6 +139,7 @@ def start(
     "go", and becomes the process. `area` is where its arguments are. Raises Failed.
     """
     binds = iter(descriptors[3:])
+    attached.check(spec.mounts)
     _change_trees(made, wanted)
     _mount_root(spec, binds)
     shown = _shown(spec, binds, cgroups)
