@@ -164,7 +164,7 @@ def start(
     if spec.process.terminal:
         with stage("terminal", "control the terminal"):
             terminal.take_control(stdio[0])
-    process.become(spec.process, filter_program, stdio, sync.fileno(), make_directory=True)
+    process.become(spec.process, filter_program, stdio, sync.fileno())
 
 
 def _terminal(spec: Spec) -> tuple[tuple[int, int, int], tuple[int, int]]:

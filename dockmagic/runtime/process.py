@@ -14,8 +14,9 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
@@ -39,27 +40,35 @@ _MAX_CAPABILITIES: Final = 64
 _MAX_DESCRIPTORS: Final = (1 << 31) - 1
 
 
-def become(
-    process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int, *, make_directory: bool
-) -> NoReturn:
-    """Turn into the process of the spec; raises Failed up to the very execve.
+def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int) -> NoReturn:
+    """Turn into the process of the spec, a missing working directory being made; raises Failed up to the very execve.
 
-    Of the descriptors only `sync` stays open until then. `make_directory`: a missing working directory is made, as
-    for a container, but not for what exec starts.
+    Of the descriptors only `sync` stays open until then.
+    """
+    go_in = partial(change_directory, process.cwd, make=True)
+    execute(process.args, settle(process, seccomp_filter, stdio, sync, go_in))
+
+
+def settle(
+    process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int, go_in: Callable[[], None]
+) -> Mapping[str, str]:
+    """Be all that the process of the spec is, but for its program: what its environment is to be; raises Failed.
+
+    `go_in` changes to its directory.
     """
     credentials = _credentials(process.user)
     environment = _environment(process.env, credentials.home)
     with stage("rlimits", "set resource limits"):
         _set_rlimits(process.rlimits)
-        _set_oom_score(process.oom_score_adj)
+        set_oom_score(process.oom_score_adj)
     with stage("stdio", "give the streams to the user"):
         hand_over(stdio, credentials.uid)
     close_all_but(sync)
-    _change_directory(process.cwd, make=make_directory)
+    go_in()
     _confine(process, credentials, seccomp_filter)
     os.umask(process.user.umask)
     restore_signals()
-    execute(process.args, environment)
+    return environment
 
 
 def confine(process: Process, seccomp_filter: bytes) -> None:
@@ -145,7 +154,7 @@ def _rlimit(limit: Rlimit) -> int:
     return _RLIMIT_LOCKS if limit.type == "RLIMIT_LOCKS" else int(getattr(resource, limit.type))
 
 
-def _set_oom_score(adjustment: int | None) -> None:
+def set_oom_score(adjustment: int | None) -> None:
     """Say how early the kernel kills this process for want of memory; below the present score that takes a capability.
 
     Source: proc(5), /proc/pid/oom_score_adj.
@@ -163,7 +172,7 @@ def _set_oom_score(adjustment: int | None) -> None:
         os.close(descriptor)
 
 
-def _change_directory(path: str, *, make: bool) -> None:
+def change_directory(path: str, *, make: bool) -> None:
     """Enter the working directory, with `make` one that is missing; getcwd(2) fails in one not below the root."""
     with stage("cwd", f"enter the working directory {path}"):
         try:
@@ -288,7 +297,7 @@ def rehearse(process: Process) -> None:
     credentials = _credentials(process.user)
     _environment(("A=B",), credentials.home)
     _set_rlimits(())
-    _change_directory("/", make=False)
+    change_directory("/", make=False)
     os.dup2(0, 0)
     base64.b64decode("")
     with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +43,10 @@ def test_no_mount_passes_anything_on(engine: Engine, tmp_path: Path) -> None:
     assert [line for line in lines if " - " not in line or line.split(" - ")[0].split()[6:]] == []
 
 
-def test_the_host_s_mounts_are_as_before_and_none_comes_in_later(engine: Engine) -> None:
-    before = Path("/proc/self/mountinfo").read_text()
+def test_no_mount_of_a_container_is_the_host_s(engine: Engine) -> None:
     shell(engine, "mkdir /m && mount -t tmpfs none /m && mount -t tmpfs none /dev/shm", cap_add=("SYS_ADMIN",))
-    assert Path("/proc/self/mountinfo").read_text() == before
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    assert [line for line in lines if str(engine.root) in line or str(engine.run_dir) in line or " /m " in line] == []
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -147,3 +148,36 @@ def test_run_directories_are_closed_to_others_whatever_was_there(engine: Engine)
     engine.run_dir.chmod(0o777)
     shell(engine, "true")
     assert {path.stat().st_mode & 0o777 for path in (engine.run_dir, engine.run_dir.parent)} == {0o700}
+
+
+WATCH = """
+import time
+seen, end = set(), time.monotonic() + 2
+while time.monotonic() < end:
+    for pid in set(os.listdir("/proc")) - {"1", str(os.getpid())}:
+        if pid.isdecimal():
+            try:
+                lines = open(f"/proc/{pid}/status").read().splitlines()
+                seen |= {line.split()[1] for line in lines if line.startswith(("CapPrm", "CapBnd"))}
+                seen |= {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+                seen |= {os.readlink(f"/proc/{pid}/{name}") for name in ("root", "cwd")}
+            except OSError:
+                pass
+print(*sorted(seen), sep="\\n")
+"""
+
+
+def test_who_may_trace_finds_no_process_with_more_rights_and_nothing_of_the_host(engine: Engine) -> None:
+    """Not even in the moments in which a process comes in."""
+    options = RunOptions(command=("sleep", "600"), cap_add=("SYS_PTRACE",), mounts=interpreter())
+    container = engine.containers.run_detached("busybox", options)
+    own = words(execute(container, "grep", "CapPrm", "/proc/1/status"))[1]
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.extend(words(execute(container, *python(WATCH)))))
+    thread.start()
+    while thread.is_alive():
+        execute(container, "/bin/true")
+    container.rm(force=True)
+    assert own in found
+    plain = (own, "/", "/dev/null")
+    assert [text for text in found if text not in plain and not text.startswith(("pipe:", "socket:"))] == []
