@@ -143,7 +143,7 @@ class Containers:
         around = Surroundings(lower, config.volumes, lambda name: self.rows.find(name).options, other_image)
         options, shown = self._volumes.attach(container_id, options, around)
         placed = replace(options, mounts=options.mounts + shown)
-        spec = make_spec(self._client.run_dir, container_id, config, placed, overlay, hostname)
+        spec = make_spec(config, placed, overlay, hostname)
         text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
         return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)

@@ -339,8 +339,6 @@ class Engine:
         lower = tuple(map(str, step.lower))
         overlay = Overlay((*lower, str(self._mount_points())), str(step.upper), str(step.work), volatile=True)
         spec = make_spec(
-            str(self.run_dir),
-            container_id,
             step.config.config,
             step.options,
             overlay,

@@ -39,6 +39,7 @@ from dockmagic.runtime.request import (
     container_directory,
     record_of,
 )
+from dockmagic.trees import close_to_others, make_private
 
 _GONE: Final = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
 _TRIES: Final = 5
@@ -127,12 +128,13 @@ class Client:
         """
         with contextlib.ExitStack() as stack:
             try:
+                self._keep_run_directory()
                 stack.enter_context(leftovers.claim(container_directory(self.run_dir, container_id)))
                 self._hold_lease()  # from now on there is somebody who takes down what is put up for it
                 networking = self.network(container_id, options)
-                stack.enter_context(generated_files(self.run_dir, container_id, spec, options, networking))
+                stack.enter_context(generated_files(spec, options, networking))
             except OSError as error:
-                why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"
+                why = f"cannot write to {error.filename or self.run_dir}, where run-time files go: {error.strerror}"
                 raise Unsupported("starting containers", why) from error
             yield networking
 
@@ -292,7 +294,7 @@ class Client:
 
     def _spawn(self) -> None:
         """Start a launcher in a session of its own, and wait until it listens."""
-        Path(self.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keep_run_directory()
         ready, end = os.pipe2(os.O_CLOEXEC)
         with open(ready, "rb") as pipe:
             try:
@@ -301,6 +303,12 @@ class Client:
                 os.close(end)
             if not _readable(pipe.fileno(), LAUNCHER_TIMEOUT_S):
                 raise Unsupported("starting containers", f"the launcher is not ready after {LAUNCHER_TIMEOUT_S:.0f} s")
+
+    def _keep_run_directory(self) -> None:
+        """Have the directory and the one above it for nobody else, whatever was there; raises OSError."""
+        make_private(self.run_dir)
+        for path in (os.path.dirname(self.run_dir), self.run_dir):
+            close_to_others(path)
 
     def _execute_launcher(self, end: int) -> None:
         """Start its process, which closes the descriptor when it listens."""

@@ -4,7 +4,7 @@ Each architecture has a table of ranges of numbers, each with what becomes of a 
 by binary search in about seven comparisons, and the kernel remembers the calls that are allowed whatever their
 arguments. What the profile doesn't name gives EPERM; numbers that are newer than our tables give ENOSYS, which is what
 a program expects that can do without (runc does the same); x32 calls are among those. On x86_64 the programs of i386
-run too; any other foreign architecture is killed.
+run too, on aarch64 those of 32-bit ARM; any other foreign architecture is killed.
 
     load architecture ─ x86_64 ─ load number ─ search ─ allow · errno · search in an argument
                       └ i386 ─── …
@@ -22,7 +22,7 @@ from dockmagic.linux.syscalls import numbers
 from dockmagic.runtime import seccomp_profile as profile
 from dockmagic.runtime.seccomp_code import ENOSYS, Action, NoneOf, OneOf, program, ranges
 
-MACHINES: Final = {"x86_64": ("x86_64", "i386"), "aarch64": ("aarch64",)}
+MACHINES: Final = {"x86_64": ("x86_64", "i386"), "aarch64": ("aarch64", "arm")}
 """ABIs by machine, of uname(2), whose programs it runs."""
 
 
@@ -34,9 +34,7 @@ def default_filter(capabilities: frozenset[str], machine: str | None = None) -> 
     """
     name = machine or os.uname().machine
     check_machine(name)
-    return program(
-        {abi: ranges(actions(capabilities, name, abi), max(numbers(abi).values())) for abi in MACHINES[name]}
-    )
+    return program({abi: ranges(actions(capabilities, name, abi)) for abi in MACHINES[name]})
 
 
 def check_machine(name: str) -> None:
