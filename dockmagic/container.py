@@ -23,7 +23,7 @@ from dockmagic.network.verbs import Networks
 from dockmagic.oci.convert import resources
 from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, LimitChanges
-from dockmagic.runtime import attaching, inspect, logs, processes, state, updating
+from dockmagic.runtime import attaching, inspect, inspect_oci, logs, processes, state, updating
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
@@ -120,7 +120,7 @@ class Container:
         now = self.state()
         if now.status == "paused":
             state.check(self.id, "start", now.status)
-        if now.running:
+        if now.running or now.status == "restarting":
             return
         try:
             started = self._rows.start(self.row)
@@ -183,7 +183,8 @@ class Container:
         """
         if self.running:
             if not force:
-                now = "paused; unpause and stop" if self.state().status == "paused" else "running; stop"
+                status = self.state().status
+                now = "paused; unpause and stop" if status == "paused" else f"{status}; stop"
                 raise Conflict("container", self.name, f"it is {now} it first, or remove it with -f")
             with contextlib.suppress(InvalidState, NotFound):  # it ended, and removed itself, before we came to it
                 self.kill()
@@ -227,6 +228,7 @@ class Container:
 
         Raises ContainerError where it doesn't run, Detached; KeyboardInterrupt after an interrupt has reached it.
         """
+        attaching.check_attachable(self.state())
         attachment = replace(attachment, tty=self.row.spec.process.terminal)
         return attaching.attach(self._client, self.row, attachment, outputs(self.id, on_event))
 
@@ -238,7 +240,7 @@ class Container:
         return self._rows.run(self.row, outputs(self.id, on_event), on_start, attachment).exit_status
 
     def update(self, **changes: Unpack[LimitChanges]) -> tuple[str, ...]:
-        """Change its limits, at once where it runs; what can't be enforced here comes back as sentences.
+        """Change its limits and restart policy, at once where it runs; sentences on what can't be enforced here.
 
         Raises InvalidOption for limits that contradict each other, and where the kernel refuses one.
         """
@@ -247,6 +249,7 @@ class Container:
         now = self.state()
         warnings = updating.put_in_force(now.cgroup, limits) if now.running else []
         self.row = self._rows.change_limits(self.row, options, limits)
+        self._client.update(self.id, options.restart, limits)
         return tuple(warnings)
 
     def stats(self) -> Sample:
@@ -313,3 +316,7 @@ class Container:
         now = self.state()
         settings = self._networks.settings(self.id, self.row.options.network, running=now.running)
         return inspect.document(self.row, now, self._rows.directory(self.id), settings)
+
+    def oci_config(self) -> dict[str, Any]:
+        """Its config.json, as OCI runtimes read it; its files are to be put beside that, into rootfs."""
+        return inspect_oci.config(self._rows, self.row)

@@ -25,6 +25,8 @@ from dockmagic.image.store import Image
 from dockmagic.images import Images
 from dockmagic.network.verbs import Networks
 from dockmagic.oci.codec import encode
+from dockmagic.oci.health import merged
+from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import JOIN, RunOptions
 from dockmagic.oci.spec import Overlay
 from dockmagic.runtime import binfmt
@@ -128,7 +130,7 @@ class Containers:
     ) -> Row:
         """Everything that is decided when a container is created; its volumes are made and filled."""
         config = image.config.config
-        options = self._resolved(replace(options, stop_signal=options.stop_signal or config.stop_signal))
+        options = self._resolved(_of_image(options, config))
         directory = self.rows.directory(container_id)
         writable = str(directory / "upper"), str(directory / "work")
         overlay = Overlay(tuple(map(str, self.rows.with_stubs(lower))), *writable, volatile=options.remove)
@@ -141,7 +143,7 @@ class Containers:
         around = Surroundings(lower, config.volumes, lambda name: self.rows.find(name).options, other_image)
         options, shown = self._volumes.attach(container_id, options, around)
         placed = replace(options, mounts=options.mounts + shown)
-        spec = make_spec(self._client.run_dir, container_id, config, placed, overlay, hostname)
+        spec = make_spec(config, placed, overlay, hostname)
         text = json.dumps(encode(spec))
         labels = {**config.labels, **options.labels}
         return Row(container_id, options.name, image.id, reference, time.time_ns(), spec, text, options, labels)
@@ -221,3 +223,9 @@ class Containers:
                 self._forget(container.row, started=False)
             raise
         return container
+
+
+def _of_image(options: RunOptions, config: ContainerConfig) -> RunOptions:
+    """The options with what the image says of its container's life where the user says nothing."""
+    signal, check = options.stop_signal or config.stop_signal, merged(options.healthcheck, config.healthcheck)
+    return replace(options, stop_signal=signal, healthcheck=check, shell=config.shell or ())

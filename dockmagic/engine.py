@@ -40,6 +40,7 @@ from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as ContainerRows
 from dockmagic.runtime.request import StartRequest, record_of, root_key
+from dockmagic.runtime.reviving import revive
 from dockmagic.runtime.session import Session
 from dockmagic.runtime.stubs import make_lowest_layer, remove_standard
 from dockmagic.volumes.verbs import Volumes
@@ -250,12 +251,16 @@ class Engine:
         }
 
     def repair(self) -> None:
-        """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files."""
-        self._rows.collect()
+        """Remove what crashed processes left: workspaces, half-made containers, cgroups, run-time files.
+
+        What a boot has ended, and should run, starts again (runtime.reviving).
+        """
+        rows = self._rows.collect()
         self.volumes.collect()
         self.networks.collect()
         self.store.collect()
         leftovers.collect(str(self.root), str(self.run_dir), hierarchy.detect())
+        revive(self._rows, rows)
 
     def close(self) -> None:
         """Stop registries, let the launcher go, close the database; detached containers run on. Idempotent."""
@@ -334,8 +339,6 @@ class Engine:
         lower = tuple(map(str, step.lower))
         overlay = Overlay((*lower, str(self._mount_points())), str(step.upper), str(step.work), volatile=True)
         spec = make_spec(
-            str(self.run_dir),
-            container_id,
             step.config.config,
             step.options,
             overlay,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from typing import Final
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -18,7 +19,21 @@ def make_private(path: str) -> None:
         pass
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        make_private(path)
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
+def close_to_others(path: str | os.PathLike[str]) -> None:
+    """Let nobody else into a directory that is there; raises PermissionError where it is another user's."""
+    fd = os.open(path, _DIRECTORY)
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, f"{os.fspath(path)} belongs to another user (uid {status.st_uid})")
+        if status.st_mode & 0o077:
+            os.fchmod(fd, 0o700)
+    finally:
+        os.close(fd)
 
 
 def remove_tree(directory: str | os.PathLike[str]) -> None:

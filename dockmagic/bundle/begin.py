@@ -75,6 +75,19 @@ def become(process: Process, confinement: Confinement, stdio: Sequence[int], syn
     base.execute(process.args, environment)
 
 
+def check_program(process: Process) -> None:
+    """Raise Failed where the program isn't to be found in the container, so that its creation tells, not its start."""
+    name, environment = process.args[0], _environment(process)
+    names = [name] if "/" in name else [f"{d or '.'}/{name}" for d in environment.get("PATH", "").split(":")]
+    paths = [os.path.join(process.cwd, path) for path in names]
+    if any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths):
+        return
+    if any(os.path.exists(path) for path in paths):
+        raise Failed(Failure("exec", errno.EACCES, f'exec: "{name}": permission denied'))
+    where = "no such file or directory" if "/" in name else "executable file not found in $PATH"
+    raise Failed(Failure("exec", errno.ENOENT, f'exec: "{name}": {where}'))
+
+
 def _environment(process: Process) -> dict[str, str]:
     """The variables, and HOME of the user where it isn't among them."""
     environment = dict(entry.partition("=")[::2] for entry in process.env)

@@ -125,7 +125,7 @@ def _place(
             root = m.open_tree(m.AT_FDCWD, path, m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC | m.AT_RECURSIVE)
         sources = mounts.open_sources(config.mounts, record.bundle)
         with stage("cgroup", "make the control group"):
-            group.create()
+            limits.make(group)
         limits.apply(group, config.linux.resources)
         with stage("cgroup", "show the control group"):
             cgroups = mounts.open_cgroups(group.paths(), group.hierarchies.v1)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from dockmagic.bundle import devices, hooks, mounts, options
-from dockmagic.bundle.begin import Confinement, become
+from dockmagic.bundle.begin import Confinement, become, check_program
 from dockmagic.linux import mount as m
 from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
@@ -95,6 +95,8 @@ def _prepare(config: Config, place: Place) -> None:
     if config.process is not None and config.process.terminal:
         _make_terminal(config, place)
     _protect(config)
+    if config.process is not None:
+        check_program(config.process)
     if place.keyring:
         with stage("keyring", "join a session keyring"):
             p.join_session_keyring()

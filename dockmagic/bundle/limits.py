@@ -17,7 +17,7 @@ from dockmagic.oci import defaults
 from dockmagic.oci.spec import CPU, BlockIO, DeviceNumber, DeviceRule, Memory, Resources
 from dockmagic.runtime.cgroup import control
 from dockmagic.runtime.cgroup.group import UNIFIED, Group
-from dockmagic.runtime.cgroup.hierarchy import Hierarchies, detect
+from dockmagic.runtime.cgroup.hierarchy import Hierarchies, detect, open_cpuset, prepare
 from dockmagic.runtime.stage import describe
 
 PARENT: Final = "dockmagic-oci"
@@ -43,6 +43,14 @@ def group(container_id: str, cgroups_path: str) -> Group:
 def path_of(group: Group) -> str:
     """The path of a group that `group` would find it by."""
     return f"/{group.hierarchies.parent}/{group.name}"
+
+
+def make(group: Group) -> None:
+    """Make the group, ready for processes; also one that somebody has made without a processor. Raises OSError."""
+    prepare(group.hierarchies)
+    group.create()
+    if "cpuset" in group.hierarchies.v1:
+        open_cpuset(group.hierarchies.v1["cpuset"], path_of(group).strip("/"))
 
 
 def apply(group: Group, wanted: c.Resources) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from dockmagic.bundle import check, options
 from dockmagic.oci import defaults
 from dockmagic.oci.codec import encode
-from dockmagic.oci.config import VERSION
+from dockmagic.oci.config import VERSION, WRITTEN
 from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.runtime.cgroup.hierarchy import detect
 
@@ -21,7 +21,7 @@ def config(args: tuple[str, ...] = ("sh",), *, terminal: bool = True) -> dict[st
     """A config of a container with a root file system at `rootfs`, as `spec` writes it."""
     sets = dict.fromkeys(("bounding", "effective", "permitted"), _CAPABILITIES)
     return {
-        "ociVersion": VERSION,
+        "ociVersion": WRITTEN,
         "process": {
             "terminal": terminal,
             "user": {"uid": 0, "gid": 0},

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.results import Finished
-from dockmagic.errors import ContainerError, InvalidOption
+from dockmagic.errors import InvalidOption
 from dockmagic.events import ContainerStarted, Event, OnEvent
 from dockmagic.runtime import detach
 from dockmagic.runtime.attach import Attachment, Controls
+from dockmagic.runtime.attaching import check_attachable
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
@@ -109,8 +110,7 @@ def _arguments(parser: CommandParser) -> None:
 def _attach(engine: Engine, args: Namespace, console: Console) -> Finished:
     """Connect to a running container until it ends."""
     container = engine.containers.get(args.container)
-    if not container.running:
-        raise ContainerError("You cannot attach to a stopped container, start it first")
+    check_attachable(container.state())
     tty, interactive = container.row.spec.process.terminal, container.row.options.interactive
     typed_in = interactive and not args.no_stdin and (console.stdin is not None or tty)
     stdin = standard_input(console, tty=tty) if typed_in else None

@@ -9,7 +9,7 @@ from dockmagic.commands import document
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.container import results_of
 from dockmagic.commands.ps import image_bytes
-from dockmagic.commands.results import Document, Names
+from dockmagic.commands.results import Document, Json, Names
 from dockmagic.errors import InvalidOption, NotFound, one_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def _container_arguments(parser: CommandParser) -> None:
         "-f", "--format", type=typed(document.parse), metavar="FORMAT", help="json, or a template: '{{.State.Status}}'"
     )
     parser.add_argument("-s", "--size", action="store_true", help="tell how much it has written")
+    parser.add_argument("--oci", action="store_true", help="show a container's config.json, as OCI runtimes read it")
     parser.add_argument("names", metavar="NAME", nargs="+", help="name, id, or the beginning of an id")
 
 
@@ -66,15 +67,26 @@ def _any(engine: Engine, name: str, sized: bool) -> dict[str, Any]:
     raise NotFound("container or image", name)
 
 
-def _inspect(engine: Engine, args: Namespace, console: Console) -> Document | Names:
+def _configs(engine: Engine, args: Namespace, console: Console) -> Document | Json:
+    """The config.json of a container, or a list of them for several. Raises InvalidOption."""
+    if args.format is not None or args.size or args.type not in (None, "container"):
+        raise InvalidOption("--oci: it shows the whole config.json of a container; leave the other flags out")
+    if len(args.names) == 1:
+        return Json(engine.containers.get(args.names[0]).oci_config())
+    return Document(results_of(args.names, lambda name: engine.containers.get(name).oci_config(), console, Document))
+
+
+def _inspect(engine: Engine, args: Namespace, console: Console) -> Document | Names | Json:
     """All that is known of things, in Docker's JSON form, or what a template takes of it."""
+    if args.oci:
+        return _configs(engine, args, console)
     look = _KINDS.get(args.type, _any)
     if args.format is None:
         return Document(results_of(args.names, lambda name: look(engine, name, args.size), console, Document))
     return Names(results_of(args.names, lambda name: args.format.shown(look(engine, name, args.size)), console))
 
 
-def _inspect_container(engine: Engine, args: Namespace, console: Console) -> Document | Names:
+def _inspect_container(engine: Engine, args: Namespace, console: Console) -> Document | Names | Json:
     """All that is known of containers."""
     args.type = "container"
     return _inspect(engine, args, console)

@@ -39,6 +39,7 @@ _HEADINGS: Final = {
 }
 _PLAIN: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 _COMMAND_WIDTH: Final = 20
+_HEALTH: Final = {"starting": "health: starting"}  # where Docker's word for a health stands for more
 
 
 def _arguments(parser: CommandParser) -> None:
@@ -133,12 +134,14 @@ def _command_text(command: Sequence[str]) -> str:
 
 
 def status_text(state: ContainerState, now_ns: int) -> str:
-    """The status in Docker's words: "Up 3 seconds", "Exited (0) 5 seconds ago", "Created"."""
+    """The status in Docker's words: "Up 3 seconds", "Exited (0) 5 seconds ago", "Restarting (1) …", "Created"."""
     if state.status in {"running", "paused"}:
-        paused = " (Paused)" if state.status == "paused" else ""
-        return f"Up {duration((now_ns - (state.started_ns or now_ns)) / 1e9)}{paused}"
-    if state.status == "exited":
-        return f"Exited ({state.exit_status}) {ago((now_ns - (state.finished_ns or now_ns)) / 1e9)}"
+        remark = "Paused" if state.status == "paused" else _HEALTH.get(state.health, state.health)
+        lasting = duration((now_ns - (state.started_ns or now_ns)) / 1e9)
+        return f"Up {lasting} ({remark})" if remark else f"Up {lasting}"
+    if state.status in {"exited", "restarting"}:
+        ended = ago((now_ns - (state.finished_ns or now_ns)) / 1e9)
+        return f"{state.status.capitalize()} ({state.exit_status}) {ended}"
     return state.status.capitalize()
 
 

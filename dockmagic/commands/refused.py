@@ -10,7 +10,6 @@ from dockmagic.commands.command import CommandParser
 from dockmagic.errors import InvalidOption
 
 _NETWORKS = "ports aren't published and names not resolved yet"
-_HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
@@ -34,10 +33,6 @@ RUN = (
     Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
-    Refused(("--restart",), "containers aren't restarted yet"),
-    Refused(("--health-cmd", "--health-interval", "--health-retries", "--health-start-period"), _HEALTH),
-    Refused(("--health-start-interval", "--health-timeout"), _HEALTH),
-    Refused(("--no-healthcheck",), f"{_HEALTH}, so there is none to turn off", switch=True),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),
     Refused(("--disable-content-trust",), TRUST, switch=True),
     Refused(("--runtime",), "dockmagic is its own runtime"),
@@ -48,7 +43,6 @@ RUN = (
 UPDATE = (
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
-    Refused(("--restart",), "containers aren't restarted yet"),
 )
 
 BUILD = (

@@ -17,7 +17,7 @@ from dockmagic.commands.run_flags import add_run_flags, run_options
 from dockmagic.commands.run_image import watching
 from dockmagic.commands.run_mounts import prepare_mounts
 from dockmagic.errors import InvalidOption
-from dockmagic.events import ContainerOutput, Event, OnEvent
+from dockmagic.events import ContainerOutput, ContainerStarted, Event, OnEvent
 from dockmagic.oci.options import ExecOptions
 from dockmagic.runtime.attach import OUTPUTS, Attachment
 
@@ -64,7 +64,7 @@ def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Contai
     with watching(console, args) as on_event:
         if args.detach:
             return engine.containers.run_detached(args.image, options, on_event=on_event)
-        kept = Kept(on_event)
+        kept = Kept(on_event if wanted.outputs else _telling(console, on_event))
         with attached(console, wanted, kept, at_start=True) as (attachment, receive):
             result = engine.containers.run(args.image, options, attachment=attachment, on_event=receive)
     return Finished(
@@ -75,6 +75,17 @@ def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Contai
         stdout=kept.last("stdout"),
         stderr=kept.last("stderr"),
     )
+
+
+def _telling(console: Console, on_event: OnEvent) -> OnEvent:
+    """Passes events on, and writes the id of a container that starts with nothing to show."""
+
+    def receive(event: Event) -> None:
+        if isinstance(event, ContainerStarted):
+            console.write("stdout", f"{event.container_id}\n".encode())
+        on_event(event)
+
+    return receive
 
 
 def _attachment(args: Namespace, console: Console) -> Attachment:

@@ -12,6 +12,7 @@ from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.commands.environment import pairs, variables
 from dockmagic.commands.refused import RUN, add_refused
 from dockmagic.commands.run_image import add_image_flags, add_notes, notes
+from dockmagic.commands.run_life import add_health, add_restart, life
 from dockmagic.commands.run_logs import add_logs, logs
 from dockmagic.commands.run_mounts import add_mounts, mount_options
 from dockmagic.commands.run_namespaces import add_namespaces, namespaces
@@ -29,6 +30,8 @@ def add_run_flags(parser: CommandParser) -> None:
     add_notes(parser)
     add_logs(parser)
     _add_process(parser)
+    add_restart(parser)
+    add_health(parser)
     add_mounts(parser)
     add_limits(parser)
     add_fixed_limits(parser)
@@ -126,6 +129,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         sysctls=pairs(args.sysctl),
         stop_signal=args.stop_signal or "",
         stop_timeout_s=args.stop_timeout,
+        **life(args),
         **_limits(args),
         **privileges(args),
         **namespaces(args),

@@ -1,4 +1,4 @@
-"""The command that changes limits of containers. Source: docker container update's reference."""
+"""The command that changes limits and restart policies of containers. Source: docker container update's reference."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dockmagic.commands.command import Command, CommandParser, Console, Namespac
 from dockmagic.commands.container import for_each
 from dockmagic.commands.refused import UPDATE, add_refused
 from dockmagic.commands.results import Names
+from dockmagic.commands.run_life import add_restart
 from dockmagic.commands.run_resources import add_limits, limits
 from dockmagic.errors import InvalidOption
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 def _arguments(parser: CommandParser) -> None:
     add_limits(parser)
+    add_restart(parser)
     add_refused(parser, UPDATE)
     parser.add_argument("containers", metavar="CONTAINER", nargs="+", help="name, id, or the beginning of an id")
 
 
 def _update(engine: Engine, args: Namespace, console: Console) -> Names:
-    """Change limits of containers, of running ones at once."""
-    asked = {**limits(args), "blkio_weight": args.blkio_weight or None}
+    """Change limits and restart policies of containers, of running ones at once."""
+    asked = {**limits(args), "blkio_weight": args.blkio_weight or None, "restart": args.restart}
     changes = cast("LimitChanges", {name: value for name, value in asked.items() if value not in (None, "")})
     if not changes:
         raise InvalidOption("you must provide one or more flags when using this command: --memory, --cpus, …")
@@ -36,4 +38,5 @@ def _update(engine: Engine, args: Namespace, console: Console) -> Names:
     return for_each(args.containers, change, console)
 
 
-COMMANDS = (Command("container", "update", ("update",), "Change limits of containers.", _arguments, _update),)
+_SUMMARY = "Change limits and restart policies of containers."
+COMMANDS = (Command("container", "update", ("update",), _SUMMARY, _arguments, _update),)

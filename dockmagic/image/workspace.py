@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from dockmagic.errors import StoreError
-from dockmagic.trees import remove_tree
+from dockmagic.trees import close_to_others, remove_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HINTS = {
@@ -37,7 +37,7 @@ class Workspaces:
         self._kept = root / "layers"
         with store_errors(f"use the state root {root}"):
             for directory in (root, self.directory, self._kept):  # they hold set-user-ID programs of any origin
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_private(directory)
 
     @contextmanager
     def new(self, prefix: str = "", *, hold: bool = True) -> Iterator[Path]:
@@ -154,6 +154,16 @@ def _is_at(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:
         return False
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory for nobody else, and close one that is there; raises PermissionError where that mustn't be."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_open, known = directory.stat().st_mode & 0o077, (directory / "layers").exists()
+    if is_open and not known and any(directory.iterdir()):
+        message = f"others can get into {directory}, which has other files in it; close it (chmod 700)"
+        raise PermissionError(errno.EPERM, message)
+    close_to_others(directory)
 
 
 def _try_lock(fd: int) -> bool:

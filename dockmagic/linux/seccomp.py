@@ -33,7 +33,7 @@ RET: Final = 0x06
 
 NUMBER: Final = 0  # offsets in struct seccomp_data
 ARCHITECTURE: Final = 4
-AUDIT_ARCH: Final = {"x86_64": 0xC000_003E, "i386": 0x4000_0003, "aarch64": 0xC000_00B7}
+AUDIT_ARCH: Final = {"x86_64": 0xC000_003E, "i386": 0x4000_0003, "aarch64": 0xC000_00B7, "arm": 0x4000_0028}
 
 MAX_INSTRUCTIONS: Final = 4096
 _SET_MODE_FILTER: Final = 1

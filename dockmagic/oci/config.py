@@ -13,6 +13,7 @@ from typing import Any, Final
 from dockmagic.oci.spec import Device, DeviceRule, Namespace, Process
 
 VERSION: Final = "1.2.0"  # of the specification that this follows
+WRITTEN: Final = "1.0.2"  # of documents that are written here, so that every runtime reads them
 
 
 def _key(name: str) -> Mapping[str, str]:

@@ -120,7 +120,7 @@ def _container_json(config: ContainerConfig) -> dict[str, Any]:
     optional = {"Entrypoint": config.entrypoint, "Cmd": config.cmd, "Shell": config.shell}
     document |= {key: list(value) for key, value in optional.items() if value is not None}
     if config.healthcheck is not None:
-        document["Healthcheck"] = _healthcheck_json(config.healthcheck)
+        document["Healthcheck"] = healthcheck_json(config.healthcheck)
     return _sorted(document | dict(config.extra))
 
 
@@ -136,7 +136,7 @@ def _healthcheck(fields: Fields) -> Healthcheck:
     )
 
 
-def _healthcheck_json(check: Healthcheck) -> dict[str, Any]:
+def healthcheck_json(check: Healthcheck) -> dict[str, Any]:
     """JSON form of a health check."""
     return _compact(
         Test=list(check.test),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
+from dockmagic.oci.image import Healthcheck
 from dockmagic.oci.networks import DEFAULT, NetworkOptions
 from dockmagic.oci.spec import BlockIO, ConsoleSize, DeviceRule, Mount, Rlimit
 from dockmagic.oci.volumes import VolumeMount, VolumesFrom
@@ -39,6 +40,17 @@ class LogOptions:
     labels: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """Whether a container that has ended starts again: `name` "no", "on-failure", "always" or "unless-stopped".
+
+    `most_retries` is how often it does after failures, 0 for any number.
+    """
+
+    name: str = "no"
+    most_retries: int = 0
 
 
 JOIN: Final = "container:"
@@ -109,6 +121,9 @@ class RunOptions:
     unconfined_paths: bool = False  # nothing of /proc and /sys is hidden or write-protected
     stop_signal: str = ""
     stop_timeout_s: int | None = None
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    healthcheck: Healthcheck | None = None  # what isn't given is the image's
+    shell: tuple[str, ...] = ()  # of the image, for the command of a health check
 
     def modes(self) -> Mapping[str, str]:
         """Where each namespace that may be another's comes from, by its kind in the runtime spec."""
@@ -120,7 +135,7 @@ class RunOptions:
 
 
 class LimitChanges(TypedDict, total=False):
-    """Limits that can be changed while a container runs, as in RunOptions; those that aren't given stay."""
+    """What can be changed while a container runs, as in RunOptions; what isn't given stays."""
 
     memory_bytes: int
     memory_swap_bytes: int
@@ -133,6 +148,7 @@ class LimitChanges(TypedDict, total=False):
     cpuset_mems: str
     pids_limit: int
     blkio_weight: int
+    restart: RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)

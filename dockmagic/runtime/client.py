@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from dockmagic.errors import Conflict, ContainerError, StartFailed, Unsupported
+from dockmagic.errors import ContainerError, StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
-from dockmagic.oci.options import RunOptions
-from dockmagic.oci.spec import Spec
+from dockmagic.oci.options import RestartPolicy, RunOptions
+from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, protocol
+from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere
@@ -38,6 +39,7 @@ from dockmagic.runtime.request import (
     container_directory,
     record_of,
 )
+from dockmagic.trees import close_to_others, make_private
 
 _GONE: Final = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
 _TRIES: Final = 5
@@ -126,12 +128,13 @@ class Client:
         """
         with contextlib.ExitStack() as stack:
             try:
+                self._keep_run_directory()
                 stack.enter_context(leftovers.claim(container_directory(self.run_dir, container_id)))
                 self._hold_lease()  # from now on there is somebody who takes down what is put up for it
                 networking = self.network(container_id, options)
-                stack.enter_context(generated_files(self.run_dir, container_id, spec, options, networking))
+                stack.enter_context(generated_files(spec, options, networking))
             except OSError as error:
-                why = f"cannot write to {self.run_dir}, where run-time files have to be: {error.strerror}"
+                why = f"cannot write to {error.filename or self.run_dir}, where run-time files go: {error.strerror}"
                 raise Unsupported("starting containers", why) from error
             yield networking
 
@@ -141,18 +144,11 @@ class Client:
 
         Raises Conflict where such a container doesn't run.
         """
-        descriptors: list[int] = []
+        found = open_namespaces(self.run_dir, joined)
         try:
-            for kind, container_id in joined.items():
-                record = self.record(container_id)
-                if record is None:
-                    why = f"it doesn't run, so that its {kind} namespace can't be joined; start it first"
-                    raise Conflict("container", container_id[:12], why)
-                file = {"network": "net"}.get(kind, kind)
-                descriptors.append(os.open(f"/proc/{record.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC))
-            yield tuple(descriptors)
+            yield tuple(found.values())
         finally:
-            for descriptor in descriptors:
+            for descriptor in found.values():
                 os.close(descriptor)
 
     def control(self, container_id: str) -> socket.socket | None:
@@ -201,6 +197,11 @@ class Client:
         if answer is not None and answer["event"] == "failed":
             raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
         return answer is not None
+
+    def update(self, container_id: str, restart: RestartPolicy, limits: Resources) -> None:
+        """Tell the container's monitor, if it runs, how to restart it, and with which limits."""
+        message = {"op": "update", "restart": encode(restart), "resources": encode(limits)}
+        self._query(container_id, message)
 
     def rename(self, container_id: str, name: str) -> None:
         """Tell the container's monitor, if it runs, how it is called from now on."""
@@ -293,7 +294,7 @@ class Client:
 
     def _spawn(self) -> None:
         """Start a launcher in a session of its own, and wait until it listens."""
-        Path(self.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keep_run_directory()
         ready, end = os.pipe2(os.O_CLOEXEC)
         with open(ready, "rb") as pipe:
             try:
@@ -302,6 +303,12 @@ class Client:
                 os.close(end)
             if not _readable(pipe.fileno(), LAUNCHER_TIMEOUT_S):
                 raise Unsupported("starting containers", f"the launcher is not ready after {LAUNCHER_TIMEOUT_S:.0f} s")
+
+    def _keep_run_directory(self) -> None:
+        """Have the directory and the one above it for nobody else, whatever was there; raises OSError."""
+        make_private(self.run_dir)
+        for path in (os.path.dirname(self.run_dir), self.run_dir):
+            close_to_others(path)
 
     def _execute_launcher(self, end: int) -> None:
         """Start its process, which closes the descriptor when it listens."""

@@ -1,4 +1,4 @@
-"""Mounts that are put together from what the spec says: layers seen as one tree, or a file of given content.
+"""Mounts that are made from what the spec says: layers seen as one tree, a file of given content, a file system.
 
 They are made in the sandbox, which still sees the state root, as detached mounts to be attached after pivot_root.
 Source: open_tree(2), tmpfs(5).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from dockmagic.linux import mount as m
@@ -20,20 +21,24 @@ _FILE: Final = f"{PLACE}/file"
 _NO_PROGRAMS: Final = m.MS_NOSUID | m.MS_NODEV | m.MS_NOEXEC
 
 
-def make(mount: Mount) -> int:
+def make(mount: Mount, cgroups: Sequence[rootfs.CgroupMount] = ()) -> int:
     """Descriptor of the detached mount; raises OSError. The overlay's directories are as the sandbox sees them."""
     os.makedirs(PLACE, exist_ok=True)
+    shown = mounted = PLACE
     if mount.overlay is not None:
         mount_overlay(mount.overlay, PLACE)
-        shown = PLACE
-    else:
+    elif mount.content is not None:
         m.mount("tmpfs", PLACE, "tmpfs", _NO_PROGRAMS, "mode=700")
-        _write(base64.b64decode(mount.content or ""), mount.options)
+        _write(base64.b64decode(mount.content), mount.options)
         shown = _FILE
+    else:
+        shown = mounted = PLACE + mount.destination
+        for operation in rootfs.file_systems(mount, cgroups):
+            operation.execute(PLACE)
     try:
-        return rootfs.open_source(Mount("", "bind", shown, ("bind",), subpath=mount.subpath))
+        return rootfs.open_source(Mount("", "bind", shown, ("rbind",), subpath=mount.subpath))
     finally:
-        m.umount2(PLACE, m.MNT_DETACH)
+        m.umount2(mounted, m.MNT_DETACH)
 
 
 def _write(content: bytes, options: tuple[str, ...]) -> None:

@@ -30,12 +30,13 @@ from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, names, pause, state
+from dockmagic.runtime.asking import start_request
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.directory import make
-from dockmagic.runtime.request import Record, StartRequest, record_of
+from dockmagic.runtime.request import Record, record_of
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stubs import make_layer
@@ -109,9 +110,13 @@ class Containers:
             return state.derive(answered, alive=True)
         if not self.directory(container_id).exists():
             raise NotFound("container", container_id[:12], "it has been removed")
-        return state.derive(self._record(container_id), alive=False)
+        return state.derive(self.record(container_id), alive=False)
 
-    def _record(self, container_id: str) -> Record | None:
+    def runs(self, container_id: str) -> bool:
+        """Whether it has a monitor that answers."""
+        return self._client.record(container_id) is not None
+
+    def record(self, container_id: str) -> Record | None:
         """The record that a monitor left, None where there is none."""
         try:
             text = (self.directory(container_id) / "state.json").read_text()
@@ -231,23 +236,8 @@ class Containers:
 
         Raises InvalidState, NotFound, StartFailed, Unsupported.
         """
-        directory, joined = self.directory(row.id), row.options.joined()
-        request = StartRequest(
-            row.id,
-            tuple(namespace.type for namespace in row.spec.linux.namespaces),
-            session.streams if session else (),
-            tuple(joined),
-            foreground=foreground and session is not None,
-            interactive=row.options.interactive,
-            terminal=row.spec.process.terminal,
-            log="" if row.options.log.driver == "none" else str(directory / "log.jsonl"),
-            log_bytes=row.options.log.most_bytes,
-            log_files=row.options.log.most_files,
-            state=str(directory / "state.json"),
-            remove=(str(directory),) if row.options.remove else (),
-            journal=str(self._root.parent / journal.NAME),
-            attributes=row.attributes,
-        )
+        joined = row.options.joined()
+        request = start_request(row, self.directory(row.id), session, foreground=foreground)
         streams = session.descriptors if session else ()
         with (
             self._alone(row.id),
@@ -339,13 +329,16 @@ class Containers:
 
     # -- repairing ---------------------------------------------------------------------------------------------
 
-    def collect(self) -> None:
-        """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups."""
+    def collect(self) -> list[Row]:
+        """Remove what dead processes left: half-made containers, --rm ones that lost their monitor, cgroups.
+
+        The containers that there are come back.
+        """
         self._collect_stubs()
         pause.collect(self._root)
         rows = self.rows()
         for row in rows:
-            record = self._record(row.id)
+            record = self.record(row.id)
             if record is not None and record.paused and self._client.record(row.id) is None:
                 Group(
                     hierarchy.detect(), record.cgroup
@@ -354,6 +347,7 @@ class Containers:
         for path in self._root.iterdir() if self._root.is_dir() else ():
             if path.name not in kept:
                 self._collect_one(path)
+        return rows
 
     def _collect_stubs(self) -> None:
         """Remove the mount points of layers that are gone."""
@@ -374,7 +368,7 @@ class Containers:
         found = self._database.query("SELECT * FROM containers WHERE id = ?", (directory.name,))
         if not found:
             return True
-        record = self._record(directory.name) if _row(found[0]).options.remove else None
+        record = self.record(directory.name) if _row(found[0]).options.remove else None
         if record is None:
             return False
         age_s = time.time() - (directory / "state.json").stat().st_mtime

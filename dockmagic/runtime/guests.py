@@ -42,12 +42,33 @@ class Guests:
         self, sandbox: Sandbox, spec: Spec, asked: ExecRequest, descriptors: Sequence[int], connection: socket.socket
     ) -> None:
         """Start a process for this connection; raises Failed."""
-        execution = execute(sandbox, spec, asked, descriptors, connection)
-        self._executions.append(execution)
+
+        def tell(status: int) -> None:
+            protocol.tell(connection, {"event": "exited", "exitStatus": status})
+
+        execution = execute(sandbox, spec, asked, descriptors, connection, tell)
         self._connections.add(connection)
+        protocol.tell(connection, {"event": "started", "pid": execution.pid})
+        self._begin(execution, asked)
+
+    def run_alone(
+        self,
+        sandbox: Sandbox,
+        spec: Spec,
+        asked: ExecRequest,
+        descriptors: Sequence[int],
+        on_end: Callable[[int], None],
+    ) -> Execution:
+        """Start a process that nobody asked for, whose exit status `on_end` takes; raises Failed."""
+        execution = execute(sandbox, spec, asked, descriptors, None, on_end)
+        self._begin(execution, asked)
+        return execution
+
+    def _begin(self, execution: Execution, asked: ExecRequest) -> None:
+        """Look after a process that has been started."""
+        self._executions.append(execution)
         for action in ("exec_create", "exec_start"):
             self._note(f"{action}: {' '.join(asked.process.args)}", execID=execution.id)
-        protocol.tell(connection, {"event": "started", "pid": execution.pid})
         self._streams.begin(execution.stdio)
         self._selector.register(execution.pidfd, selectors.EVENT_READ, partial(self._on_end, execution))
 
@@ -99,7 +120,7 @@ class Guests:
         self._executions.remove(execution)
         self._streams.end(execution.stdio)
         self._note("exec_die", execID=execution.id, exitCode=status)
-        protocol.tell(execution.connection, {"event": "exited", "exitStatus": status})
+        execution.on_end(status)
         os.close(execution.pidfd)
 
 

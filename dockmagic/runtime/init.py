@@ -30,8 +30,8 @@ from dockmagic.linux import mount as m
 from dockmagic.linux import process as p
 from dockmagic.linux.interfaces import link_up
 from dockmagic.oci.codec import decode, encode
-from dockmagic.oci.spec import READ_ONLY_TOP, Mount, Overlay, Root, Spec
-from dockmagic.runtime import composed, process, protocol, reaper, rootfs, sysctl, terminal
+from dockmagic.oci.spec import Mount, Overlay, Root, Spec
+from dockmagic.runtime import attached, composed, process, protocol, reaper, rootfs, sysctl, terminal
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.stage import Failed, stage
@@ -125,7 +125,13 @@ def _change_parameters(before: Mapping[str, str], usual: Mapping[str, str], want
 
 
 def start(
-    spec: Spec, made: Trees, wanted: Trees, descriptors: Sequence[int], sync: socket.socket, area: tuple[int, int]
+    spec: Spec,
+    cgroups: Sequence[rootfs.CgroupMount],
+    made: Trees,
+    wanted: Trees,
+    descriptors: Sequence[int],
+    sync: socket.socket,
+    area: tuple[int, int],
 ) -> NoReturn:
     """Second half. `descriptors`: standard input, output, error, then a detached mount for each bind mount in order.
 
@@ -133,12 +139,13 @@ def start(
     "go", and becomes the process. `area` is where its arguments are. Raises Failed.
     """
     binds = iter(descriptors[3:])
+    attached.check(spec.mounts)
     _change_trees(made, wanted)
     _mount_root(spec, binds)
-    shown = _shown(spec, binds)
+    shown = _shown(spec, binds, cgroups)
     stubs: Stubs = []
     with stage("rootfs", "enter the root file system"):
-        for tree in wanted:
+        for tree in wanted.keys() - rootfs.replaced_trees(spec):
             _move_tree(tree, stubs)
         os.chdir(ROOTFS)
         _pivot()
@@ -157,7 +164,7 @@ def start(
     if spec.process.terminal:
         with stage("terminal", "control the terminal"):
             terminal.take_control(stdio[0])
-    process.become(spec.process, filter_program, stdio, sync.fileno(), make_directory=True)
+    process.become(spec.process, filter_program, stdio, sync.fileno())
 
 
 def _terminal(spec: Spec) -> tuple[tuple[int, int, int], tuple[int, int]]:
@@ -215,15 +222,15 @@ def _move_tree(tree: str, stubs: Stubs) -> None:
     m.mount(STAGE + tree, target, "", m.MS_MOVE)
 
 
-def _shown(spec: Spec, binds: Iterator[int]) -> list[int]:
-    """A detached mount for each one to attach, in order; -1 for a file system that is mounted there and then."""
+def _shown(spec: Spec, binds: Iterator[int], cgroups: Sequence[rootfs.CgroupMount]) -> list[int]:
+    """A detached mount for each one to attach, in order."""
     shown = []
     for mount in rootfs.attached(spec):
-        if rootfs.is_composed(mount):
-            with stage("mounts", f"make what is mounted on {mount.destination}"):
-                shown.append(composed.make(mount))
-        else:
-            shown.append(next(binds) if rootfs.is_bind(mount) else -1)
+        if rootfs.is_bind(mount) and not rootfs.is_composed(mount):
+            shown.append(next(binds))
+            continue
+        with stage("mounts", f"make what is mounted on {mount.destination}"):
+            shown.append(composed.make(mount, cgroups))
     return shown
 
 
@@ -231,13 +238,14 @@ def _finish_root(spec: Spec, shown: Sequence[int], stubs: Stubs) -> None:
     """What can only be done inside the root: mounts on the image's own paths, masks, names, write protection."""
     for mount, source in zip(rootfs.attached(spec), shown, strict=True):
         with stage("mounts", f"mount {mount.destination}"):
-            _attach(mount, source, stubs)
+            attached.attach(mount, source, stubs)
     with stage("rootfs", "finish the root file system"):
         if not os.path.lexists(CONTAINER_MARK):
             make_stub("", CONTAINER_MARK, directory=False, stubs=stubs)
-        for path in (*spec.linux.masked_paths, *spec.linux.readonly_paths):
-            if not rootfs.tree_of(path):
-                (rootfs.Mask if path in spec.linux.masked_paths else rootfs.ReadOnly)(path).execute("")
+        replaced = rootfs.replaced_trees(spec)
+        for path in rootfs.hidden(spec):
+            if rootfs.tree_of(path.target) in ("", *replaced):
+                path.execute("")
         if spec.root.readonly:
             m.mount("", "/", "", m.MS_BIND | m.MS_REMOUNT | m.MS_RDONLY)
     with stage("hostname", "set the host name"):
@@ -245,30 +253,6 @@ def _finish_root(spec: Spec, shown: Sequence[int], stubs: Stubs) -> None:
             p.sethostname(spec.hostname)
         if spec.domainname:
             p.setdomainname(spec.domainname)
-
-
-def _attach(mount: Mount, source: int, stubs: Stubs) -> None:
-    """Mount on a path of the image, made where it is missing; links in it lead no further than the root."""
-    target = os.path.realpath(mount.destination)
-    if rootfs.tree_of(target) == "/proc" and rootfs.tree_of(mount.destination) != "/proc":
-        raise OSError(errno.EXDEV, "a link in the image leads into /proc", target)
-    directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
-    if not os.path.lexists(target):
-        make_stub("", target, directory=directory, stubs=stubs)
-    elif os.path.isdir(target) != directory:
-        kinds = ("a directory", "a file") if directory else ("a file", "a directory")
-        reason = f"{kinds[0]} can't be mounted on {mount.destination}, which is {kinds[1]} in the image"
-        raise Failed(Failure("mounts", errno.ENOTDIR if directory else errno.EISDIR, reason))
-    flags, data = rootfs.split_options(mount.options)
-    if source < 0:
-        m.mount(mount.source, target, mount.type, flags, data)
-        return
-    m.move_mount(source, "", m.AT_FDCWD, target, m.MOVE_MOUNT_F_EMPTY_PATH)
-    propagation = next((rootfs.PROPAGATION[o] for o in mount.options if o in rootfs.PROPAGATION), rootfs.PRIVATE)
-    m.mount("", target, "", propagation)
-    if flags & m.MS_RDONLY or READ_ONLY_TOP in mount.options:
-        recursive = 0 if READ_ONLY_TOP in mount.options else m.AT_RECURSIVE
-        m.mount_setattr(m.AT_FDCWD, target, recursive, m.MOUNT_ATTR_RDONLY)
 
 
 def run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Sequence[rootfs.CgroupMount]) -> NoReturn:
@@ -308,7 +292,7 @@ def _run(place: Place, usual: Spec, sync: socket.socket, bell: int, cgroups: Seq
     wanted = made if rootfs.same_trees(spec, usual) else rootfs.staged(spec, cgroups)
     sources = protocol.receive(sync)[1]
     _change_parameters(before, usual.linux.sysctl, spec.linux.sysctl)
-    start(spec, made, wanted, (*descriptors[1:], *sources), sync, area)
+    start(spec, cgroups, made, wanted, (*descriptors[1:], *sources), sync, area)
 
 
 def rehearse(usual: Spec) -> None:
@@ -328,7 +312,7 @@ def rehearse(usual: Spec) -> None:
         m.umount2(ROOTFS, m.MNT_DETACH)
         shown = Mount("/trial/file", "bind", f"{STAGE}/dev/null", ("rbind", "rprivate"))
         source = rootfs.open_source(shown)
-        _attach(shown, source, [])
+        attached.attach(shown, source, [])
         os.close(source)
         m.umount2(shown.destination, m.MNT_DETACH)
         process.rehearse(usual.process)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dockmagic.errors import InvalidManifest
+from dockmagic.oci.codec import decode
+from dockmagic.oci.image_json import healthcheck_json
 from dockmagic.oci.networks import DEFAULT
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
+from dockmagic.runtime.health import Result
 from dockmagic.runtime.inspect_mounts import binds, mount_points
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
@@ -24,14 +29,14 @@ def document(row: Row, state: ContainerState, directory: Path, networks: Mapping
         "Created": timestamp(row.created_ns),
         "Path": process.args[0],
         "Args": list(process.args[1:]),
-        "State": _state(state),
+        "State": _state(state, directory),
         "Image": row.image_id,
         "ResolvConfPath": _source(row.spec, "/etc/resolv.conf"),
         "HostnamePath": _source(row.spec, "/etc/hostname"),
         "HostsPath": _source(row.spec, "/etc/hosts"),
         "LogPath": str(directory / "log.jsonl"),
         "Name": f"/{row.name}",
-        "RestartCount": 0,
+        "RestartCount": state.restart_count,
         "Driver": "overlay2",
         "Platform": "linux",
         "HostConfig": _host_config(row),
@@ -42,12 +47,13 @@ def document(row: Row, state: ContainerState, directory: Path, networks: Mapping
     }
 
 
-def _state(state: ContainerState) -> dict[str, Any]:
+def _state(state: ContainerState, directory: Path) -> dict[str, Any]:
+    health = {"Status": state.health, "FailingStreak": state.failing_streak, "Log": _health_log(directory)}
     return {
         "Status": state.status.value,
-        "Running": state.running,
+        "Running": state.running or state.status is Status.RESTARTING,
         "Paused": state.status is Status.PAUSED,
-        "Restarting": False,
+        "Restarting": state.status is Status.RESTARTING,
         "OOMKilled": state.oom_killed,
         "Dead": False,
         "Pid": state.pid,
@@ -55,7 +61,25 @@ def _state(state: ContainerState) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": timestamp(state.started_ns) if state.started_ns else NEVER,
         "FinishedAt": timestamp(state.finished_ns) if state.finished_ns else NEVER,
+        **({"Health": health} if state.health else {}),
     }
+
+
+def _health_log(directory: Path) -> list[dict[str, Any]]:
+    """The last results of the container's health check, oldest first; none where there are none."""
+    try:
+        results = [decode(Result, each) for each in json.loads((directory / "health.json").read_text())]
+    except (OSError, ValueError, InvalidManifest):
+        return []
+    return [
+        {
+            "Start": timestamp(result.start_ns),
+            "End": timestamp(result.end_ns),
+            "ExitCode": result.exit_status,
+            "Output": result.output,
+        }
+        for result in results
+    ]
 
 
 def _host_config(row: Row) -> dict[str, Any]:
@@ -66,7 +90,7 @@ def _host_config(row: Row) -> dict[str, Any]:
         "Init": options.init or None,
         "Annotations": dict(options.annotations) or None,
         "Privileged": options.privileged,
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": {"Name": options.restart.name, "MaximumRetryCount": options.restart.most_retries},
         "PortBindings": {},
         "LogConfig": {"Type": options.log.driver, "Config": dict(options.log.given)},
         "CapAdd": list(options.cap_add) or None,
@@ -90,7 +114,7 @@ def _host_config(row: Row) -> dict[str, Any]:
 
 
 def _config(row: Row) -> dict[str, Any]:
-    process = row.spec.process
+    process, check = row.spec.process, row.options.healthcheck
     return {
         "Hostname": row.spec.hostname,
         "Domainname": row.spec.domainname,
@@ -105,6 +129,7 @@ def _config(row: Row) -> dict[str, Any]:
         "Entrypoint": None if row.options.entrypoint is None else list(row.options.entrypoint),
         "Volumes": {v.destination: {} for v in row.options.volumes if v.implied} or None,
         "Labels": dict(row.labels),
+        **({} if check is None else {"Healthcheck": healthcheck_json(check)}),
         "StopSignal": row.options.stop_signal,
         "StopTimeout": row.options.stop_timeout_s,
     }

@@ -196,6 +196,7 @@ def main(state_root: str, run_dir: str, ready: int, program: int) -> None:
         return
     p.set_name("dockmagic-launch")
     p.prctl(p.PR_SET_DUMPABLE, 0)  # nobody in a container may look into a process on its way in
+    os.umask(0o022)  # of what it makes in a container; what it makes for itself has modes that say so
     reset_signals()
     raise_descriptor_limit()
     os.makedirs(f"{run_dir}/stage", mode=0o700, exist_ok=True)

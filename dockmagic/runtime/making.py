@@ -16,20 +16,17 @@ from dockmagic.runtime.devices import with_devices
 from dockmagic.runtime.networking import NOWHERE, Networking
 from dockmagic.runtime.privileges import with_available_capabilities, with_host_privileges
 from dockmagic.runtime.processors import check_available
-from dockmagic.runtime.request import container_directory
 from dockmagic.runtime.seccomp import default_filter
 from dockmagic.runtime.seccomp_json import profile_filter
 
 
-def make_spec(
-    run_dir: str, container_id: str, config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str
-) -> Spec:
+def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str) -> Spec:
     """The runtime spec of a container; writes nothing. Raises InvalidOption."""
     if "host" in (options.network, options.uts) and not options.hostname:
         hostname = os.uname().nodename
     for name in options.sysctls:
         sysctl.check(name, host_network=options.network == "host", host_ipc=options.ipc == "host")
-    sources = etc.sources(container_directory(run_dir, container_id))
+    sources = etc.sources(files_directory(overlay))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     check_available(spec.linux.resources.cpu)
     spec = with_devices(spec, options.devices, options.device_rules)
@@ -46,11 +43,15 @@ def make_spec(
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 
-def generated_files(
-    run_dir: str, container_id: str, spec: Spec, options: RunOptions, networking: Networking = NOWHERE
-) -> AbstractContextManager[None]:
+def files_directory(overlay: Overlay) -> str:
+    """Where the generated files are: beside what the container writes, since it can write to them just as much."""
+    return f"{os.path.dirname(overlay.upper)}/etc"
+
+
+def generated_files(spec: Spec, options: RunOptions, networking: Networking = NOWHERE) -> AbstractContextManager[None]:
     """Write the container's generated files for a start, which is to happen inside the context."""
-    directory, hostname = container_directory(run_dir, container_id), spec.hostname or os.uname().nodename
+    assert spec.root.overlay is not None
+    directory, hostname = files_directory(spec.root.overlay), spec.hostname or os.uname().nodename
     names = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
     own = tuple((names, address) for address in networking.addresses)
     return etc.written(directory, hostname, options.network, extra_hosts=(*options.extra_hosts, *own))

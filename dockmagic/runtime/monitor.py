@@ -16,23 +16,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import bridges, leftovers, protocol, request
-from dockmagic.runtime.cgroup.meter import Meter
-from dockmagic.runtime.guests import Guests
-from dockmagic.runtime.ledger import Ledger
-from dockmagic.runtime.links import Interface, connect_all, disconnect
+from dockmagic.runtime.links import Interface
 from dockmagic.runtime.process import exit_status
+from dockmagic.runtime.running import QUIET_S, Running
 from dockmagic.runtime.sandbox import Sandbox, Site
 from dockmagic.runtime.stage import Failed, describe
-from dockmagic.runtime.starting import Start, start
-from dockmagic.runtime.streams import Stdio, Streams, resize
-from dockmagic.runtime.stubs import remove_stubs
+from dockmagic.runtime.streams import Stdio, resize
 from dockmagic.runtime.waiting import Waiting
 from dockmagic.trees import remove_tree
 
@@ -59,9 +55,11 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linke
             asked = decode(request.StartRequest, message)
             own = len(descriptors) - len(asked.joined)
             joined = dict(zip(asked.joined, descriptors[own:], strict=True))
-            Monitor(site, waiting.sandbox_for(asked, joined), asked, connection).run(descriptors[:own])
+            monitor = Monitor(site, waiting.sandbox_for(asked, joined), asked, connection)
+            monitor.run(descriptors[:own])
             if os.getppid() != launcher:  # which takes down what its containers leave
                 bridges.take_down(site.run_dir, request.root_key(site.state_root))
+            monitor.leave_volumes()
     except Failed as error:
         protocol.tell(connection, protocol.failed(error.failure))
     except BaseException:
@@ -71,38 +69,35 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linke
         os._exit(0)
 
 
-QUIET_S: Final = 0.03
-
-
 class Monitor:
     """One container's watch. `run` does it all; a method `_on_…` answers to what one descriptor has to say."""
 
     def __init__(self, site: Site, sandbox: Sandbox, asked: request.StartRequest, owner: socket.socket) -> None:
         self._site = site
-        self._sandbox = sandbox
         self._request = asked
         self._owner = owner
         self._directory = request.container_directory(site.run_dir, asked.container_id)
-        self._ledger = Ledger(asked, request.Record(pid=sandbox.pid, cgroup=sandbox.group.name))
         self._waiters = [owner]
         self._selector = selectors.PollSelector()
-        self._streams = Streams(self._selector)
-        self._guests = Guests(self._selector, self._streams, self._ledger.note)
+        self._running = Running(site, sandbox, asked, self._selector, self._directory)
+        self._ledger = self._running.ledger
+        self._guests = self._running.guests
+        self._streams = self._running.streams
         self._foreground = asked.foreground
-        self._running = True
 
     def run(self, descriptors: Sequence[int]) -> None:
         """Start the container, watch it, and leave nothing of it behind."""
         try:
-            self._begin(start(self._sandbox, self._request, descriptors, self._directory))
-            self._watch()
-            self._finish()
+            self._begin(descriptors)
         except Failed as error:
             self._give_up(error.failure)
+        else:
+            self._see_through()
+        sandbox = self._running.sandbox
         if self._request.remove:
             self._leave_directory()
-            self._sandbox.let_go_of(self._site.attic)
-        self._sandbox.group.remove()
+            sandbox.let_go_of(self._site.attic)
+        sandbox.group.remove()
         self._remove()
         if self._request.remove and self._ledger.record.started_ns:
             self._ledger.note("destroy")
@@ -115,34 +110,25 @@ class Monitor:
                 key.fileobj.close()
         self._streams.finish()
 
-    def _begin(self, begun: Start) -> None:
-        """Tell the engine, write it down, and begin to watch."""
-        self._start = begun
-        self._ledger.change(started_ns=time.time_ns())
-        self._ledger.note("start")
+    def _begin(self, descriptors: Sequence[int]) -> None:
+        """Start the container, tell the engine, and begin to listen; raises Failed."""
+        begun = self._running.begin(descriptors)
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
         protocol.tell(self._owner, {"event": "started", **facts, **encode(self._ledger.record)})
-        self._streams.begin(begun.stdio)
-        self._on_readable(self._sandbox.pidfd, self._on_exit)
+        self._running.follow()
         assert begun.listener is not None
-        self._on_readable(begun.listener, self._on_connection)
+        self._on_readable(begun.listener, partial(self._on_connection, begun.listener))
         self._listen_to(self._owner)
-        self._meter = Meter(self._sandbox.group.paths())
 
-    def _watch(self) -> None:
-        """Answer events until the process is gone and all its output has been read.
-
-        That it has started is written down at the first quiet moment: many are gone before.
-        """
-        quiet = False
-        while self._running or self._streams.reading(self._start.stdio):
-            events = self._selector.select(None if quiet and not self._guests.restless else QUIET_S)
-            if not events and not quiet:
-                self._ledger.write()
-                quiet = True
-            self._guests.look_again()
-            for key, _ in events:
-                key.data()
+    def _see_through(self) -> None:
+        """Watch the container to its end, which comes when nothing starts it again."""
+        self._running.watch()
+        try:
+            while self._running.rest():
+                self._running.watch()
+        except Failed as error:
+            self._ledger.change(exit_status=exit_status(error.failure), error=error.failure.reason)
+        self._finish()
 
     def _on_readable(self, source: int | socket.socket, answer: Callable[[], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, answer)
@@ -150,33 +136,9 @@ class Monitor:
     def _listen_to(self, connection: socket.socket) -> None:
         self._on_readable(connection, partial(self._on_message, connection))
 
-    def _on_exit(self) -> None:
-        """Process 1 is gone, and with it all others: a pid namespace of its own ends with it, else they are killed."""
-        self._selector.unregister(self._sandbox.pidfd)
-        status = self._sandbox.reap()
-        if "pid" not in self._sandbox.namespaces:
-            self._sandbox.group.kill()
-        self._streams.end(self._start.stdio)
-        oom_killed, used = self._sandbox.group.oom_kills() > 0, self._meter.read()
-        self._ledger.change(
-            pid=0,
-            paused=False,
-            exit_status=status,
-            oom_killed=oom_killed,
-            finished_ns=time.time_ns(),
-            cpu_ns=used.cpu_ns,
-            peak_memory_bytes=used.peak_memory_bytes,
-        )
-        self._running = False
-        if oom_killed:
-            self._ledger.note("oom")
-        lasted_s = (self._ledger.record.finished_ns - self._ledger.record.started_ns) // 10**9
-        self._ledger.note("die", exitCode=status, execDuration=lasted_s)
-
-    def _on_connection(self) -> None:
-        assert self._start.listener is not None
+    def _on_connection(self, listener: socket.socket) -> None:
         try:
-            self._listen_to(self._start.listener.accept()[0])
+            self._listen_to(listener.accept()[0])
         except OSError:  # no descriptors left: others will be given back
             time.sleep(QUIET_S)
 
@@ -207,27 +169,30 @@ class Monitor:
             case "signal":
                 self._signal(connection, message["signal"])
                 if message.get("thaw") or message["signal"] == signal.SIGKILL:
-                    self._freeze(frozen=False)
+                    self._running.freeze(frozen=False)
             case "connect":
-                connect_all(self._sandbox.network, (decode(Interface, message["interface"]),))
+                self._running.connect(decode(Interface, message["interface"]))
                 protocol.tell(connection, {"event": "connected"})
             case "disconnect":
-                disconnect(self._sandbox.network, message["interface"])
+                self._running.disconnect(message["interface"])
                 protocol.tell(connection, {"event": "disconnected"})
             case "rename":
                 self._ledger.rename(message["name"])
                 protocol.tell(connection, {"event": "renamed"})
+            case "update":
+                self._running.update(message["restart"], message["resources"])
+                protocol.tell(connection, {"event": "updated"})
             case "freeze":
-                protocol.tell(connection, {"event": "frozen", "changed": self._freeze(frozen=message["frozen"])})
+                changed = self._running.freeze(frozen=message["frozen"])
+                protocol.tell(connection, {"event": "frozen", "changed": changed})
             case "exec":
                 asked = decode(request.ExecRequest, json.loads(protocol.read_memory_file(descriptors[0])))
                 os.close(descriptors[0])
-                self._check_awake(descriptors[1:])
-                self._guests.run(self._sandbox, self._start.spec, asked, descriptors[1:], connection)
+                self._execute(asked, descriptors[1:], connection)
             case "attach":
                 self._attach(connection, dict(zip(message["streams"], descriptors, strict=True)))
             case "detach":
-                self._detach(connection)
+                self._detach(connection, finished=message.get("finished", False))
             case "resize":
                 resize(self._stdio(connection).pair, ConsoleSize(message["height"], message["width"]))
 
@@ -235,56 +200,38 @@ class Monitor:
         """Connect one more to the container's streams, who is told of its end."""
         self._waiters.append(connection)
         protocol.tell(connection, {"event": "attached", **encode(self._ledger.record)})
-        self._streams.attach(self._start.stdio, given)
+        self._streams.attach(self._running.start.stdio, given)
 
-    def _detach(self, connection: socket.socket) -> None:
-        """Let who asks leave: what it began goes on without it."""
+    def _detach(self, connection: socket.socket, *, finished: bool) -> None:
+        """Let who asks leave: what it began goes on without it, and reads on unless it has `finished` writing."""
         self._guests.leave(connection)
         self._foreground = self._foreground and connection is not self._owner
-        if connection not in self._guests:
-            self._streams.keep(self._start.stdio)
+        if connection not in self._guests and not finished:
+            self._streams.keep(self._running.start.stdio)
         protocol.tell(connection, {"event": "detached"})
 
     def _stdio(self, connection: socket.socket) -> Stdio:
         """The streams of what this connection started by exec, else the container's."""
-        return self._guests.stdio(connection) if connection in self._guests else self._start.stdio
+        return self._guests.stdio(connection) if connection in self._guests else self._running.start.stdio
 
     def _signal(self, connection: socket.socket, number: int) -> None:
         """Send the signal to what this connection started by exec, else to process 1; who waits gets no answer."""
         if connection in self._guests:
             self._guests.signal(connection, number)
             return
-        if self._send(number):
-            self._ledger.note("kill", signal=number)
+        self._running.signal(number)
         if connection not in self._waiters:
             protocol.tell(connection, {"event": "signalled"})
 
-    def _send(self, number: int) -> bool:
-        """Send process 1 a signal; whether it was there."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._sandbox.pidfd, number)
-            return True
-        return False
-
-    def _freeze(self, *, frozen: bool) -> bool:
-        """Make all processes stand still, or go on; False where they do already. Raises OSError."""
-        if self._ledger.record.paused == frozen or not self._running:
-            return False
-        if frozen:
-            self._sandbox.group.freeze()
-        else:
-            self._sandbox.group.thaw()
-        self._ledger.change(paused=frozen)
-        self._ledger.note("pause" if frozen else "unpause")
-        self._ledger.write()
-        return True
-
-    def _check_awake(self, descriptors: list[int]) -> None:
-        """Raise Failed where the container is paused; what came for a new process is closed then."""
-        if self._ledger.record.paused:
+    def _execute(self, asked: request.ExecRequest, descriptors: list[int], connection: socket.socket) -> None:
+        """Start one more process; raises Failed, and what came for the process is closed then."""
+        try:
+            self._running.check_awake()
+        except Failed:
             for descriptor in descriptors:
                 os.close(descriptor)
-            raise Failed(Failure("exec", 0, "the container is paused; unpause it first"))
+            raise
+        self._guests.run(self._running.sandbox, self._running.start.spec, asked, descriptors, connection)
 
     def _hung_up(self, connection: socket.socket) -> None:
         """The other side is gone. What ran in its foreground goes too, as with a closed terminal."""
@@ -292,30 +239,28 @@ class Monitor:
         self._guests.hang_up(connection)
         if connection in self._waiters:
             self._waiters.remove(connection)
-        if connection is self._owner and self._foreground and self._running:
-            self._send(signal.SIGKILL)
-            self._freeze(frozen=False)
+        if connection is self._owner and self._foreground:
+            self._running.end()
         connection.close()
 
     def _finish(self) -> None:
         """Write the end down and tell everyone; by then the container's name and directories are free again."""
-        self._guests.finish()
-        overlay = self._start.spec.root.overlay
-        if overlay is not None and overlay.upper and not self._request.remove:
-            remove_stubs(overlay.upper, overlay.lower, self._start.stubs)
+        self._ledger.change(restarting=False)
         self._ledger.write()
         if not self._request.remove:  # nobody will ask for one that is removed
             self._leave_directory()
-            self._sandbox.let_go_of(self._site.attic)
+            self._running.sandbox.let_go_of(self._site.attic)
         for connection in self._waiters:
             protocol.tell(connection, {"event": "exited", **encode(self._ledger.record)})
 
     def _give_up(self, failure: Failure) -> None:
         """The start failed: end the process, write that down, say so."""
+        sandbox = self._running.sandbox
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._sandbox.pidfd, signal.SIGKILL)
-        self._sandbox.reap()
-        self._ledger.change(pid=0, exit_status=exit_status(failure), error=failure.reason)
+            signal.pidfd_send_signal(sandbox.pidfd, signal.SIGKILL)
+        sandbox.reap()
+        facts = {"cgroup": sandbox.group.name, "exit_status": exit_status(failure), "error": failure.reason}
+        self._ledger.change(**facts)
         self._ledger.write()
         self._leave_directory()
         self._remove()  # by now: who is told would remove it too
@@ -325,6 +270,14 @@ class Monitor:
         """Remove what is to go with the container."""
         for path in self._request.remove:
             leftovers.discard(path)
+
+    def leave_volumes(self) -> None:
+        """Become the program that removes unnamed volumes, unless there are none, or who waits for the end does it."""
+        if self._foreground or not self._request.volumes:
+            return
+        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        code = f"import sys; sys.path.insert(0, {package!r}); from dockmagic.volumes.leaving import main; "
+        os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", f"{code}main({self._site.state_root!r})"])
 
     def _leave_directory(self) -> None:
         with contextlib.suppress(OSError):

@@ -14,16 +14,20 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, NoReturn
 
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
+from dockmagic.linux.files import RESOLVE_NO_MAGICLINKS, openat2
+from dockmagic.linux.mount import AT_FDCWD
 from dockmagic.linux.seccomp import set_filter
 from dockmagic.oci.defaults import ALL_CAPABILITIES
 from dockmagic.oci.spec import Capabilities, Process, Rlimit, User
 from dockmagic.runtime import users
+from dockmagic.runtime.inside import reach
 from dockmagic.runtime.stage import Failed, describe, stage
 
 _NUMBERS: Final = {name: number for number, name in enumerate(ALL_CAPABILITIES)}
@@ -36,27 +40,35 @@ _MAX_CAPABILITIES: Final = 64
 _MAX_DESCRIPTORS: Final = (1 << 31) - 1
 
 
-def become(
-    process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int, *, make_directory: bool
-) -> NoReturn:
-    """Turn into the process of the spec; raises Failed up to the very execve.
+def become(process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int) -> NoReturn:
+    """Turn into the process of the spec, a missing working directory being made; raises Failed up to the very execve.
 
-    Of the descriptors only `sync` stays open until then. `make_directory`: a missing working directory is made, as
-    for a container, but not for what exec starts.
+    Of the descriptors only `sync` stays open until then.
+    """
+    go_in = partial(change_directory, process.cwd, make=True)
+    execute(process.args, settle(process, seccomp_filter, stdio, sync, go_in))
+
+
+def settle(
+    process: Process, seccomp_filter: bytes, stdio: tuple[int, int, int], sync: int, go_in: Callable[[], None]
+) -> Mapping[str, str]:
+    """Be all that the process of the spec is, but for its program: what its environment is to be; raises Failed.
+
+    `go_in` changes to its directory.
     """
     credentials = _credentials(process.user)
     environment = _environment(process.env, credentials.home)
     with stage("rlimits", "set resource limits"):
         _set_rlimits(process.rlimits)
-        _set_oom_score(process.oom_score_adj)
+        set_oom_score(process.oom_score_adj)
     with stage("stdio", "give the streams to the user"):
         hand_over(stdio, credentials.uid)
     close_all_but(sync)
-    _change_directory(process.cwd, make=make_directory)
+    go_in()
     _confine(process, credentials, seccomp_filter)
     os.umask(process.user.umask)
     restore_signals()
-    execute(process.args, environment)
+    return environment
 
 
 def confine(process: Process, seccomp_filter: bytes) -> None:
@@ -96,12 +108,16 @@ def _credentials(user: User) -> users.Credentials:
 def read_accounts(path: str) -> str:
     """Content of a regular file that the container may have replaced by anything: no pipe may hold us up here.
 
+    Nor may a link lead to a file that only this process has open.
+
     No more is read than the file is long, so that a link to something of the kernel's in /proc gives nothing.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = openat2(AT_FDCWD, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, resolve=RESOLVE_NO_MAGICLINKS)
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -138,7 +154,7 @@ def _rlimit(limit: Rlimit) -> int:
     return _RLIMIT_LOCKS if limit.type == "RLIMIT_LOCKS" else int(getattr(resource, limit.type))
 
 
-def _set_oom_score(adjustment: int | None) -> None:
+def set_oom_score(adjustment: int | None) -> None:
     """Say how early the kernel kills this process for want of memory; below the present score that takes a capability.
 
     Source: proc(5), /proc/pid/oom_score_adj.
@@ -156,7 +172,7 @@ def _set_oom_score(adjustment: int | None) -> None:
         os.close(descriptor)
 
 
-def _change_directory(path: str, *, make: bool) -> None:
+def change_directory(path: str, *, make: bool) -> None:
     """Enter the working directory, with `make` one that is missing; getcwd(2) fails in one not below the root."""
     with stage("cwd", f"enter the working directory {path}"):
         try:
@@ -164,9 +180,17 @@ def _change_directory(path: str, *, make: bool) -> None:
         except FileNotFoundError:
             if not make:
                 raise
-            os.makedirs(path, exist_ok=True)
-            os.chdir(path)
+            _enter_new(path)
         os.getcwd()
+
+
+def _enter_new(path: str) -> None:
+    """Make a directory, and enter it; a link to a process's root, which may be the host's, isn't followed to it."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = reach(root, path, directory=True)
+    os.fchdir(place)
+    os.close(place)
+    os.close(root)
 
 
 def hand_over(stdio: tuple[int, int, int], uid: int) -> None:
@@ -273,7 +297,7 @@ def rehearse(process: Process) -> None:
     credentials = _credentials(process.user)
     _environment(("A=B",), credentials.home)
     _set_rlimits(())
-    _change_directory("/", make=False)
+    change_directory("/", make=False)
     os.dup2(0, 0)
     base64.b64decode("")
     with contextlib.suppress(OSError):

@@ -33,25 +33,32 @@ _FAULTS: Final = {
 def supervise(area: tuple[int, int], confine: Callable[[], None]) -> None:
     """Fork, and return in the child, which leads a session of its own; this process never returns.
 
-    `area` is where its arguments and environment are, `confine` gives up its rights.
+    `area` is where its arguments and environment are, `confine` gives up its rights. The child goes on when they are
+    gone.
     """
+    given_up, end = os.pipe2(os.O_CLOEXEC)
     signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     child = os.fork()
     if child == 0:
+        os.close(end)
+        os.read(given_up, 1)
+        os.close(given_up)
         os.setsid()
         return
     try:
-        _hide(area)
+        _hide(area, end)
         confine()
+        os.close(end)
         _attend(child, signals - _FAULTS)
     finally:
         os._exit(125)
 
 
-def _hide(area: tuple[int, int]) -> None:
+def _hide(area: tuple[int, int], kept: int) -> None:
     """Keep nothing of the host: descriptors, the launcher's arguments, the environment; others see a plain name."""
-    os.closerange(0, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(0, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
     p.prctl(p.PR_SET_DUMPABLE, 0)
     p.prctl(p.PR_SET_CHILD_SUBREAPER, 1)  # with a pid namespace of another's it isn't process 1
     p.set_name(NAME)

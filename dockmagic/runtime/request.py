@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
+from dockmagic.oci.image import Healthcheck
+from dockmagic.oci.options import RestartPolicy
 from dockmagic.oci.spec import Process
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.protocol import Message
@@ -23,17 +25,18 @@ LOG = "launcher.log"
 class StartRequest:
     """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`.
 
-    `joined`: kinds of namespaces of other containers, whose descriptors come last. `foreground`: the container ends
-    with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
-    `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
-    go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
-    of the container. `interfaces` are its links to networks.
+    `joined`: the containers (ids) whose namespaces it joins, by kind; the descriptors come last. `foreground`: the
+    container ends with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
+    `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that go when the container
+    has ended, and with `volumes` its unnamed volumes do. `journal` is the file of events, "" for none, and `attributes`
+    are what they tell of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user
+    or the image has named, 0 where none has; `healthcheck` has all its values, `health` is the file for its results.
     """
 
     container_id: str
     namespaces: tuple[str, ...]
     streams: tuple[str, ...] = ()
-    joined: tuple[str, ...] = ()
+    joined: Mapping[str, str] = field(default_factory=dict)
     foreground: bool = False
     interactive: bool = False
     terminal: bool = False
@@ -42,9 +45,14 @@ class StartRequest:
     log_files: int = 1
     state: str = ""
     remove: tuple[str, ...] = ()
+    volumes: bool = False
     journal: str = ""
     interfaces: tuple[Interface, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    stop_signal: int = 0
+    healthcheck: Healthcheck | None = None
+    health: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,9 @@ class ExecRequest:
 class Record:
     """What a monitor writes down of its container; times in ns since the epoch, 0 for "not yet".
 
-    `cpu_ns` and `peak_memory_bytes` are what its processes used in all, known at the end.
+    `cpu_ns` and `peak_memory_bytes` are what its processes used in all, known at the end. `boot` says in which run of
+    the machine it was (runtime.boot), `stopped` whether somebody has asked it to end. One that is `restarting` has
+    ended, and will start again. `health` is "" where nothing checks it.
     """
 
     pid: int = 0
@@ -73,6 +83,12 @@ class Record:
     cpu_ns: int = 0
     peak_memory_bytes: int = 0
     paused: bool = False
+    restarting: bool = False
+    restart_count: int = 0
+    stopped: bool = False
+    boot: str = ""
+    health: str = ""
+    failing_streak: int = 0
 
 
 def record_of(message: Message) -> Record:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.linux import mount as m
 from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
-from dockmagic.oci.spec import Mount, Spec
+from dockmagic.oci.spec import Device, Mount, Spec
 
 TREES: Final = ("/proc", "/dev", "/sys")
 
@@ -47,6 +47,7 @@ PROPAGATION: Final = {
 }
 PRIVATE: Final = m.MS_PRIVATE | m.MS_REC
 _KCORE: Final = "/proc/kcore"  # not every kernel has it
+NULL: Final = os.makedev(1, 3)
 _LINKS: Final = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
@@ -121,7 +122,22 @@ class Mask:
         if directory:
             m.mount("tmpfs", path, "tmpfs", m.MS_RDONLY | m.MS_NOSUID | m.MS_NODEV | m.MS_NOEXEC, "size=0k")
         else:
-            m.mount(base + "/dev/null", path, "", m.MS_BIND)
+            _show_null(base, path)
+
+
+def _show_null(base: str, path: str) -> None:
+    """Show the null device at a path; whatever else is in its place below `base` would hide nothing.
+
+    Raises OSError for that.
+    """
+    null = m.open_tree(m.AT_FDCWD, f"{base}/dev/null", m.OPEN_TREE_CLONE | m.OPEN_TREE_CLOEXEC | m.AT_SYMLINK_NOFOLLOW)
+    try:
+        status = os.fstat(null)
+        if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL:
+            raise OSError(errno.ENODEV, "not the null device", f"{base}/dev/null")
+        m.move_mount(null, "", m.AT_FDCWD, path, m.MOVE_MOUNT_F_EMPTY_PATH | m.MOVE_MOUNT_T_SYMLINKS)
+    finally:
+        os.close(null)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +158,11 @@ class ReadOnly:
 
 
 Operation = FileSystem | Node | Link | Mask | ReadOnly
+_NULL_ONLY: Final = (
+    FileSystem("/dev", "tmpfs", "tmpfs", m.MS_NOSUID, "mode=700,size=0k"),
+    Node("/dev/null", stat.S_IFCHR | 0o666, NULL),
+)
+"""A /dev that the container never sees, for the masks of the other trees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,27 +187,53 @@ def same_trees(one: Spec, other: Spec) -> bool:
 
 def _ingredients(spec: Spec) -> tuple[object, ...]:
     """All that decides about the trees."""
-    linux = spec.linux
-    mounts = tuple(mount for mount in spec.mounts if is_staged(mount))
-    return mounts, linux.devices, linux.masked_paths, linux.readonly_paths
+    linux, replaced = spec.linux, replaced_trees(spec)
+    mounts = tuple(mount for mount in spec.mounts if is_staged(mount, replaced))
+    return mounts, replaced, linux.devices, linux.masked_paths, linux.readonly_paths
+
+
+def replaced_trees(spec: Spec) -> frozenset[str]:
+    """Trees in whose place the container is shown something else, which is attached, with all mounts below it."""
+    found = frozenset(mount.destination for mount in spec.mounts if not is_staged(mount))
+    return found.intersection(TREES)
 
 
 def _staged_operations(spec: Spec, cgroups: tuple[CgroupMount, ...]) -> Iterator[Operation]:
+    replaced = replaced_trees(spec)
     for mount in spec.mounts:
-        if is_staged(mount):
-            yield from _cgroup_operations(mount, cgroups) if mount.type == "cgroup" else (file_system(mount),)
-    for device in spec.linux.devices:
-        kind = stat.S_IFBLK if device.type == "b" else stat.S_IFCHR
-        number = os.makedev(device.major, device.minor)
-        yield Node(device.path, kind | device.file_mode, number, device.uid, device.gid)
-    yield from (Link(target, to) for target, to in _LINKS.items() if to != _KCORE or os.path.exists(_KCORE))
-    yield from (Mask(path) for path in spec.linux.masked_paths if tree_of(path))
-    yield from (ReadOnly(path) for path in spec.linux.readonly_paths if tree_of(path))
+        if is_staged(mount, replaced):
+            yield from file_systems(mount, cgroups)
+    if "/dev" in replaced:
+        yield from _NULL_ONLY
+    else:
+        yield from map(_node, spec.linux.devices)
+        yield from (Link(target, to) for target, to in _LINKS.items() if to != _KCORE or os.path.exists(_KCORE))
+    for path in hidden(spec):
+        if tree_of(path.target) and tree_of(path.target) not in replaced:
+            yield path
 
 
-def _cgroup_operations(mount: Mount, cgroups: tuple[CgroupMount, ...]) -> Iterator[Operation]:
-    """One mount on a unified host; on a legacy one a directory of mounts, which becomes read-only last."""
-    flags, _ = split_options(mount.options)
+def _node(device: Device) -> Node:
+    kind = stat.S_IFBLK if device.type == "b" else stat.S_IFCHR
+    number = os.makedev(device.major, device.minor)
+    return Node(device.path, kind | device.file_mode, number, device.uid, device.gid)
+
+
+def hidden(spec: Spec) -> Iterator[Mask | ReadOnly]:
+    """What keeps the container from paths, in order."""
+    yield from map(Mask, spec.linux.masked_paths)
+    yield from map(ReadOnly, spec.linux.readonly_paths)
+
+
+def file_systems(mount: Mount, cgroups: Sequence[CgroupMount]) -> Iterator[FileSystem]:
+    """The operations that make this mount: one, but for cgroups of a legacy host.
+
+    Those are a directory of mounts, which becomes read-only last.
+    """
+    flags, data = split_options(mount.options)
+    if mount.type != "cgroup":
+        yield FileSystem(mount.destination, mount.type, mount.source, flags, data)
+        return
     if any(cgroup.name for cgroup in cgroups):
         yield FileSystem(mount.destination, "tmpfs", "tmpfs", flags & ~m.MS_RDONLY, "mode=755")
     for cgroup in cgroups:
@@ -197,8 +244,10 @@ def _cgroup_operations(mount: Mount, cgroups: tuple[CgroupMount, ...]) -> Iterat
 
 
 def attached(spec: Spec) -> tuple[Mount, ...]:
-    """Mounts that wait for pivot_root: what the image's own directories carry."""
-    return tuple(mount for mount in spec.mounts if not is_staged(mount))
+    """Mounts that wait for pivot_root: what the image's own directories carry, and of the trees what is above."""
+    replaced = replaced_trees(spec)
+    found = (mount for mount in spec.mounts if not is_staged(mount, replaced))
+    return tuple(sorted(found, key=lambda at: at.destination.count("/") if tree_of(at.destination) in replaced else 0))
 
 
 def sources(spec: Spec) -> tuple[Mount, ...]:
@@ -244,9 +293,10 @@ def is_composed(mount: Mount) -> bool:
     return mount.overlay is not None or mount.content is not None
 
 
-def is_staged(mount: Mount) -> bool:
-    """Whether the mount is a kernel file system in one of the three trees."""
-    return bool(tree_of(mount.destination)) and not is_bind(mount) and not is_composed(mount)
+def is_staged(mount: Mount, replaced: Container[str] = ()) -> bool:
+    """Whether the mount is a kernel file system in one of the three trees that isn't replaced."""
+    tree = tree_of(mount.destination)
+    return bool(tree) and tree not in replaced and not is_bind(mount) and not is_composed(mount)
 
 
 def tree_of(path: str) -> str:
@@ -256,12 +306,6 @@ def tree_of(path: str) -> str:
     ('/proc', '')
     """
     return next((tree for tree in TREES if path == tree or path.startswith(tree + "/")), "")
-
-
-def file_system(mount: Mount) -> FileSystem:
-    """The operation that makes this mount."""
-    flags, data = split_options(mount.options)
-    return FileSystem(mount.destination, mount.type, mount.source, flags, data)
 
 
 def split_options(options: Iterable[str]) -> tuple[int, str]:

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import FileIO
 from typing import Final
 
 from dockmagic.errors import Failure
@@ -77,7 +78,7 @@ class Sandbox:
     group: Group
     namespaces: tuple[str, ...]
     joined: tuple[str, ...]
-    mounts: int
+    mounts: FileIO
     network: int
     bell: int
     warnings: tuple[str, ...]
@@ -123,10 +124,25 @@ class Sandbox:
         return message, descriptors
 
     def let_go_of(self, attic: Attic) -> None:
-        """Let the file systems go, once the process has ended; its network namespace goes when there is time."""
-        os.close(self.mounts)
+        """Let the file systems go, once the process has ended; its network namespace goes when there is time.
+
+        Idempotent.
+        """
+        if self.mounts.closed:
+            return
+        self.mounts.close()
         if "network" in self.namespaces:
             attic.put(self.network)
+        else:
+            os.close(self.network)
+
+    def clear_away(self, attic: Attic) -> None:
+        """Leave nothing of it, once the process has ended; `let_go_of` and `group.remove` can still be called."""
+        self.let_go_of(attic)
+        self.group.remove()
+        self.sync.close()
+        for descriptor in (self.pidfd, self.bell):
+            os.close(descriptor)
 
     def reap(self) -> int:
         """Wait for the end of the process; its exit status, 128+n for signal n."""
@@ -191,7 +207,7 @@ def make(site: Site, namespaces: Iterable[str], joined: Mapping[str, int] = NOTH
         for descriptor in joined.values():
             os.close(descriptor)
     theirs.close()
-    mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    mounts = FileIO(f"/proc/{pid}/ns/mnt")
     network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     return Sandbox(pid, pidfd, ours, group, kinds, tuple(joined), mounts, network, bell, warnings)
 

@@ -4,7 +4,7 @@ Each architecture has a table of ranges of numbers, each with what becomes of a 
 by binary search in about seven comparisons, and the kernel remembers the calls that are allowed whatever their
 arguments. What the profile doesn't name gives EPERM; numbers that are newer than our tables give ENOSYS, which is what
 a program expects that can do without (runc does the same); x32 calls are among those. On x86_64 the programs of i386
-run too; any other foreign architecture is killed.
+run too, on aarch64 those of 32-bit ARM; any other foreign architecture is killed.
 
     load architecture ─ x86_64 ─ load number ─ search ─ allow · errno · search in an argument
                       └ i386 ─── …
@@ -22,7 +22,7 @@ from dockmagic.linux.syscalls import numbers
 from dockmagic.runtime import seccomp_profile as profile
 from dockmagic.runtime.seccomp_code import ENOSYS, Action, NoneOf, OneOf, program, ranges
 
-MACHINES: Final = {"x86_64": ("x86_64", "i386"), "aarch64": ("aarch64",)}
+MACHINES: Final = {"x86_64": ("x86_64", "i386"), "aarch64": ("aarch64", "arm")}
 """ABIs by machine, of uname(2), whose programs it runs."""
 
 
@@ -34,9 +34,7 @@ def default_filter(capabilities: frozenset[str], machine: str | None = None) -> 
     """
     name = machine or os.uname().machine
     check_machine(name)
-    return program(
-        {abi: ranges(actions(capabilities, name, abi), max(numbers(abi).values())) for abi in MACHINES[name]}
-    )
+    return program({abi: ranges(actions(capabilities, name, abi)) for abi in MACHINES[name]})
 
 
 def check_machine(name: str) -> None:
@@ -47,6 +45,12 @@ def check_machine(name: str) -> None:
 
 def actions(capabilities: frozenset[str], machine: str, abi: str) -> dict[int, Action]:
     """What becomes of each call that the profile names, by the number it has in the ABI; the others give EPERM."""
+    table = numbers(abi)
+    return {table[name]: action for name, action in named(capabilities, machine).items() if name in table}
+
+
+def named(capabilities: frozenset[str], machine: str) -> dict[str, Action]:
+    """What becomes of each call that the profile names."""
     names: dict[str, Action] = {
         "clone": NoneOf(profile.NAMESPACE_FLAGS),
         "clone3": ENOSYS,  # its flags can't be looked at; C libraries fall back to clone
@@ -56,5 +60,4 @@ def actions(capabilities: frozenset[str], machine: str, abi: str) -> dict[int, A
     names |= dict.fromkeys([*profile.ALWAYS, *profile.ON_MACHINE.get(machine, ())], RET_ALLOW)
     for capability in capabilities:
         names |= dict.fromkeys(profile.WITH_CAPABILITY.get(capability, ()), RET_ALLOW)
-    table = numbers(abi)
-    return {table[name]: action for name, action in names.items() if name in table}
+    return names

@@ -28,6 +28,7 @@ from dockmagic.linux.seccomp import (
     argument,
     assemble,
 )
+from dockmagic.linux.syscalls import LAST
 
 EPERM: Final = RET_ERRNO | errno.EPERM
 ENOSYS: Final = RET_ERRNO | errno.ENOSYS
@@ -85,14 +86,14 @@ def program(by_abi: Mapping[str, Ranges]) -> bytes:
     return assemble([*written, Instruction(RET, 0, 0, RET_KILL_PROCESS)])
 
 
-def ranges(by_number: Mapping[int, Action], last: int, *, unnamed: Action = EPERM, beyond: Action = ENOSYS) -> Ranges:
+def ranges(by_number: Mapping[int, Action], *, unnamed: Action = EPERM, beyond: Action = ENOSYS) -> Ranges:
     """The first number of each run of numbers with one action, ascending from 0.
 
-    Numbers that aren't named have the action `unnamed`; above `last` all have the action `beyond`.
+    Numbers that aren't named have the action `unnamed`, those that are newer than our tables `beyond`.
     """
     found: list[tuple[int, Action]] = []
-    for number in range(last + 2):
-        action = beyond if number > last else by_number.get(number, unnamed)
+    for number in sorted({0, LAST + 1, *by_number, *(named + 1 for named in by_number)}):
+        action = by_number.get(number, beyond if number > LAST else unnamed)
         if not found or found[-1][1] != action:
             found.append((number, action))
     return found

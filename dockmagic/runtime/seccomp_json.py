@@ -29,9 +29,15 @@ _ACTIONS: Final = {
 }
 _WITH_NUMBER: Final = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 _OPERATORS: Final = ("EQ", "NE", "LT", "LE", "GE", "GT", "MASKED_EQ")
-_ABIS: Final = {"SCMP_ARCH_X86_64": "x86_64", "SCMP_ARCH_X86": "i386", "SCMP_ARCH_AARCH64": "aarch64"}
+_ABIS: Final = {
+    "SCMP_ARCH_X86_64": "x86_64",
+    "SCMP_ARCH_X86": "i386",
+    "SCMP_ARCH_AARCH64": "aarch64",
+    "SCMP_ARCH_ARM": "arm",
+}
 _NAMES: Final = {"x86_64": "amd64", "aarch64": "arm64"}  # of machines, as profiles write them
 _KEYS: Final = frozenset(("defaultAction", "defaultErrnoRet", "archMap", "architectures", "syscalls"))
+_OF_RULE: Final = ("action", "errnoRet", "args")
 _EPERM: Final = 1
 
 
@@ -60,11 +66,21 @@ def profile_filter(text: str, capabilities: frozenset[str], machine: str | None 
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _wrong(f"it isn't a profile ({type(error).__name__}: {error})") from error
     beyond = unnamed if unnamed == bpf.RET_ALLOW else ENOSYS
-    by_abi = {}
-    for abi in wanted:
-        by_number, last = _by_number(named, abi), max(numbers(abi).values())
-        by_abi[abi] = ranges(by_number, last, unnamed=unnamed, beyond=beyond)
-    return program(by_abi)
+    return program({abi: ranges(_by_number(named, abi), unnamed=unnamed, beyond=beyond) for abi in wanted})
+
+
+def chosen(text: str, capabilities: frozenset[str]) -> dict[str, Any]:
+    """What of a valid profile holds for a process with these capabilities here, as a runtime spec writes it."""
+    document, machine = json.loads(text), os.uname().machine
+    holds = _Holds(capabilities, machine)
+    listed = {name for name, abi in _ABIS.items() if abi in _abis(document, machine)}
+    rules = [rule for rule in document.get("syscalls") or () if holds(rule)]
+    kept = [
+        {"names": rule.get("names") or [rule["name"]], **{key: rule[key] for key in _OF_RULE if rule.get(key)}}
+        for rule in rules
+    ]
+    plain = {key: document[key] for key in ("defaultAction", "defaultErrnoRet") if document.get(key) is not None}
+    return {**plain, "architectures": sorted(listed), "syscalls": kept}
 
 
 class _Holds:

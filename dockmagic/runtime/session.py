@@ -178,6 +178,8 @@ class Session:
         if not more and not sink.pending:
             self._input = None
             sink.close()
+            if not self._attachment.streams:
+                self._ask({"op": "detach", "finished": True})
 
     def _interrupt(self, polite: int) -> None:
         """Pass an interrupt on: the first one politely, any further one with force, or by leaving what isn't ours."""

@@ -28,31 +28,39 @@ class Start:
 
     spec: Spec
     stdio: Stdio
+    log: Log | None
     stubs: Stubs = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     listener: socket.socket | None = None
 
 
-def start(sandbox: Sandbox, asked: request.StartRequest, descriptors: Sequence[int], directory: str) -> Start:
+def start(
+    sandbox: Sandbox,
+    asked: request.StartRequest,
+    descriptors: Sequence[int],
+    directory: str,
+    before: Start | None = None,
+) -> Start:
     """Bring process 1 of the sandbox to its program; raises Failed.
 
     The process mounts its file systems while limits are set and the control socket is made; it goes on only when both
-    are done.
+    are done. The log and the socket of the start `before` go on.
     """
     given = dict(zip(asked.streams, descriptors[1:], strict=True))
-    log = Log(asked.log, asked.log_bytes, asked.log_files) if asked.log else None
+    log = before.log if before else Log(asked.log, asked.log_bytes, asked.log_files) if asked.log else None
     stdio = hand_over(sandbox, asked, descriptors[0], given, log)
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
     os.close(descriptors[0])
     send_sources(sandbox, spec)
     if asked.interfaces:
         connect_all(sandbox.network, asked.interfaces, sandbox.link)
-    begun = Start(spec, stdio)
+    begun = Start(spec, stdio, log, listener=before.listener if before else None)
     with stage("cgroup", "set limits"):
         begun.warnings = sandbox.limit(spec.linux.resources)
-    with stage("monitor", "listen for requests"):
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
+    if begun.listener is None:
+        with stage("monitor", "listen for requests"):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
     sandbox.let_go()
     ready, made = sandbox.expect()
     if ready is None:

@@ -5,6 +5,7 @@ Rule: everything that decides by a container's status is decided here, by the ta
 
     created --start--> running --(ends)--> exited --start--> running
                        running --pause--> paused --unpause--> running
+                       running --(ends, with a restart policy)--> restarting --(a pause)--> running
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ class Status(StrEnum):
     CREATED = "created"
     RUNNING = "running"
     PAUSED = "paused"
+    RESTARTING = "restarting"
     EXITED = "exited"
 
 
 POSSIBLE: Final = {
     "start": frozenset({Status.CREATED, Status.EXITED}),
-    "kill": frozenset({Status.RUNNING, Status.PAUSED}),
+    "kill": frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING}),
     "exec in": frozenset({Status.RUNNING}),
     "watch": frozenset({Status.RUNNING, Status.PAUSED}),
     "pause": frozenset({Status.RUNNING}),
@@ -54,6 +56,9 @@ class ContainerState:
     oom_killed: bool = False
     error: str = ""
     cgroup: str = ""
+    restart_count: int = 0
+    health: str = ""
+    failing_streak: int = 0
 
     @property
     def running(self) -> bool:
@@ -64,14 +69,15 @@ class ContainerState:
 def check(container_id: str, operation: str, status: Status) -> None:
     """Raise InvalidState unless the operation is possible in this status."""
     if status not in POSSIBLE[operation]:
-        raise InvalidState(container_id, operation, status.value)
+        waiting = f"container {container_id} is restarting, wait until the container is running"
+        raise InvalidState(container_id, operation, status.value, waiting if status is Status.RESTARTING else "")
 
 
 def derive(record: Record | None, alive: bool) -> ContainerState:
     """State from what the monitor has written down, and whether it is there to answer."""
     if record is None:
         return ContainerState(Status.RUNNING if alive else Status.CREATED)
-    living = Status.PAUSED if record.paused else Status.RUNNING
+    living = Status.PAUSED if record.paused else Status.RESTARTING if record.restarting else Status.RUNNING
     status = living if alive else Status.EXITED if record.started_ns else Status.CREATED
     lost = status is Status.EXITED and not record.finished_ns
     return ContainerState(
@@ -83,4 +89,7 @@ def derive(record: Record | None, alive: bool) -> ContainerState:
         record.oom_killed,
         LOST if lost else record.error,
         record.cgroup,
+        record.restart_count,
+        record.health,
+        record.failing_streak,
     )

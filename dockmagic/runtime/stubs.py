@@ -35,17 +35,35 @@ Stubs = list[Stub]
 def make_stub(base: str, path: str, *, directory: bool, stubs: Stubs) -> None:
     """Make an empty directory or file at `base + path`, its parents too, and write down what was made.
 
-    The directory that it is in keeps its time.
+    The directory that it is in keeps its time. Raises OSError where a link is on the way to it.
     """
-    parent = os.path.dirname(path)
-    if parent not in ("", "/") and not os.path.lexists(base + parent):
-        make_stub(base, parent, directory=True, stubs=stubs)
-    before = os.stat(base + (parent or "/"))
-    if directory:
-        os.mkdir(base + path, 0o755)
-    else:
-        os.close(os.open(base + path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o755))
-    os.utime(base + (parent or "/"), ns=(before.st_atime_ns, before.st_mtime_ns))
+    root = os.open(base or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _make_below(root, path, directory, stubs)
+    finally:
+        os.close(root)
+
+
+def _make_below(root: int, path: str, directory: bool, stubs: Stubs) -> None:
+    above, name = os.path.split(path)
+    try:
+        parent = _open_directory(root, above)
+    except FileNotFoundError:
+        _make_below(root, above, True, stubs)
+        parent = _open_directory(root, above)
+    try:
+        before = os.fstat(parent)
+        if directory:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        else:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            os.close(os.open(name, flags, 0o755, dir_fd=parent))
+        os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        os.close(parent)
     stubs.append((path, before.st_mode, before.st_uid, before.st_gid, before.st_mtime_ns))
 
 

@@ -1,4 +1,7 @@
-"""Limits changed after a container was made, while it runs too. Source: docker container update's reference."""
+"""Limits and a restart policy changed after a container was made, while it runs too.
+
+Source: docker container update's reference.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ def changed(options: RunOptions, changes: LimitChanges) -> RunOptions:
     """The options with other limits; raises InvalidOption where they don't fit those that stay."""
     _check_swap(options, changes)
     _check_cpu(options, changes)
+    if options.remove and changes.get("restart", options.restart).name != "no":
+        raise InvalidOption("Restart policy cannot be updated because AutoRemove is enabled for the container")
     plain: dict[str, Any] = {name: value for name, value in changes.items() if name != "blkio_weight"}
     block_io = replace(options.block_io, weight=changes.get("blkio_weight", options.block_io.weight))
     updated = replace(options, block_io=block_io, **plain)

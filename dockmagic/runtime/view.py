@@ -9,7 +9,6 @@ of a container is ever executed, or loaded by this process. Source: unshare(2), 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import threading
@@ -19,18 +18,17 @@ from typing import Final
 
 from dockmagic.errors import ContainerError, DockmagicError, InvalidState, NotFound
 from dockmagic.linux import mount as m
-from dockmagic.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from dockmagic.linux.process import CLONE_FS, CLONE_NEWNS, setns, unshare
 from dockmagic.oci.spec import READ_ONLY_TOP, Mount, Overlay
 from dockmagic.oci.volumes import place
 from dockmagic.runtime.container import Containers, Row
 from dockmagic.runtime.holding import held
+from dockmagic.runtime.inside import reach
 from dockmagic.runtime.overlay import mount_overlay
 from dockmagic.runtime.rootfs import is_bind, open_source
 from dockmagic.runtime.state import ContainerState
 
 _ROOT: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_INSIDE: Final = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
 Keep = Callable[[int], None]  # takes a descriptor that is to stay open
 
@@ -154,28 +152,10 @@ def _bind(root: int, mount: Mount) -> None:
     try:
         flags = m.MOUNT_ATTR_RDONLY if {"ro", READ_ONLY_TOP}.intersection(mount.options) else 0
         m.mount_setattr(source, "", m.AT_EMPTY_PATH | m.AT_RECURSIVE, flags, m.MS_PRIVATE)
-        target = _mount_point(root, mount.destination, directory=stat.S_ISDIR(os.fstat(source).st_mode))
+        target = reach(root, mount.destination, directory=stat.S_ISDIR(os.fstat(source).st_mode))
         try:
             m.move_mount(source, "", target, "", m.MOVE_MOUNT_F_EMPTY_PATH | m.MOVE_MOUNT_T_EMPTY_PATH)
         finally:
             os.close(target)
     finally:
         os.close(source)
-
-
-def _mount_point(root: int, path: str, *, directory: bool) -> int:
-    """Descriptor of a path to mount on, made where it is missing as a start would make it."""
-    with contextlib.suppress(FileNotFoundError):
-        return openat2(root, path, os.O_PATH, resolve=_INSIDE)
-    above, _, name = path.rstrip("/").rpartition("/")
-    parent = _mount_point(root, above or "/", directory=True)
-    try:
-        if directory:
-            os.mkdir(name, 0o755, dir_fd=parent)
-        else:
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o755, dir_fd=parent))
-    except FileExistsError as error:  # a link that leads nowhere
-        raise OSError(errno.ENOENT, "a link leads to nothing", path) from error
-    finally:
-        os.close(parent)
-    return openat2(root, path, os.O_PATH, resolve=_INSIDE)

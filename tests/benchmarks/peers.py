@@ -74,10 +74,8 @@ def podman_store(rootfs: Path, directory: Path) -> Argv:
 
 def full_spec(directory: Path) -> Json:
     """The spec that dockmagic makes for a container of busybox, as other runtimes read it."""
-    overlay = Overlay(("/nowhere",))
-    spec = make_spec(
-        f"{directory}/run-time", "0" * 64, ContainerConfig(), RunOptions(command=("/bin/true",)), overlay, "b"
-    )
+    overlay = Overlay(("/nowhere",), f"{directory}/upper", f"{directory}/work")
+    spec = make_spec(ContainerConfig(), RunOptions(command=("/bin/true",)), overlay, "b")
     config: Json = encode(spec)
     config["ociVersion"] = "1.0.2"
     config["process"] = {"cwd": "/", "user": {"uid": 0, "gid": 0}, **config["process"]}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -145,13 +147,13 @@ with Engine(Path(sys.argv[1])) as engine:
 
 def test_more_descriptors_than_select_can_take(engine: Engine) -> None:
     container = engine.containers.run_detached("busybox", RunOptions(command=("sleep", "0.3")))
-    null = os.open("/dev/null", os.O_RDONLY)
-    many = [os.dup(null) for _ in range(1100)]
-    try:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            stack.callback(os.close, os.open("/dev/null", os.O_RDONLY))
         assert container.wait() == 0
-    finally:
-        for descriptor in (null, *many):
-            os.close(descriptor)
     container.rm()
 
 

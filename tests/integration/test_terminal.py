@@ -296,6 +296,10 @@ def test_flags_of_the_command_line(engine: Engine) -> None:
 
     script = "echo out; echo err >&2; exit 3"
     assert line("run", "--rm", "-a", "stderr", "busybox", "sh", "-c", script) == (3, "", "err\n")
+    begun = line("run", "--name", "fed", "-i", "-a", "stdin", "busybox", "sh", "-c", "cat; sleep 0.5", text="in\n")
+    assert begun == (0, f"{engine.containers.get('fed').id}\n", "")
+    assert engine.containers.get("fed").wait() == 0
+    assert [each.data for each in engine.containers.get("fed").logs()] == [b"in\n"]
     line("create", "--name", "made", "-i", "busybox", "sh", "-c", f"cat; {script}")
     assert line("start", "-a", "-i", "made", text="in\n") == (3, "in\nout\n", "err\n")
     assert line("start", "-a", "made", "other")[0] == 125

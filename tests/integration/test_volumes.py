@@ -483,3 +483,9 @@ def test_files_are_copied_into_a_volume_and_out_of_it(line: Line, host: Path) ->
     assert (host / "back").read_text() == "new"
     assert "/d/copied" not in str(line("diff box"))
     line("rm box")
+
+
+def test_unnamed_volumes_go_with_a_container_in_the_background(line: Line, engine: Engine) -> None:
+    line("run -d --rm -v /unnamed -v named:/d busybox sleep 0.2")
+    data = engine.root / "volumes"
+    until(lambda: [path.name for path in data.iterdir()] == ["named"])

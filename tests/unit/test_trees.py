@@ -5,7 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from dockmagic.trees import remove_tree
+import pytest
+
+from dockmagic.trees import close_to_others, remove_tree
 
 
 def test_deep_trees_need_neither_long_paths_nor_recursion(tmp_path: Path) -> None:
@@ -43,3 +45,19 @@ def test_modes_and_links_dont_matter(tmp_path: Path) -> None:
 
 def test_removing_what_is_not_there(tmp_path: Path) -> None:
     remove_tree(tmp_path / "nothing")
+
+
+def test_a_directory_that_is_there_is_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    close_to_others(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_of_another_user_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(NotADirectoryError):
+        close_to_others(tmp_path / "link")
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(PermissionError, match=rf"belongs to another user \(uid {owner}\)"):
+        close_to_others(tmp_path)

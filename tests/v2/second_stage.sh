@@ -32,6 +32,7 @@ pump=$!
 (
     echo $BASHPID >$cgroups/tests.slice/job.scope/cgroup.procs
     export TMPDIR=/scratch/tmp
+    ulimit -Hn 1048576
     exec bash $job/command </dev/null
 ) >/run/output 2>&1
 status=$?

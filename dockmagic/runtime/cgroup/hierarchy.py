@@ -81,7 +81,7 @@ def prepare(hierarchies: Hierarchies) -> None:
     for parent in hierarchies.parents:
         os.makedirs(parent, exist_ok=True)
     if "cpuset" in hierarchies.v1:
-        _open_cpuset(hierarchies.v1["cpuset"], hierarchies.parent)
+        open_cpuset(hierarchies.v1["cpuset"], hierarchies.parent)
     if "memory" in hierarchies.v1 and hierarchies.parent:
         # before Linux 5.11 a limit did not hold for children without this
         control.try_write(f"{hierarchies.parent_in(hierarchies.v1['memory'])}/memory.use_hierarchy", "1")
@@ -121,8 +121,8 @@ def _delegated(mount: str, cgroup: str) -> str:
     return mount + own.rstrip("/") if os.access(mount + own, os.W_OK) else mount
 
 
-def _open_cpuset(mount: str, parent: str) -> None:
-    """Let our cpuset, and each above it, have what its parent has, and let every group in it start with the same."""
+def open_cpuset(mount: str, parent: str) -> None:
+    """Let the cpuset at this path, and each above it, have what its parent has, and every group in it the same."""
     above = mount
     for directory in _levels(mount, parent)[1:]:
         for name in ("cpuset.cpus", "cpuset.mems"):

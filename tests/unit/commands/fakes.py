@@ -62,6 +62,7 @@ class State:
     finished_ns: int = 0
     oom_killed: bool = False
     error: str = ""
+    health: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ def engine_with(*containers: FakeContainer) -> FakeEngine:
     [
         (State("running", started_ns=NOW - 3 * SECOND), "Up 3 seconds"),
         (State("paused", started_ns=NOW - 3 * SECOND), "Up 3 seconds (Paused)"),
+        (State("running", started_ns=NOW - 3 * SECOND, health="healthy"), "Up 3 seconds (healthy)"),
+        (State("running", started_ns=NOW - 3 * SECOND, health="starting"), "Up 3 seconds (health: starting)"),
+        (State("restarting", exit_status=1, finished_ns=NOW - 5 * SECOND), "Restarting (1) 5 seconds ago"),
         (State("exited", exit_status=0, finished_ns=NOW - 5 * SECOND), "Exited (0) 5 seconds ago"),
         (State("exited", exit_status=137, finished_ns=NOW - 300 * SECOND), "Exited (137) 5 minutes ago"),
         (State("created"), "Created"),

@@ -124,3 +124,27 @@ def test_root_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("")
     with pytest.raises(StoreError, match="cannot use the state root"):
         Workspaces(tmp_path / "root")
+
+
+def test_a_state_root_is_closed_to_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Workspaces(tmp_path / "new")
+    finally:
+        os.umask(before)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there").chmod(0o777)
+    Workspaces(tmp_path / "there")
+    (tmp_path / "new").chmod(0o755)
+    Workspaces(tmp_path / "new")
+    for root in (tmp_path / "new", tmp_path / "there"):
+        for directory in (root, root / "layers", root / "tmp"):
+            assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_open_directory_with_other_files_becomes_no_state_root(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"others can get into .*; close it \(chmod 700\)"):
+        Workspaces(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755

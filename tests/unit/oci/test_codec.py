@@ -7,7 +7,8 @@ import pytest
 
 from dockmagic.errors import InvalidManifest
 from dockmagic.oci import defaults
-from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.codec import decode, encode, known
+from dockmagic.oci.config import Config
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import (
     CPU,
@@ -84,3 +85,18 @@ def test_a_whole_number_is_good_enough_for_a_fraction() -> None:
 def test_what_doesn_t_fit_is_named(data: Any, words: str) -> None:
     with pytest.raises(InvalidManifest, match=words):
         decode(Spec, data)
+
+
+def test_what_others_have_written_is_cut_to_what_is_known() -> None:
+    document = {
+        "ociVersion": "1.0.2",
+        "new": 1,
+        "process": None,
+        "mounts": [{"destination": "/x", "extra": 1}],
+        "linux": {"resources": {"blockIO": {"weight": 5}}, "later": {}},
+    }
+    unknown: list[str] = []
+    found = decode(Config, known(Config, document, unknown))
+    assert unknown == ["new", "mounts.extra", "linux.later"]
+    assert found.linux.resources.block_io.weight == 5
+    assert encode(found)["linux"] == {"resources": {"blockIO": {"weight": 5}}}

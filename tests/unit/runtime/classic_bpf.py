@@ -6,6 +6,8 @@ import struct
 
 from dockmagic.linux import seccomp as bpf
 
+_JGT = 0x25  # of other makers' filters
+
 
 def verdict(program: bytes, architecture: int, number: int, *arguments: int) -> int:
     """What the filter returns for a call; fails on a jump out of the program or an unknown instruction."""
@@ -25,5 +27,10 @@ def verdict(program: bytes, architecture: int, number: int, *arguments: int) -> 
         elif operation == bpf.RET:
             return int(k)
         else:
-            true = {bpf.JEQ: accumulator == k, bpf.JGE: accumulator >= k, bpf.JSET: bool(accumulator & k)}[operation]
+            true = {
+                bpf.JEQ: accumulator == k,
+                bpf.JGE: accumulator >= k,
+                _JGT: accumulator > k,
+                bpf.JSET: bool(accumulator & k),
+            }[operation]
             counter += jump_true if true else jump_false

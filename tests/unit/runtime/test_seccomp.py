@@ -9,13 +9,13 @@ import pytest
 
 from dockmagic.errors import Unsupported
 from dockmagic.linux import seccomp as bpf
-from dockmagic.linux.syscalls import numbers
+from dockmagic.linux.syscalls import LAST, numbers
 from dockmagic.runtime import seccomp_profile as profile
 from dockmagic.runtime.seccomp import default_filter
 from dockmagic.runtime.seccomp_code import ENOSYS, EPERM
 from tests.unit.runtime.classic_bpf import verdict
 
-ABIS = (("x86_64", "x86_64"), ("x86_64", "i386"), ("aarch64", "aarch64"))
+ABIS = (("x86_64", "x86_64"), ("x86_64", "i386"), ("aarch64", "aarch64"), ("aarch64", "arm"))
 BY_ARGUMENT = {"clone", "personality", "socket"}
 NOBODY: frozenset[str] = frozenset()
 ADMIN = frozenset({"CAP_SYS_ADMIN"})
@@ -48,7 +48,7 @@ def test_a_capability_opens_its_calls_and_no_others(machine: str, abi: str, capa
 @pytest.mark.parametrize(("machine", "abi"), ABIS)
 def test_numbers_that_nobody_knows_yet(machine: str, abi: str) -> None:
     program = default_filter(NOBODY, machine)
-    for number in (max(numbers(abi).values()) + 1, 1000, 0x4000_0000, 0x4000_0001, 0xFFFF_FFFF):
+    for number in (LAST + 1, 1000, 0xF_0000, 0xF_0007, 0x4000_0000, 0x4000_0001, 0xFFFF_FFFF):
         assert verdict(program, bpf.AUDIT_ARCH[abi], number) == ENOSYS
 
 
@@ -56,7 +56,9 @@ def test_gaps_between_known_numbers_are_refused() -> None:
     assert verdict(default_filter(NOBODY, "x86_64"), bpf.AUDIT_ARCH["x86_64"], 400) == EPERM
 
 
-@pytest.mark.parametrize(("machine", "foreign"), [("x86_64", "aarch64"), ("aarch64", "x86_64"), ("aarch64", "i386")])
+@pytest.mark.parametrize(
+    ("machine", "foreign"), [("x86_64", "aarch64"), ("x86_64", "arm"), ("aarch64", "x86_64"), ("aarch64", "i386")]
+)
 def test_a_foreign_architecture_is_killed(machine: str, foreign: str) -> None:
     assert verdict(default_filter(NOBODY, machine), bpf.AUDIT_ARCH[foreign], 1) == bpf.RET_KILL_PROCESS
 

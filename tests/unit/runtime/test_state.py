@@ -13,7 +13,9 @@ def test_every_operation_in_every_status(operation: str, status: Status) -> None
     if status in POSSIBLE[operation]:
         check("0" * 64, operation, status)
     else:
-        with pytest.raises(InvalidState, match=f"cannot {operation} container 000000000000: it is {status.value}"):
+        usual = f"cannot {operation} container 000000000000: it is {status.value}"
+        message = "is restarting, wait until the container is running" if status == "restarting" else usual
+        with pytest.raises(InvalidState, match=message):
             check("0" * 64, operation, status)
 
 
@@ -26,6 +28,13 @@ def test_a_record_of_an_end_is_an_exited_container() -> None:
     record = Record(pid=0, started_ns=1, finished_ns=2, exit_status=3, oom_killed=True)
     state = derive(record, alive=False)
     assert (state.status, state.exit_status, state.oom_killed) == (Status.EXITED, 3, True)
+
+
+def test_what_has_ended_to_start_again_is_restarting() -> None:
+    record = Record(started_ns=1, finished_ns=2, exit_status=3, restarting=True, restart_count=4)
+    state = derive(record, alive=True)
+    assert (state.status, state.running, state.exit_status, state.restart_count) == ("restarting", False, 3, 4)
+    assert derive(record, alive=False).status == "exited"
 
 
 def test_a_start_without_an_end_and_without_a_monitor_is_a_loss() -> None:
