@@ -168,6 +168,21 @@ def test_another_s_namespace_is_joined_anew(engine: Engine) -> None:
     other.rm(force=True)
 
 
+def test_its_networks_are_joined_anew(engine: Engine) -> None:
+    command(engine, "network", "create", "later")
+    container = detached(engine, "sleep", "60", restart=ALWAYS)
+    command(engine, "network", "connect", "later", container.name)
+    look = ("sh", "-c", "ip -o -4 addr; ip route; ip -o link | grep -o link/ether.*")
+    before = execute(container, *look).stdout
+    os.kill(container.state().pid, signal.SIGKILL)
+    until(lambda: container.state().restart_count == 1 and container.state().running)
+    assert execute(container, *look).stdout == before
+    gateway = before.partition("default via ")[2].split()[0]
+    assert execute(container, "ping", "-c", "1", "-W", "2", gateway).status == 0
+    container.rm(force=True)
+    command(engine, "network", "rm", "later")
+
+
 def test_it_goes_on_without_the_engine_and_the_launcher(engine: Engine, state_root: Path) -> None:
     line = [sys.executable, "-m", "dockmagic", "run", "-d", "--name", "alone", "--restart", "always", "busybox"]
     with subprocess.Popen([*line, "sleep", "0.05"], stdout=subprocess.PIPE) as process:
