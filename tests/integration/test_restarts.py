@@ -192,6 +192,16 @@ def test_it_goes_on_without_the_engine_and_the_launcher(engine: Engine, state_ro
     container.rm(force=True)
 
 
+def test_one_in_the_foreground_ends_with_who_waits_for_it(engine: Engine) -> None:
+    line = [sys.executable, "-m", "dockmagic", "run", "--name", "watched", "--restart", "always", "busybox"]
+    with subprocess.Popen([*line, "sh", "-c", "echo; sleep 60"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    container = engine.containers.get("watched")
+    assert (container.wait(), container.state().restart_count) == (137, 0)
+
+
 def monitor_of(container: Container) -> int:
     fields = Path(f"/proc/{container.state().pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[1])
