@@ -228,7 +228,7 @@ class Container:
 
         Raises ContainerError where it doesn't run, Detached; KeyboardInterrupt after an interrupt has reached it.
         """
-        attaching.check_attachable(self.state())
+        state.check_attachable(self.state())
         attachment = replace(attachment, tty=self.row.spec.process.terminal)
         return attaching.attach(self._client, self.row, attachment, outputs(self.id, on_event))
 

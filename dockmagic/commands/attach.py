@@ -17,7 +17,7 @@ from dockmagic.errors import InvalidOption
 from dockmagic.events import ContainerStarted, Event, OnEvent
 from dockmagic.runtime import detach
 from dockmagic.runtime.attach import Attachment, Controls
-from dockmagic.runtime.attaching import check_attachable
+from dockmagic.runtime.state import check_attachable
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from dockmagic.errors import ContainerError, InvalidState
 from dockmagic.oci.convert import exec_process
@@ -16,19 +15,6 @@ from dockmagic.runtime.container import Containers, Row
 from dockmagic.runtime.privileges import bounding_set
 from dockmagic.runtime.request import ExecRequest
 from dockmagic.runtime.session import OnOutput, Session
-from dockmagic.runtime.state import ContainerState, Status
-
-_UNFIT: Final = {
-    Status.PAUSED: "You cannot attach to a paused container, unpause it first",
-    Status.RESTARTING: "You cannot attach to a restarting container, wait until it is running",
-}
-_STOPPED: Final = "You cannot attach to a stopped container, start it first"
-
-
-def check_attachable(now: ContainerState) -> None:
-    """Raise ContainerError, in Docker's words, unless it runs."""
-    if now.status != Status.RUNNING:
-        raise ContainerError(_UNFIT.get(now.status, _STOPPED))
 
 
 def attach(client: Client, row: Row, attachment: Attachment, on_output: OnOutput) -> int:
@@ -39,7 +25,7 @@ def attach(client: Client, row: Row, attachment: Attachment, on_output: OnOutput
     with Session(on_output, attachment) as session:
         answer = client.attach(row.id, session.streams, session.descriptors)
         if answer is None:
-            raise ContainerError(_STOPPED)
+            raise ContainerError(state.STOPPED)
         with answer.connection:
             ended = session.follow(answer.connection, answer.record.pid)
     return state.LOST_STATUS if ended is None else int(ended.get("exitStatus", 0))

@@ -20,7 +20,7 @@ from dockmagic.errors import Conflict, Failure
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RestartPolicy
 from dockmagic.oci.spec import Resources
-from dockmagic.runtime import boot, leftovers, protocol
+from dockmagic.runtime import leftovers, protocol
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution
 from dockmagic.runtime.guests import Guests
@@ -49,7 +49,7 @@ class Running:
     ) -> None:
         self.sandbox = sandbox
         self.alive = False
-        self.ledger = Ledger(asked, Record(boot=boot.current()))
+        self.ledger = Ledger(asked, Record(boot=site.boot))
         self.streams = Streams(selector)
         self.guests = Guests(selector, self.streams, self.ledger.note)
         self.restarts = Restarts(asked.restart)

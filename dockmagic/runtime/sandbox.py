@@ -39,13 +39,14 @@ USUAL_RESOURCES: Final = Resources(devices=defaults.DEVICE_RULES)
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all sandboxes of one state root have in common."""
+    """What all sandboxes of one state root have in common; `boot` is the run of the machine (runtime.boot)."""
 
     state_root: str
     run_dir: str
     hierarchies: Hierarchies
     cgroups: tuple[rootfs.CgroupMount, ...]
     attic: Attic
+    boot: str
 
 
 USUAL_SPEC: Final = Spec(
