@@ -4,22 +4,54 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from dockmagic.oci.options import RunOptions
+from dockmagic.runtime import hosts, resolv_conf
+from dockmagic.runtime.hosts import Entry
+from dockmagic.runtime.resolv_conf import ResolvConf
 from dockmagic.trees import make_private, remove_tree
 
-LOCALHOST: Final = (
-    "127.0.0.1\tlocalhost\n"
-    "::1\tlocalhost ip6-localhost ip6-loopback\n"
-    "fe00::\tip6-localnet\n"
-    "ff00::\tip6-mcastprefix\n"
-    "ff02::1\tip6-allnodes\n"
-    "ff02::2\tip6-allrouters\n"
-)
-
-
 NAMES: Final = ("hosts", "hostname", "resolv.conf")
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the files tell of a container's networks.
+
+    `addresses` are its own, `gateways` the host's as it reaches them, and `linked` other containers. `embedded`: names
+    are asked of the resolver.
+    """
+
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    linked: tuple[Entry, ...] = ()
+    embedded: bool = False
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether it has an address of version 6."""
+        return any(":" in address for address in self.addresses)
+
+
+NOWHERE: Final = Surroundings()
+"""Of a container that has a loopback only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The host's own files, as texts."""
+
+    hosts: str
+    resolv_conf: str
+
+
+def host(etc: str = "/etc", behind_stub: str = "/run/systemd/resolve/resolv.conf") -> Host:
+    """The host's files; one that isn't there is empty. Of resolv.conf's the one that names the servers, see there."""
+    return Host(_read(f"{etc}/hosts"), resolv_conf.host_files(_read(f"{etc}/resolv.conf"), _read(behind_stub)))
 
 
 def sources(directory: str) -> Mapping[str, str]:
@@ -27,26 +59,44 @@ def sources(directory: str) -> Mapping[str, str]:
     return {f"/etc/{name}": f"{directory}/{name}" for name in NAMES}
 
 
-@contextlib.contextmanager
-def written(
-    directory: str,
-    hostname: str,
-    network: str,
-    host_etc: str = "/etc",
-    *,
-    extra_hosts: Iterable[tuple[str, str]] = (),
-) -> Iterator[None]:
-    """Write the files into `directory`; the directory goes again where the block, the container's start, raises.
+def texts(options: RunOptions, hostname: str, around: Surroundings, host: Host) -> Mapping[str, str]:
+    """What is in the files, by name; raises InvalidOption for a `host-gateway` where there is none.
 
-    On the host's network a container sees the host's hosts file, and always the host's resolvers. `extra_hosts` are
-    names with their addresses.
+    On the host's network a container sees the host's hosts file, and its resolvers.
     """
+    on_host = options.network == "host"
+    added = hosts.with_gateway(options.extra_hosts, (_LOOPBACK,) if on_host else around.gateways)
+    own = [(hosts.own_names(hostname, options.domainname), address) for address in around.addresses]
+    return {
+        "hosts": hosts.text([*added, *around.linked, *own], host.hosts if on_host else hosts.LOCALHOST),
+        "hostname": f"{hostname}\n",
+        "resolv.conf": _resolv_conf(options, around, host),
+    }
+
+
+def wanted(options: RunOptions, host: Host) -> ResolvConf:
+    """The host's resolv.conf with what the flags change."""
+    found = resolv_conf.parse(host.resolv_conf)
+    return resolv_conf.chosen(found, options.dns, options.dns_search, options.dns_options)
+
+
+def _resolv_conf(options: RunOptions, around: Surroundings, host: Host) -> str:
+    """The file's text; the host's own where the container is on its network, and nothing is to be changed."""
+    if options.network == "host" and not (options.dns or options.dns_search or options.dns_options):
+        return host.resolv_conf
+    conf = wanted(options, host)
+    if options.network == "host":
+        return conf.text()
+    return (resolv_conf.embedded(conf) if around.embedded else resolv_conf.reachable(conf, ipv6=around.ipv6)).text()
+
+
+@contextlib.contextmanager
+def written(directory: str, files: Mapping[str, str]) -> Iterator[None]:
+    """Write the files into `directory`, which goes again where the block, the container's start, raises."""
     try:
         make_private(directory)
-        hosts = _read(f"{host_etc}/hosts") if network == "host" else LOCALHOST.encode()
-        _write(f"{directory}/hosts", hosts + _lines(extra_hosts, hosts))
-        _write(f"{directory}/hostname", f"{hostname}\n".encode())
-        _write(f"{directory}/resolv.conf", _read(f"{host_etc}/resolv.conf"))
+        for name, text in files.items():
+            _write(f"{directory}/{name}", text)
         yield
     except BaseException:
         with contextlib.suppress(OSError):
@@ -54,20 +104,14 @@ def written(
         raise
 
 
-def _lines(extra_hosts: Iterable[tuple[str, str]], above: bytes) -> bytes:
-    """Lines for names with their addresses, to be put below other lines."""
-    lines = "".join(f"{address}\t{name}\n" for name, address in extra_hosts).encode()
-    return b"\n" + lines if lines and above and not above.endswith(b"\n") else lines
+def _read(path: str) -> str:
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+    return ""
 
 
-def _read(path: str) -> bytes:
-    with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
-        return file.readall()
-    return b""
-
-
-def _write(path: str, data: bytes) -> None:
+def _write(path: str, text: str) -> None:
     """Make the file, readable by everyone whatever the umask is."""
-    with open(path, "wb", buffering=0) as file:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         os.fchmod(file.fileno(), 0o644)
-        file.write(data)
+        file.write(text)

@@ -49,9 +49,7 @@ def files_directory(overlay: Overlay) -> str:
 
 
 def generated_files(spec: Spec, options: RunOptions, networking: Networking = NOWHERE) -> AbstractContextManager[None]:
-    """Write the container's generated files for a start, which is to happen inside the context."""
+    """Write the container's generated files for a start, which is to happen inside the context; InvalidOption."""
     assert spec.root.overlay is not None
     directory, hostname = files_directory(spec.root.overlay), spec.hostname or os.uname().nodename
-    names = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
-    own = tuple((names, address) for address in networking.addresses)
-    return etc.written(directory, hostname, options.network, extra_hosts=(*options.extra_hosts, *own))
+    return etc.written(directory, etc.texts(options, hostname, networking, etc.host()))

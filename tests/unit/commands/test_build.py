@@ -101,7 +101,7 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
         ("build -f - -", "can't be both the context and the Dockerfile"),
         ("build", "missing: PATH"),
         ("build --allow everything .", "--allow: 'everything' isn't an entitlement"),
-        ("build --add-host x:nowhere .", "'nowhere' isn't an IP address"),
+        ("build --add-host x:nowhere .", "invalid IP address in add-host: 'nowhere'"),
         ("build --cgroup-parent x .", "--cgroup-parent isn't available yet: each RUN has a cgroup of its own"),
         ("build --cpu-quota 10 .", "--cpu-quota: '10' is less than the least quota"),
         ("build --cpu-period 10 .", "--cpu-period: '10' isn't a period"),
