@@ -47,7 +47,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What one container may know: the others on its networks, those that it has links to, and whom else to ask."""
+    """What one container may know: the others on its networks, and whom else to ask.
+
+    `links` are containers, by ID, under the names that it has for them.
+    """
 
     neighbours: tuple[Neighbour, ...]
     links: Mapping[str, str]
@@ -56,13 +59,17 @@ class Known:
 
     def addresses(self, name: str, running: Collection[str]) -> Sequence[Address]:
         """Addresses of those that are called that, on the first network that has one of them; none of who is gone."""
-        wanted = self.links.get(name, name)
         found: dict[str, list[Address]] = {}
         for neighbour in self.neighbours:
-            names = {*neighbour.names, *(f"{each}.{neighbour.network}" for each in neighbour.names)}
-            if wanted in names and neighbour.container_id in running:
+            if neighbour.container_id in running and self._is_called(neighbour, name):
                 found.setdefault(neighbour.network, []).extend(neighbour.addresses)
         return next(iter(found.values()), [])
+
+    def _is_called(self, neighbour: Neighbour, name: str) -> bool:
+        """Whether this is the neighbour's name for this container; a link of it comes before other names."""
+        if name in self.links:
+            return self.links[name] == neighbour.container_id
+        return name in neighbour.names or name.removesuffix(f".{neighbour.network}") in neighbour.names
 
     def name(self, address: Address, running: Collection[str]) -> str:
         """Name and network of who has the address, "" where nobody has."""
@@ -125,7 +132,7 @@ class Records:
         internal = {row["network"]: bool(row["internal"]) for row in rows}
         return Known(
             tuple(_neighbour(row) for row in rows if row["network"] not in PREDEFINED),
-            {alias.lower(): name.lower() for name, alias in options.links},
+            {alias.lower(): linked for linked, alias in options.links},
             options,
             bool(internal) and all(internal.values()),
         )

@@ -91,7 +91,7 @@ class RunOptions:
     dns: tuple[str, ...] = ()  # addresses of servers, in place of the host's
     dns_search: tuple[str, ...] = ()  # domains, in place of the host's; "." alone is none
     dns_options: tuple[str, ...] = ()  # of resolv.conf, in place of the host's
-    links: tuple[tuple[str, str], ...] = ()  # containers, and what they are called in this one
+    links: tuple[tuple[str, str], ...] = ()  # containers, by name at first, then ID, and what this one calls them
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()

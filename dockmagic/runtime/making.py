@@ -26,7 +26,8 @@ def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, ho
         hostname = os.uname().nodename
     for name in options.sysctls:
         sysctl.check(name, host_network=options.network == "host", host_ipc=options.ipc == "host")
-    sources = etc.sources(files_directory(overlay))
+    joined = options.joined().get("network", "")  # whose network it has, its names it has, too
+    sources = etc.sources(files_directory(overlay, joined))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     check_available(spec.linux.resources.cpu)
     spec = with_devices(spec, options.devices, options.device_rules)
@@ -43,9 +44,13 @@ def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, ho
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 
-def files_directory(overlay: Overlay) -> str:
-    """Where the generated files are: beside what the container writes, since it can write to them just as much."""
-    return f"{os.path.dirname(overlay.upper)}/etc"
+def files_directory(overlay: Overlay, other: str = "") -> str:
+    """Where the generated files are: beside what the container writes, since it can write to them just as much.
+
+    With `other` those of the container that has this ID.
+    """
+    directory = os.path.dirname(overlay.upper)
+    return f"{os.path.dirname(directory)}/{other}/etc" if other else f"{directory}/etc"
 
 
 def generated_files(spec: Spec, options: RunOptions, networking: Networking = NOWHERE) -> AbstractContextManager[None]:

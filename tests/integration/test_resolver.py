@@ -22,8 +22,11 @@ from dockmagic.network.resolving import Resolving
 from dockmagic.network.store import NetworkStore
 from dockmagic.oci.networks import NetworkOptions
 from dockmagic.runtime import protocol
+from dockmagic.runtime.cgroup.hierarchy import detect
 from dockmagic.runtime.client import Client
+from dockmagic.runtime.leftovers import collect
 from dockmagic.runtime.request import RESOLVER_SOCKET, Record
+from tests.integration.containers import until
 
 pytestmark = pytest.mark.root
 WEB, DB = "a" * 64, "b" * 64
@@ -154,3 +157,22 @@ def test_two_engines_have_one(machine: Machine, resolving: Resolving) -> None:
     assert resolver_pid(machine) == first
     other.close()
     assert ask(machine, WEB, "db") == ["10.1.0.3"]
+
+
+def test_the_files_of_one_that_was_killed_are_collected(machine: Machine, resolving: Resolving) -> None:
+    resolving.hold([WEB])
+    collect(machine.state_root, machine.run_dir, detect())
+    assert names(machine) == ["resolver", "resolver.lock", "resolver.log"]
+    os.kill(resolver_pid(machine), signal.SIGKILL)
+    machine.end(WEB)
+
+    def collected() -> bool:
+        collect(machine.state_root, machine.run_dir, detect())
+        return names(machine) == []
+
+    until(collected)
+
+
+def names(machine: Machine) -> list[str]:
+    """The files in the run directory."""
+    return sorted(path.name for path in Path(machine.run_dir).iterdir())

@@ -29,7 +29,7 @@ class Scene:
         self.records = Records(root, lambda: self.running)
         self.network("back", "10.1.0.0/24", "fd01::/64")
         self.network("Front", "10.2.0.0/24")
-        self.container(WEB, "web", RunOptions(hostname="Frontend", links=(("db", "Database"),)))
+        self.container(WEB, "web", RunOptions(hostname="Frontend", links=((DB, "Database"),)))
         self.container(DB, "db")
         self.container(FAR, "far")
         self.connect(WEB, NetworkOptions("back", ("Pages",)))
