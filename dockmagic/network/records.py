@@ -6,6 +6,7 @@ data_version".
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,11 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dockmagic.network.answers import Address
-from dockmagic.oci.codec import decode
 from dockmagic.oci.networks import PREDEFINED
-from dockmagic.oci.options import RunOptions
 from dockmagic.runtime import etc, resolv_conf
-from dockmagic.runtime.resolv_conf import Upstream
+from dockmagic.runtime.resolv_conf import ResolvConf, Upstream
 
 SHORT_ID: Final = 12
 _ENDPOINTS: Final = """
@@ -49,12 +48,13 @@ class Neighbour:
 class Known:
     """What one container may know: the others on its networks, and whom else to ask.
 
-    `links` are containers, by ID, under the names that it has for them.
+    `links` are containers, by ID, under the names that it has for them; `flags` are servers, search list and options
+    of resolv.conf that its user gave.
     """
 
     neighbours: tuple[Neighbour, ...]
     links: Mapping[str, str]
-    options: RunOptions
+    flags: tuple[Sequence[str], Sequence[str], Sequence[str]]
     internal: bool
 
     def addresses(self, name: str, running: Collection[str]) -> Sequence[Address]:
@@ -109,31 +109,34 @@ class Records:
             if neighbour.container_id == container_id
             for address in neighbour.addresses
         )
-        return resolv_conf.upstreams(etc.wanted(known.options, etc.host()), ipv6=ipv6)
+        return resolv_conf.upstreams(_wanted(known), ipv6=ipv6)
 
     def dotted(self, container_id: str) -> bool:
         """Whether names of one word are for the search list only: somebody chose `ndots`, and more than none."""
-        return bool(etc.wanted(self._of(container_id).options, etc.host()).ndots)
+        return bool(_wanted(self._of(container_id)).ndots)
 
     def _of(self, container_id: str) -> Known:
-        """What the container may know by now."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version:
-            self._version = version
-            self._known.clear()
-        if container_id not in self._known:
-            self._known[container_id] = self._read(container_id)
+        """What the container may know by now; raises OSError where the database can't be read."""
+        try:
+            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._version = version
+                self._known.clear()
+            if container_id not in self._known:
+                self._known[container_id] = self._read(container_id)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, f"cannot read the database: {error}") from error
         return self._known[container_id]
 
     def _read(self, container_id: str) -> Known:
         rows = self._connection.execute(_ENDPOINTS, (container_id,)).fetchall()
         found = self._connection.execute("SELECT options FROM containers WHERE id = ?", (container_id,)).fetchone()
-        options = decode(RunOptions, json.loads(found["options"])) if found else RunOptions()
+        options = json.loads(found["options"]) if found else {}  # another version may have written others, too
         internal = {row["network"]: bool(row["internal"]) for row in rows}
         return Known(
             tuple(_neighbour(row) for row in rows if row["network"] not in PREDEFINED),
-            {alias.lower(): linked for linked, alias in options.links},
-            options,
+            {alias.lower(): linked for linked, alias in options.get("links", ())},
+            (options.get("dns", ()), options.get("dnsSearch", ()), options.get("dnsOptions", ())),
             bool(internal) and all(internal.values()),
         )
 
@@ -152,6 +155,11 @@ class Names:
     def name(self, address: Address) -> str:
         """Name and network of who has the address."""
         return self._known().name(address, self._running())
+
+
+def _wanted(known: Known) -> ResolvConf:
+    """The host's resolv.conf as it is now, with what the container's user gave."""
+    return resolv_conf.chosen(resolv_conf.parse(etc.host().resolv_conf), *known.flags)
 
 
 def _neighbour(row: Any) -> Neighbour:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
+import dns.message
 import dns.rcode
 
 from dockmagic.network import answers
@@ -23,7 +24,7 @@ class Service:
     """Answers one container's queries, from what its neighbours are called or from the servers it may ask.
 
     `servers` gives those, best first, none where nothing may leave the container's networks; `dotted` tells whether
-    names of one word are for the search list only. Both are asked for each query.
+    names of one word are for the search list only. Both are asked for each query, and may raise OSError.
     """
 
     def __init__(
@@ -62,13 +63,21 @@ class Service:
         if query is None or isinstance(query, bytes):
             return query
         most = answers.room(query, tcp=tcp)
+        with contextlib.suppress(OSError):
+            found = self._known(query)
+            if found is not None:
+                return answers.packed(found, most)
+            passed = await forward(query, wire, self._servers(), self._open_socket, tcp=tcp)
+            if passed is not None:
+                return passed
+        return answers.packed(answers.failure(query), most)
+
+    def _known(self, query: dns.message.QueryMessage) -> dns.message.Message | None:
+        """The answer for which nobody has to be asked; raises OSError."""
         found = answers.own(query, self._neighbours)
         if found is None and answers.is_word(query) and self._dotted():
-            found = answers.nothing(query)
-        if found is not None:
-            return answers.packed(found, most)
-        passed = await forward(query, wire, self._servers(), self._open_socket, tcp=tcp)
-        return passed if passed is not None else answers.packed(answers.failure(query), most)
+            return answers.nothing(query)
+        return found
 
     def _on_datagram(self, wire: bytes, sender: tuple[str, int]) -> None:
         """Answer in a task, or at once that there are too many."""

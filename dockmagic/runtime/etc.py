@@ -11,7 +11,6 @@ from typing import Final
 from dockmagic.oci.options import RunOptions
 from dockmagic.runtime import hosts, resolv_conf
 from dockmagic.runtime.hosts import Entry
-from dockmagic.runtime.resolv_conf import ResolvConf
 from dockmagic.trees import make_private, remove_tree
 
 NAMES: Final = ("hosts", "hostname", "resolv.conf")
@@ -74,17 +73,12 @@ def texts(options: RunOptions, hostname: str, around: Surroundings, host: Host) 
     }
 
 
-def wanted(options: RunOptions, host: Host) -> ResolvConf:
-    """The host's resolv.conf with what the flags change."""
-    found = resolv_conf.parse(host.resolv_conf)
-    return resolv_conf.chosen(found, options.dns, options.dns_search, options.dns_options)
-
-
 def _resolv_conf(options: RunOptions, around: Surroundings, host: Host) -> str:
     """The file's text; the host's own where the container is on its network, and nothing is to be changed."""
     if options.network == "host" and not (options.dns or options.dns_search or options.dns_options):
         return host.resolv_conf
-    conf = wanted(options, host)
+    found = resolv_conf.parse(host.resolv_conf)
+    conf = resolv_conf.chosen(found, options.dns, options.dns_search, options.dns_options)
     if options.network == "host":
         return conf.text()
     return (resolv_conf.embedded(conf) if around.embedded else resolv_conf.reachable(conf, ipv6=around.ipv6)).text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
 
@@ -16,6 +16,7 @@ import dns.rcode
 import pytest
 
 from dockmagic.network import forwarding, service
+from dockmagic.network.answers import Address, Neighbours
 from dockmagic.network.service import Service
 from dockmagic.runtime.resolv_conf import Upstream
 from tests.unit.network.nameserver import NameServer
@@ -32,7 +33,7 @@ def open_socket(_: Upstream, kind: int) -> socket.socket:
 
 
 @contextmanager
-def served(*servers: Upstream, dotted: bool = False) -> Iterator[Ask]:
+def served(*servers: Upstream, dotted: bool = False, known: Neighbours = KNOWN) -> Iterator[Ask]:
     """Serve in a thread; asks over UDP, or over TCP with `tcp`."""
     udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
     udp.bind(("127.0.0.1", 0))
@@ -44,7 +45,7 @@ def served(*servers: Upstream, dotted: bool = False) -> Iterator[Ask]:
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        begun = Service(KNOWN, lambda: servers, lambda: dotted, open_socket)
+        begun = Service(known, lambda: servers, lambda: dotted, open_socket)
         await begun.begin(udp, tcp)
         await stop.wait()
         begun.end()
@@ -128,6 +129,19 @@ def test_a_word_that_is_for_the_search_list_goes_nowhere(upstream: NameServer) -
         assert (ask("word").rcode(), texts(ask("word"))) == (dns.rcode.NOERROR, [])
         assert texts(ask("example.org")) == ["192.0.2.80"]
     assert [name for name, _, _ in upstream.asked] == ["example.org."]
+
+
+class Lost(Known):
+    """Neighbours of whom nothing can be read."""
+
+    def addresses(self, name: str) -> Sequence[Address]:
+        raise OSError(name)
+
+
+def test_a_database_that_cannot_be_read_is_a_failure(upstream: NameServer) -> None:
+    with served(upstream.address, known=Lost({})) as ask:
+        assert ask("example.org").rcode() == dns.rcode.SERVFAIL
+    assert upstream.asked == []
 
 
 def test_there_is_an_end_to_queries_at_once(upstream: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
