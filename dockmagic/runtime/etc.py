@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,12 +66,17 @@ def texts(options: RunOptions, hostname: str, around: Surroundings, host: Host) 
     """
     on_host = options.network == "host"
     added = hosts.with_gateway(options.extra_hosts, (_LOOPBACK,) if on_host else around.gateways)
-    own = [(hosts.own_names(hostname, options.domainname), address) for address in around.addresses]
     return {
-        "hosts": hosts.text([*added, *around.linked, *own], host.hosts if on_host else hosts.LOCALHOST),
+        "hosts": hosts.text([*added, *_entries(options, hostname, around)], host.hosts if on_host else hosts.LOCALHOST),
         "hostname": f"{hostname}\n",
         "resolv.conf": _resolv_conf(options, around, host),
     }
+
+
+def _entries(options: RunOptions, hostname: str, around: Surroundings) -> list[Entry]:
+    """The lines of /etc/hosts that its networks bring: those that it has links to, and itself."""
+    own = hosts.own_names(hostname, options.domainname)
+    return [*around.linked, *((own, address) for address in around.addresses)]
 
 
 def _resolv_conf(options: RunOptions, around: Surroundings, host: Host) -> str:
@@ -96,6 +102,35 @@ def written(directory: str, files: Mapping[str, str]) -> Iterator[None]:
         with contextlib.suppress(OSError):
             remove_tree(directory)
         raise
+
+
+def update(directory: str, options: RunOptions, hostname: str, before: Surroundings, after: Surroundings) -> None:
+    """Have the files in `directory` say what is around their container now, while it runs.
+
+    What it has written into hosts itself stays there, and its resolv.conf where that isn't as it was made.
+    """
+    old, new = (_entries(options, hostname, around) for around in (before, after))
+
+    def changed(text: str) -> str:
+        kept = hosts.without(text, [entry for entry in old if entry not in new])
+        return hosts.text([entry for entry in new if entry not in old], kept)
+
+    _rewrite(f"{directory}/hosts", changed)
+    now = host()
+    made, wanted = (_resolv_conf(options, around, now) for around in (before, after))
+    _rewrite(f"{directory}/resolv.conf", lambda text: wanted if text == made else text)
+
+
+def _rewrite(path: str, change: Callable[[str], str]) -> None:
+    """Change a file in its place, where it is mounted; one that isn't there is left alone."""
+    with contextlib.suppress(FileNotFoundError), open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        changed = change(text)
+        if changed != text:
+            file.seek(0)
+            file.write(changed)
+            file.truncate()
 
 
 def _read(path: str) -> str:

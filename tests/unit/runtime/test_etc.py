@@ -69,6 +69,28 @@ def test_the_file_behind_the_stub_counts(tmp_path: Path) -> None:
     assert etc.host(str(tmp_path), str(tmp_path / "none")).resolv_conf == "nameserver 127.0.0.53\n"
 
 
+def test_a_running_container_is_told_of_its_networks(tmp_path: Path) -> None:
+    options, more = RunOptions(), etc.Surroundings(("172.17.0.2", "172.18.0.2"), ("172.17.0.1",), embedded=True)
+    directory = tmp_path / "box"
+    with etc.written(str(directory), etc.texts(options, "box", BRIDGE, etc.host())):
+        pass
+    inode = (directory / "hosts").stat().st_ino
+    with (directory / "hosts").open("a") as file:
+        file.write("192.0.2.1 mine\n")
+    etc.update(str(directory), options, "box", BRIDGE, more)
+    lines = (directory / "hosts").read_text().removeprefix(hosts.LOCALHOST).splitlines()
+    assert lines == ["172.17.0.2\tbox", "192.0.2.1 mine", "172.18.0.2\tbox"]
+    assert (directory / "resolv.conf").read_text().startswith("nameserver 127.0.0.11\n")
+    (directory / "resolv.conf").write_text("nameserver 192.0.2.53\n")
+    etc.update(str(directory), options, "box", more, BRIDGE)
+    lines = (directory / "hosts").read_text().removeprefix(hosts.LOCALHOST).splitlines()
+    assert lines == ["172.17.0.2\tbox", "192.0.2.1 mine"]
+    assert (directory / "resolv.conf").read_text() == "nameserver 192.0.2.53\n"
+    assert (directory / "hosts").stat().st_ino == inode
+    etc.update(str(tmp_path / "none"), options, "box", BRIDGE, more)
+    assert not (tmp_path / "none").exists()
+
+
 def fail(directory: Path) -> None:
     with etc.written(str(directory), {"hosts": ""}):
         raise ValueError
