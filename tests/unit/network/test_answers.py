@@ -6,6 +6,8 @@ import dns.opcode
 import dns.rcode
 import dns.reversename
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dockmagic.network import answers
 from tests.unit.network.neighbours import Known
@@ -110,3 +112,14 @@ def test_what_is_no_query() -> None:
 def test_the_name_of_an_address_of_version_6() -> None:
     reverse = dns.reversename.from_address("fd00::2").to_text()
     assert records(own(reverse, "PTR")) == ["web."]
+
+
+@given(st.binary(max_size=64), st.sampled_from([b"", dns.message.make_query("web", "A").to_wire()]))
+def test_no_bytes_do_harm(noise: bytes, before: bytes) -> None:
+    wire = before[: len(before) - len(noise)] + noise
+    found = answers.parse(wire)
+    if isinstance(found, bytes):
+        assert found[:2] == wire[:2]
+    elif found is not None:
+        own = answers.own(found, KNOWN)
+        answers.packed(own or answers.failure(found), answers.room(found, tcp=False))
