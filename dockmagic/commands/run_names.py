@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.errors import InvalidOption
-from dockmagic.network import links
+from dockmagic.network import legacy_links
 from dockmagic.oci.options import JOIN
 from dockmagic.runtime.hosts import GATEWAY
 
@@ -36,7 +36,7 @@ def add_names(parser: CommandParser) -> None:
         help=f"add a line to /etc/hosts; {GATEWAY} is the host's address",
     )  # fmt: skip
     group.add_argument(
-        "--link", action="append", default=[], type=typed(links.parse), metavar="CONTAINER[:ALIAS]",
+        "--link", action="append", default=[], type=typed(legacy_links.parse), metavar="CONTAINER[:ALIAS]",
         help="know another container by name (legacy)",
     )  # fmt: skip
 

@@ -5,40 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.oci.options import RunOptions
 from dockmagic.runtime import hosts, resolv_conf
 from dockmagic.runtime.hosts import Entry
+from dockmagic.runtime.networking import Networking
 from dockmagic.trees import make_private, remove_tree
 
 NAMES: Final = ("hosts", "hostname", "resolv.conf")
 _LOOPBACK: Final = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the files tell of a container's networks.
-
-    `addresses` are its own, `gateways` the host's as it reaches them, and `linked` other containers. `embedded`: names
-    are asked of the resolver.
-    """
-
-    addresses: tuple[str, ...] = ()
-    gateways: tuple[str, ...] = ()
-    linked: tuple[Entry, ...] = ()
-    embedded: bool = False
-
-    @property
-    def ipv6(self) -> bool:
-        """Whether it has an address of version 6."""
-        return any(":" in address for address in self.addresses)
-
-
-NOWHERE: Final = Surroundings()
-"""Of a container that has a loopback only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +37,13 @@ def sources(directory: str) -> Mapping[str, str]:
     return {f"/etc/{name}": f"{directory}/{name}" for name in NAMES}
 
 
-def texts(options: RunOptions, hostname: str, around: Surroundings, host: Host) -> Mapping[str, str]:
+def texts(options: RunOptions, hostname: str, around: Networking, host: Host) -> Mapping[str, str]:
     """What is in the files, by name; raises InvalidOption for a `host-gateway` where there is none.
 
     On the host's network a container sees the host's hosts file, and its resolvers.
     """
     on_host = options.network == "host"
-    added = hosts.with_gateway(options.extra_hosts, (_LOOPBACK,) if on_host else around.gateways)
+    added = hosts.with_gateway(options.extra_hosts, (_LOOPBACK,) if on_host else _nearest(around.gateways))
     return {
         "hosts": hosts.text([*added, *_entries(options, hostname, around)], host.hosts if on_host else hosts.LOCALHOST),
         "hostname": f"{hostname}\n",
@@ -73,13 +51,13 @@ def texts(options: RunOptions, hostname: str, around: Surroundings, host: Host) 
     }
 
 
-def _entries(options: RunOptions, hostname: str, around: Surroundings) -> list[Entry]:
+def _entries(options: RunOptions, hostname: str, around: Networking) -> list[Entry]:
     """The lines of /etc/hosts that its networks bring: those that it has links to, and itself."""
     own = hosts.own_names(hostname, options.domainname)
     return [*around.linked, *((own, address) for address in around.addresses)]
 
 
-def _resolv_conf(options: RunOptions, around: Surroundings, host: Host) -> str:
+def _resolv_conf(options: RunOptions, around: Networking, host: Host) -> str:
     """The file's text; the host's own where the container is on its network, and nothing is to be changed."""
     if options.network == "host" and not (options.dns or options.dns_search or options.dns_options):
         return host.resolv_conf
@@ -87,7 +65,19 @@ def _resolv_conf(options: RunOptions, around: Surroundings, host: Host) -> str:
     conf = resolv_conf.chosen(found, options.dns, options.dns_search, options.dns_options)
     if options.network == "host":
         return conf.text()
-    return (resolv_conf.embedded(conf) if around.embedded else resolv_conf.reachable(conf, ipv6=around.ipv6)).text()
+    return (
+        resolv_conf.embedded(conf) if around.embedded else resolv_conf.reachable(conf, ipv6=_has_ipv6(around))
+    ).text()
+
+
+def _nearest(gateways: Iterable[str]) -> tuple[str, ...]:
+    """The first gateway of each version."""
+    versions = {":" in gateway: gateway for gateway in reversed(tuple(gateways))}
+    return tuple(versions[version] for version in (False, True) if version in versions)
+
+
+def _has_ipv6(around: Networking) -> bool:
+    return any(":" in address for address in around.addresses)
 
 
 @contextlib.contextmanager
@@ -104,7 +94,7 @@ def written(directory: str, files: Mapping[str, str]) -> Iterator[None]:
         raise
 
 
-def update(directory: str, options: RunOptions, hostname: str, before: Surroundings, after: Surroundings) -> None:
+def update(directory: str, options: RunOptions, hostname: str, before: Networking, after: Networking) -> None:
     """Have the files in `directory` say what is around their container now, while it runs.
 
     What it has written into hosts itself stays there, and its resolv.conf where that isn't as it was made.

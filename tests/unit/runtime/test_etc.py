@@ -7,13 +7,14 @@ import pytest
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
 from dockmagic.runtime import etc, hosts
+from dockmagic.runtime.networking import NOWHERE, Networking
 
 HOST = etc.Host("192.0.2.7 known\n", "nameserver 192.0.2.1\nsearch example.org\noptions rotate\n")
 LOOPBACK = etc.Host("", "nameserver 127.0.0.1\n")
-BRIDGE = etc.Surroundings(("172.17.0.2",), ("172.17.0.1",))
+BRIDGE = Networking((), ("172.17.0.2",), ("172.17.0.1",))
 
 
-def files(options: RunOptions, around: etc.Surroundings = etc.NOWHERE, host: etc.Host = HOST) -> dict[str, str]:
+def files(options: RunOptions, around: Networking = NOWHERE, host: etc.Host = HOST) -> dict[str, str]:
     return dict(etc.texts(options, "box", around, host))
 
 
@@ -25,7 +26,7 @@ def test_a_container_with_a_loopback_knows_itself_only() -> None:
 
 
 def test_its_own_name_has_its_addresses() -> None:
-    around = etc.Surroundings(("172.17.0.2", "fd00::2"), (), (("db 123 database", "172.17.0.3"),))
+    around = Networking(addresses=("172.17.0.2", "fd00::2"), linked=(("db 123 database", "172.17.0.3"),))
     found = files(RunOptions(domainname="example.org", extra_hosts=(("a", "10.0.0.1"),)), around)
     lines = found["hosts"].removeprefix(hosts.LOCALHOST).splitlines()
     assert lines == [
@@ -56,7 +57,7 @@ def test_a_loopback_server_of_the_host_is_replaced() -> None:
 
 
 def test_the_resolver_is_asked_on_networks_of_the_user() -> None:
-    around = etc.Surroundings(("172.18.0.2",), ("172.18.0.1",), embedded=True)
+    around = Networking((), ("172.18.0.2",), ("172.18.0.1",), embedded=True)
     assert files(RunOptions(), around)["resolv.conf"] == (
         "nameserver 127.0.0.11\nsearch example.org\noptions rotate ndots:0\n"
     )
@@ -70,7 +71,7 @@ def test_the_file_behind_the_stub_counts(tmp_path: Path) -> None:
 
 
 def test_a_running_container_is_told_of_its_networks(tmp_path: Path) -> None:
-    options, more = RunOptions(), etc.Surroundings(("172.17.0.2", "172.18.0.2"), ("172.17.0.1",), embedded=True)
+    options, more = RunOptions(), Networking((), ("172.17.0.2", "172.18.0.2"), ("172.17.0.1",), embedded=True)
     directory = tmp_path / "box"
     with etc.written(str(directory), etc.texts(options, "box", BRIDGE, etc.host())):
         pass

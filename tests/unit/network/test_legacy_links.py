@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dockmagic.errors import InvalidOption
-from dockmagic.network import links
-from dockmagic.network.links import Linked
+from dockmagic.network import legacy_links as links
+from dockmagic.network.legacy_links import Linked
 
 DATABASE = Linked(
     "db", "0123456789ab", "172.17.0.3", ("PATH=/bin", "HOME=/", "USER=me", "PGDATA=/data"), ((5432, "tcp"),)
