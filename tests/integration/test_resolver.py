@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from dockmagic.runtime.client import Client
 from dockmagic.runtime.leftovers import collect
 from dockmagic.runtime.request import RESOLVER_SOCKET, Record
 from tests.integration.containers import until
+from tests.nameserver import NameServer
 
 pytestmark = pytest.mark.root
 WEB, DB = "a" * 64, "b" * 64
@@ -106,8 +108,13 @@ def ask(machine: Machine, container_id: str, name: str, *, tcp: bool = False) ->
 
 
 def resolver_pid(machine: Machine) -> int:
-    """The process that listens, by unix(7), SO_PEERCRED."""
-    with protocol.connect(f"{machine.run_dir}/{RESOLVER_SOCKET}") as connection:
+    """The process of the machine's resolver."""
+    return listener_pid(machine.run_dir)
+
+
+def listener_pid(run_dir: str) -> int:
+    """The process that listens as resolver, by unix(7), SO_PEERCRED."""
+    with protocol.connect(f"{run_dir}/{RESOLVER_SOCKET}") as connection:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[0])
 
@@ -171,6 +178,23 @@ def test_the_files_of_one_that_was_killed_are_collected(machine: Machine, resolv
         return names(machine) == []
 
     until(collected)
+
+
+def test_a_loopback_server_of_the_host_is_asked_from_there(
+    machine: Machine, resolving: Resolving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver sees a resolv.conf of this test's, since it is started in a mount namespace of its own."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.77\n")
+    python = tmp_path / "python"
+    script = f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec {sys.executable} "$@"'
+    python.write_text(f"#!/bin/sh\nexec unshare -m sh -c '{script}' sh \"$@\"\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    resolving.hold([WEB, DB])
+    with NameServer({"example.org.": ["192.0.2.80"]}, at=("127.0.0.77", 53)) as server:
+        for tcp in (False, True):
+            assert ask(machine, WEB, "example.org", tcp=tcp) == ["192.0.2.80"]
+    assert [tcp for _, _, tcp in server.asked] == [False, True]
 
 
 def names(machine: Machine) -> list[str]:

@@ -19,7 +19,7 @@ from dockmagic.network import forwarding, service
 from dockmagic.network.answers import Address, Neighbours
 from dockmagic.network.service import Service
 from dockmagic.runtime.resolv_conf import Upstream
-from tests.unit.network.nameserver import NameServer
+from tests.nameserver import NameServer
 from tests.unit.network.neighbours import Known
 
 KNOWN = Known({"web": ["172.18.0.2"], "many": [f"172.18.1.{number}" for number in range(200)]})

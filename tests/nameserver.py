@@ -1,4 +1,4 @@
-"""A small real name server on loopback, over UDP and TCP, for what has to be passed on."""
+"""A small real name server, over UDP and TCP, for what has to be passed on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class NameServer:
     """Answers from a table of names with their addresses of version 4; a context in which it runs.
 
     With `code` it has that for everyone, a `silent` one has no answer at all. With `forge` each answer has a wrong one
-    before it. `asked` are the queries: name, kind, and whether over TCP; `numbers` and `ports` those of the queries.
+    before it. `at` is where it listens, port 0 a free one. `asked` are the queries: name, kind, and whether over TCP;
+    `numbers` and `ports` those of the queries.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class NameServer:
         *,
         code: dns.rcode.Rcode | None = None,
         silent: bool = False,
-        at: str = "127.0.0.1",
+        at: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
         self._table, self._code, self._silent = table, code, silent
         self.forge = False
@@ -41,10 +42,10 @@ class NameServer:
         self._at = at
 
     def __enter__(self) -> Self:
-        self._udp.bind((self._at, 0))
+        self._udp.bind(self._at)
         self._tcp.bind(self._udp.getsockname())
         self._tcp.listen()
-        self.address = Upstream(self._at, on_host=True, port=self._udp.getsockname()[1])
+        self.address = Upstream(self._at[0], on_host=True, port=self._udp.getsockname()[1])
         self._threads = [Thread(target=self._serve_udp), Thread(target=self._serve_tcp)]
         for thread in self._threads:
             thread.start()
