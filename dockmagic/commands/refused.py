@@ -9,7 +9,7 @@ from typing import NoReturn
 from dockmagic.commands.command import CommandParser
 from dockmagic.errors import InvalidOption
 
-_NETWORKS = "ports aren't published and names not resolved yet"
+_NETWORKS = "ports aren't published yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from dockmagic.commands.command import CommandParser, Namespace, typed
 from dockmagic.errors import InvalidOption
 from dockmagic.network import legacy_links
+from dockmagic.oci.networks import DEFAULT, HOST, NONE
 from dockmagic.oci.options import JOIN
 from dockmagic.runtime.hosts import GATEWAY
 
@@ -43,13 +44,14 @@ def add_names(parser: CommandParser) -> None:
 
 def name_options(args: Namespace) -> dict[str, Any]:
     """What the flags ask for, as fields of RunOptions; raises InvalidOption where the network has no room for it."""
-    joined = args.network.startswith(JOIN)
+    mode = args.network[0].network if args.network else DEFAULT
+    joined = mode.startswith(JOIN)
     if joined and (args.dns or args.dns_search or args.dns_option):
         raise InvalidOption("conflicting options: dns and the network mode: the other container's servers are asked")
     if joined and args.add_host:
         raise InvalidOption("conflicting options: custom host-to-IP mapping and the network mode; leave --add-host out")
-    if args.link and (joined or args.network in {"host", "none"}):
-        kind = "container" if joined else args.network
+    if args.link and (joined or mode in {HOST, NONE}):
+        kind = "container" if joined else mode
         raise InvalidOption(f"conflicting options: {kind} type networking can't be used with links. {_UNDEFINED}")
     return {
         "dns": tuple(args.dns),
