@@ -27,6 +27,8 @@ COLUMNS: Final = ((10, 190), (270, 200), (610, 240))
 WIDTH: Final = 860
 _PLACES: Final = 2
 """Which line of a container's box is the first of its places on networks."""
+_NOWHERE: Final = "null"
+"""The driver of a network that leads nowhere."""
 _INK: Final = "var(--jp-ui-font-color1,#202124)"
 _FAINT: Final = "var(--jp-ui-font-color2,#5f6368)"
 _PAPER: Final = "var(--jp-layout-color1,#fff)"
@@ -181,7 +183,8 @@ def _networks(node: Node) -> set[str]:
 def _lines(graph: Graph, host: Box, bridges: dict[str, Box], containers: dict[str, Box]) -> Iterator[Line]:
     """From the host to each network that leads out, and from each network to its containers."""
     for bridge in graph.bridges:
-        yield Line(host, bridges[bridge.name], dashed=bridge.internal)
+        if bridge.driver != _NOWHERE:
+            yield Line(host, bridges[bridge.name], dashed=bridge.internal)
     for node in graph.nodes:
         for row, place in enumerate(node.places, start=_PLACES):
             yield Line(bridges[place.network], containers[node.name], row, not node.running)
