@@ -15,7 +15,7 @@ from dockmagic.errors import Conflict
 from dockmagic.image.store import Image
 from dockmagic.network.creation import NetworkRequest
 from dockmagic.oci.networks import NetworkOptions
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import RestartPolicy, RunOptions
 from dockmagic.oci.spec import Mount
 from dockmagic.runtime import protocol
 from dockmagic.runtime.request import RESOLVER_SOCKET
@@ -102,6 +102,15 @@ def test_answers_follow_containers_that_come_and_go(engine: Engine) -> None:
     assert address(db) != address(other)
     db.rename("renamed")
     assert (found(web, "db"), found(web, "renamed")) == ([], [address(db)])
+
+
+@pytest.mark.usefixtures("networks")
+def test_a_container_that_its_monitor_starts_again_keeps_its_names(engine: Engine) -> None:
+    web, db = start(engine, "web", "back", restart=RestartPolicy("always")), start(engine, "db", "back")
+    first = web.state().pid
+    os.kill(first, signal.SIGKILL)
+    until(lambda: web.state().running and web.state().pid not in (0, first))
+    assert (found(db, "web"), found(web, "db")) == ([address(web)], [address(db)])
 
 
 @pytest.mark.usefixtures("networks")
