@@ -17,22 +17,24 @@ from dockmagic.network.store import NetworkStore
 from dockmagic.oci.codec import decode
 from dockmagic.oci.networks import BRIDGE
 from dockmagic.oci.options import RunOptions
+from dockmagic.oci.spec import Spec
 from dockmagic.runtime import etc
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.hosts import Entry
+from dockmagic.runtime.making import files_directory
 from dockmagic.runtime.networking import Networking
-from dockmagic.runtime.request import container_directory
 
 _OWN_VARIABLES: Final = ("HOSTNAME=",)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A container's row, as far as its names go."""
+    """A container's row, as far as its names go; its generated files are in `directory`."""
 
     id: str
     name: str
     hostname: str
+    directory: str
     env: tuple[str, ...]
     ports: tuple[legacy_links.Port, ...]
     options: RunOptions
@@ -88,7 +90,7 @@ class Names:
             return
         if any(place.network.names_resolve for place in after):
             self._resolving.hold(self._served())
-        etc.update(self._directory(own), own.options, own.hostname, _around(before), _around(after))
+        etc.update(own.directory, own.options, own.hostname, _around(before), _around(after))
 
     # -- legacy links ------------------------------------------------------------------------------------------
 
@@ -128,10 +130,7 @@ class Names:
                 if parent is not None and linked == child.id:
                     entries = [(legacy_links.entry(_linked(child, address), alias),) for address in (old, new)]
                     around = [Networking(linked=each) for each in entries]
-                    etc.update(self._directory(parent), parent.options, parent.hostname, *around)
-
-    def _directory(self, known: Known) -> str:
-        return container_directory(self._client.run_dir, known.id)
+                    etc.update(parent.directory, parent.options, parent.hostname, *around)
 
     def _row(self, container_id: str) -> Known | None:
         """The container's row; None for a build step."""
@@ -140,11 +139,11 @@ class Names:
 
 
 def _known(row: Any) -> Known:
-    spec, options = json.loads(row["spec"]), json.loads(row["options"])
-    env = tuple(spec["process"].get("env", ()))
+    spec, options = decode(Spec, json.loads(row["spec"])), json.loads(row["options"])
+    directory = files_directory(spec.root.overlay) if spec.root.overlay is not None else ""
     exposed = (text.partition("/") for text in options.get("expose", ()))
     ports = tuple((int(number), protocol) for number, _, protocol in exposed)
-    return Known(row["id"], row["name"], spec.get("hostname", ""), env, ports, decode(RunOptions, options))
+    return Known(row["id"], row["name"], spec.hostname, directory, spec.process.env, ports, decode(RunOptions, options))
 
 
 def _linked(child: Known, address: str) -> Linked:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dockmagic.linux.interfaces import link_up
 from dockmagic.linux.process import CLONE_NEWNET, set_name, setns
 from dockmagic.network import redirect
 from dockmagic.network.records import Records
@@ -138,6 +139,7 @@ class Resolver:
             open_socket,
         )
         with self._inside(namespace):
+            link_up("lo")  # a socket that is bound before that answers from 127.0.0.1
             udp, tcp = _listening(socket.SOCK_DGRAM), _listening(socket.SOCK_STREAM)
             redirect.install(udp.getsockname()[1], tcp.getsockname()[1])
         await service.begin(udp, tcp)

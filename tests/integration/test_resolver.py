@@ -42,9 +42,10 @@ class Machine(Client):
         super().__init__(state_root, run_dir)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def begin(self, container_id: str) -> int:
-        """Make one run; its process number."""
-        command = ["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec sleep 60"]
+    def begin(self, container_id: str, *, loopback: bool = True) -> int:
+        """Make one run; its process number. Its loopback may be down yet."""
+        state = "up" if loopback else "down"
+        command = ["unshare", "-n", "sh", "-c", f"ip link set lo {state} && echo made && exec sleep 60"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
@@ -124,6 +125,14 @@ def test_each_is_answered_in_its_own_network_namespace(machine: Machine, resolvi
     resolving.hold([WEB, DB])
     assert ask(machine, WEB, "db", tcp=tcp) == ["10.1.0.3"]
     assert ask(machine, DB, "web", tcp=tcp) == ["10.1.0.2"]
+
+
+def test_a_container_may_be_served_before_its_loopback_is_up(machine: Machine, resolving: Resolving) -> None:
+    machine.end(WEB)
+    machine.begin(WEB, loopback=False)
+    resolving.hold([WEB, DB])
+    for tcp in (False, True):
+        assert ask(machine, WEB, "db", tcp=tcp) == ["10.1.0.3"]
 
 
 def test_port_53_stays_the_containers_own(machine: Machine, resolving: Resolving) -> None:
