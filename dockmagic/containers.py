@@ -154,6 +154,7 @@ class Containers:
         Raises NotFound.
         """
         options = self._networks.settled(options)
+        options = replace(options, links=tuple((self.rows.find(name).id, alias) for name, alias in options.links))
         found = {kind: self.rows.find(name) for kind, name in options.joined().items()}
         if "pid" in found:
             options = replace(options, pid=f"{JOIN}{found['pid'].id}")

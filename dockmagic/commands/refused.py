@@ -9,7 +9,7 @@ from typing import NoReturn
 from dockmagic.commands.command import CommandParser
 from dockmagic.errors import InvalidOption
 
-_NETWORKS = "ports aren't published and names not resolved yet"
+_NETWORKS = "ports aren't published yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
@@ -28,7 +28,6 @@ class Refused:
 RUN = (
     Refused(("-p", "--publish", "--expose"), _NETWORKS),
     Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
-    Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link"), _NETWORKS),
     Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
     Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),

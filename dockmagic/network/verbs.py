@@ -14,6 +14,7 @@ from dockmagic.network.addresses import check_address
 from dockmagic.network.bridges import Bridges
 from dockmagic.network.creation import NetworkRequest, new_network
 from dockmagic.network.model import Endpoint, Network
+from dockmagic.network.names import Names
 from dockmagic.network.store import NetworkStore
 from dockmagic.oci.networks import BRIDGE, DEFAULT, NetworkOptions, has_own_links
 from dockmagic.oci.options import RunOptions
@@ -35,6 +36,11 @@ class Networks:
         self._key = root_key(client.state_root)
         self._store = NetworkStore(database, self._key)
         self._bridges = Bridges(self._store, client.run_dir, self._key)
+        self._names = Names(database, client, self._store)
+
+    def close(self) -> None:
+        """Let go what containers don't need."""
+        self._names.close()
 
     # -- Docker's verbs ----------------------------------------------------------------------------------------
 
@@ -100,10 +106,12 @@ class Networks:
             why = "container cannot be disconnected from host network or connected to host network"
             raise Conflict("network", network.name, why)
         checked = self._checked(network, replace(options, network=network.id))
+        before = self.places(container_id)
         place = self._store.connect(container_id, checked)
         try:
             if self._runs(container_id):
                 place = self._connect_now(place)
+                self._names.tell(container_id, before, self.places(container_id))
         except BaseException:
             self._store.disconnect(place)
             raise
@@ -116,8 +124,11 @@ class Networks:
         if place is None:
             why = f"container {container_id[:12]} is not connected to network {network.name}"
             raise Conflict("network", network.name, why)
-        self._client.disconnect(container_id, place.interface)
+        before = self.places(container_id)
+        running = self._client.disconnect(container_id, place.interface)
         self._store.disconnect(place)
+        if running:
+            self._names.tell(container_id, before, self.places(container_id))
         return place
 
     # -- for a container ---------------------------------------------------------------------------------------
@@ -168,12 +179,15 @@ class Networks:
             return Networking(warnings=(f"it has only a loopback: {error}",))
         leased = self._store.lease(container_id, self._runs)
         interfaces = plan.interfaces(leased, self._key)
-        return Networking(
+        gateways = [gateway for interface in interfaces for gateway in interface.gateways]
+        routers = [router for interface in interfaces for router in interface.routers]
+        networking = Networking(
             interfaces,
             tuple(address for place in leased for address in (place.ipv4, place.ipv6) if address),
-            tuple(router for interface in interfaces for router in interface.routers),
+            (*gateways, *routers),
             any(place.network.names_resolve for place in leased),
         )
+        return self._names.add(container_id, networking, places)
 
     def settings(self, container_id: str, mode: str, *, running: bool) -> dict[str, Any]:
         """The "NetworkSettings" of a container, in Docker's shape."""

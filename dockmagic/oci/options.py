@@ -87,7 +87,11 @@ class RunOptions:
     ipc: str = ""  # "" and "private" are one of its own, "none" that without /dev/shm; "host"
     uts: str = ""  # "" or "host"
     cgroupns: str = ""  # "" and "private" are one of its own; "host"
-    extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address: lines of /etc/hosts
+    extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address, or "host-gateway": lines of /etc/hosts
+    dns: tuple[str, ...] = ()  # addresses of servers, in place of the host's
+    dns_search: tuple[str, ...] = ()  # domains, in place of the host's; "." alone is none
+    dns_options: tuple[str, ...] = ()  # of resolv.conf, in place of the host's
+    links: tuple[tuple[str, str], ...] = ()  # containers, by name at first, then ID, and what this one calls them
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()

@@ -25,7 +25,7 @@ from dockmagic.runtime import leftovers, protocol
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
-from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere
+from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere, with_variables
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
@@ -78,9 +78,11 @@ class Client:
 
         Raises StartFailed with Docker's exit status, Unsupported where no launcher can be had.
         """
+        if networking.env:
+            spec_text = with_variables(spec_text, networking.env)
         spec_file = protocol.memory_file(spec_text.encode())
         try:
-            asked = encode(replace(request, interfaces=networking.interfaces))
+            asked = encode(replace(request, interfaces=networking.interfaces, resolver=networking.resolver))
             connection, message = self._ask(asked, (spec_file, *descriptors))
         finally:
             os.close(spec_file)

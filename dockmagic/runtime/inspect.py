@@ -116,6 +116,19 @@ def _host_config(row: Row) -> dict[str, Any]:
         **_isolation(options),
         "MaskedPaths": list(row.spec.linux.masked_paths),
         "ReadonlyPaths": list(row.spec.linux.readonly_paths),
+        **_names(row),
+    }
+
+
+def _names(row: Row) -> dict[str, Any]:
+    """What it calls others, and whom it asks; containers that it has links to by their short IDs."""
+    options = row.options
+    return {
+        "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_options),
+        "DnsSearch": list(options.dns_search),
+        "ExtraHosts": [f"{name}:{address}" for name, address in options.extra_hosts] or None,
+        "Links": [f"/{linked[:12]}:/{row.name}/{alias}" for linked, alias in options.links] or None,
     }
 
 
