@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
-from dockmagic.errors import ContainerError, InvalidState
+from dockmagic.errors import ContainerError, InvalidState, StartFailed
 from dockmagic.oci.convert import exec_process
 from dockmagic.oci.options import ExecOptions
 from dockmagic.oci.spec import Capabilities
@@ -13,8 +16,11 @@ from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers, Row
 from dockmagic.runtime.privileges import bounding_set
-from dockmagic.runtime.request import ExecRequest
+from dockmagic.runtime.request import NOT_AWAKE, ExecRequest
 from dockmagic.runtime.session import OnOutput, Session
+
+CANNOT_EXEC: Final = 126
+"""Docker's status of an exec that couldn't start, but for a command that wasn't found."""
 
 
 def attach(client: Client, row: Row, attachment: Attachment, on_output: OnOutput) -> int:
@@ -42,25 +48,34 @@ def execute(
     if options.privileged:
         process = replace(process, capabilities=_all_capabilities())
     if options.detach:
-        connection = client.execute(row.id, ExecRequest(process), ())
-        if connection is None:
-            raise _not_running(containers, row)
-        connection.close()
+        _started(containers, client, row, ExecRequest(process), ()).close()
         return 0
     with Session(on_output, replace(attachment, tty=options.tty)) as session:
         request = ExecRequest(process, session.streams, foreground=True)
-        connection = client.execute(row.id, request, session.descriptors)
-        if connection is None:
-            raise _not_running(containers, row)
-        with connection:
+        with _started(containers, client, row, request, session.descriptors) as connection:
             ended = session.follow(connection, 0, init=False)
     return state.LOST_STATUS if ended is None else int(ended["exitStatus"])
 
 
-def _not_running(containers: Containers, row: Row) -> InvalidState:
+def _started(
+    containers: Containers, client: Client, row: Row, request: ExecRequest, descriptors: Sequence[int]
+) -> socket.socket:
+    """The connection to a process that has started; raises InvalidState, StartFailed with Docker's status."""
+    try:
+        connection = client.execute(row.id, request, descriptors)
+    except StartFailed as error:
+        if error.failure.stage == NOT_AWAKE:
+            raise _not_running(containers, row, error.failure.reason) from None
+        raise StartFailed(error.failure, max(error.exit_status, CANNOT_EXEC)) from None
+    if connection is None:
+        raise _not_running(containers, row)
+    return connection
+
+
+def _not_running(containers: Containers, row: Row, words: str = "") -> InvalidState:
     """The error in Docker's words."""
     status = containers.state(row.id).status.value
-    return InvalidState(row.id, "exec in", status, f"container {row.id} is not running: it is {status}")
+    return InvalidState(row.id, "exec in", status, words or f"container {row.id} is not running: it is {status}")
 
 
 def _all_capabilities() -> Capabilities:

@@ -22,6 +22,8 @@ LOG = "launcher.log"
 RESOLVER_SOCKET = "resolver"
 RESOLVER_LOCK = "resolver.lock"
 RESOLVER_LOG = "resolver.log"
+NOT_AWAKE = "awake"
+"""The stage of an exec that fails since the container is paused, or waits to start again."""
 
 
 @dataclass(frozen=True, slots=True)

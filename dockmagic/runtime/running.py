@@ -28,7 +28,7 @@ from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.ledger import Ledger
 from dockmagic.runtime.links import Interface, connect_all, disconnect
 from dockmagic.runtime.probing import Prober
-from dockmagic.runtime.request import ExecRequest, Record, StartRequest
+from dockmagic.runtime.request import NOT_AWAKE, ExecRequest, Record, StartRequest
 from dockmagic.runtime.restarting import Restarts
 from dockmagic.runtime.sandbox import Sandbox, Site, make
 from dockmagic.runtime.stage import Failed, stage
@@ -257,9 +257,10 @@ class Running:
         """Raise Failed where it is paused, or has ended to start again."""
         record = self.ledger.record
         if record.paused or record.restarting:
-            name, now = self._request.container_id, "the container is paused; unpause it first"
+            name = self._request.container_id
+            asleep = f"container {name} is paused, unpause the container before exec"
             again = f"container {name} is restarting, wait until the container is running"
-            raise Failed(Failure("exec", 0, now if record.paused else again))
+            raise Failed(Failure(NOT_AWAKE, 0, asleep if record.paused else again))
 
     def update(self, policy: Mapping[str, Any], resources: Mapping[str, Any]) -> None:
         """Have another restart policy, and from the next start on other limits."""

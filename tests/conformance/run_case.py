@@ -79,8 +79,7 @@ def inside(*cases: Case, image: str = "probe") -> Scene:
         looks = "".join(f"( {_filled(case.look)} ) 2>&1; end\n" for case in cases)
         done = side(f"run --rm {flags} {image} sh -c {shlex.quote(_HELPERS + looks)}")
         seen = re.split(rf"^{_MARK}(\d+)\n", done.stdout, flags=re.MULTILINE)
-        if len(seen) != 2 * len(cases) + 1:
-            return [_told(done)] * len(cases)
+        assert len(seen) == 2 * len(cases) + 1, f"{side.name} didn't run to its end: {_told(done)} {done.stderr}"
         return [clean(_with_status(text, int(status))) for text, status in zip(seen[::2], seen[1::2], strict=False)]
 
     return Scene(cases, perform)
@@ -141,7 +140,8 @@ def told(*cases: Case) -> Scene:
         finally:
             _remove(side)
         seen = done.stdout.split(_MARK)
-        return [clean(text) for text in seen] if len(seen) == len(cases) else [_told(done)] * len(cases)
+        assert len(seen) == len(cases), f"{side.name} doesn't tell: {done.stderr}"
+        return [clean(text) for text in seen]
 
     return Scene(cases, perform)
 

@@ -55,7 +55,7 @@ DEFAULTS: Final = inside(
     Case("", "ls /sys/class/net; cat /proc/net/dev | wc -l; ip -o addr | grep -c 127.0.0.1"),
     Case("", "ipcs | grep -c 0x"),
     Case("", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range", Differs(
-        "0\n0\t2147483647", "Docker lets any user listen on low ports and ping since 20.03; podman leaves it to flags"
+        "0\n0\t2147483647", "Docker lets any user listen on low ports and ping since 20.10; podman leaves it to flags"
     )),
     Case("", "cat /proc/sys/kernel/shmmax /proc/sys/kernel/msgmax"),
     *TRIES,

@@ -38,10 +38,10 @@ EXEC: Final = (
         Case("", "exec -d it touch /marked", Differs(r"\[0\]", "podman prints an ID of what it started")),
         Case("", "exec it sh -c 'while [ ! -e /marked ]; do sleep 0.05; done; echo there'"),
         Case("", "exec -w /no/such/dir it true", Differs(
-            r"\[125\]", "each has another status for it: Docker 126, podman 127"
+            r"\[126\]", "Docker's status is 126, podman's 127"
         )),
         Case("", "exec -u nobody-here it true", Differs(
-            r"\[125\]", "each has another status for it: Docker 126, podman 255"
+            r"\[126\]", "Docker's status is 126, podman's 255"
         )),
         Case("", "exec it sh -c 'tr \"\\0\" \" \" < /proc/1/cmdline; readlink /proc/self/cwd'"),
         Case("", "exec -e K it sh -c 'echo ${K-unset}'"),
@@ -55,7 +55,7 @@ EXEC: Final = (
         Case("", "pause it"),
         Case("", _STATUS),
         Case("", "exec it echo on", Differs(
-            r"\[126\]", "each has another status for a paused container: Docker 1, podman 255"
+            r"\[1\]\nstderr: .* is paused, unpause the container before exec", "Docker's status is 1, podman's 255"
         )),
         Case("", "unpause it"),
         Case("", "exec it echo on"),
