@@ -26,7 +26,7 @@ from dockmagic.runtime.executions import Execution
 from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.ledger import Ledger
-from dockmagic.runtime.links import Interface, connect_all, disconnect
+from dockmagic.runtime.links import Interface, connect_all, disconnect, reroute
 from dockmagic.runtime.probing import Prober
 from dockmagic.runtime.request import ExecRequest, Record, StartRequest
 from dockmagic.runtime.restarting import Restarts
@@ -246,6 +246,12 @@ class Running:
         if self.alive:
             disconnect(self.sandbox.network, name)
         self._have(self._others(name))
+
+    def reroute(self, interface: Interface) -> None:
+        """Have this link be the way out, or not, as it says, now and at each start; raises Failed."""
+        if self.alive:
+            reroute(self.sandbox.network, interface)
+        self._have((*self._others(interface.name), interface))
 
     def _others(self, name: str) -> tuple[Interface, ...]:
         return tuple(each for each in self._request.interfaces if each.name != name)
