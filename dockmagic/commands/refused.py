@@ -31,7 +31,6 @@ RUN = (
     Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
     Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link"), _NETWORKS),
     Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
-    Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
     Refused(("--restart",), "containers aren't restarted yet"),

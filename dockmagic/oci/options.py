@@ -25,6 +25,15 @@ class DeviceMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuRequest:
+    """GPUs of the host: the first `count` (-1: all), or `devices` by number or UUID; `capabilities` () are all."""
+
+    count: int = 1
+    devices: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LogOptions:
     """How a container's output is kept: `driver` "json-file", "local" or "none"; `given` are the options by name.
 
@@ -103,6 +112,7 @@ class RunOptions:
     privileged: bool = False  # all that the host may do: capabilities, devices, system calls, /sys
     devices: tuple[DeviceMapping, ...] = ()
     device_rules: tuple[DeviceRule, ...] = ()
+    gpus: tuple[GpuRequest, ...] = ()
     no_new_privileges: bool = False
     seccomp: str = "default"  # "default", "unconfined" or "profile"
     seccomp_profile: str = field(default="", repr=False)  # the text of a profile in Docker's JSON form

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dockmagic.oci.networks import DEFAULT
+from dockmagic.oci.options import GpuRequest
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.inspect_mounts import binds, mount_points
@@ -81,11 +82,22 @@ def _host_config(row: Row) -> dict[str, Any]:
         "CpuShares": resources.cpu.shares or 0,
         "CpusetCpus": resources.cpu.cpus,
         "PidsLimit": resources.pids_limit,
+        "DeviceRequests": [_gpus(request) for request in options.gpus] or None,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
         "Binds": binds(options) or None,
         "VolumesFrom": [f"{v.container}{v.access and ':'}{v.access}" for v in options.volumes_from] or None,
         "MaskedPaths": list(row.spec.linux.masked_paths),
         "ReadonlyPaths": list(row.spec.linux.readonly_paths),
+    }
+
+
+def _gpus(request: GpuRequest) -> dict[str, Any]:
+    return {
+        "Driver": "",
+        "Count": request.count,
+        "DeviceIDs": list(request.devices) or None,
+        "Capabilities": [["gpu", *request.capabilities]],
+        "Options": {},
     }
 
 
