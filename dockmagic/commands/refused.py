@@ -14,6 +14,10 @@ _HEALTH = "health checks don't run yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
+_STORAGE = (
+    "it works only for overlay over xfs with 'pquota', and needs a project's quota for each container; "
+    "--tmpfs DIR:size=… limits a directory"
+)
 TRUST = "image signatures aren't checked"
 
 
@@ -30,7 +34,7 @@ RUN = (
     Refused(("-p", "--publish", "--expose"), _NETWORKS),
     Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
     Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link"), _NETWORKS),
-    Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
+    Refused(("--storage-opt",), _STORAGE),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
     Refused(("--restart",), "containers aren't restarted yet"),

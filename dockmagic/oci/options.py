@@ -81,7 +81,7 @@ class RunOptions:
     network: str = DEFAULT  # "none", "host", "container:ID", else the first network that it is connected to
     networks: tuple[NetworkOptions, ...] = ()  # how it is connected to that one, and to others
     pid: str = ""  # "" is a namespace of its own; "host" or "container:ID"
-    ipc: str = ""  # "" and "private" are one of its own, "none" that without /dev/shm; "host"
+    ipc: str = ""  # "", "private", "shareable": of its own, "none" that without /dev/shm; "host" or "container:ID"
     uts: str = ""  # "" or "host"
     cgroupns: str = ""  # "" and "private" are one of its own; "host"
     extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address: lines of /etc/hosts
@@ -125,8 +125,9 @@ class RunOptions:
         return {"network": self.network, "pid": self.pid, "ipc": self.ipc, "uts": self.uts, "cgroup": self.cgroupns}
 
     def joined(self) -> Mapping[str, str]:
-        """The containers whose namespaces it joins, by kind."""
-        return {kind: mode.removeprefix(JOIN) for kind, mode in self.modes().items() if mode.startswith(JOIN)}
+        """The containers whose namespaces it joins, by kind; "shm" is whose shared memory goes with that of "ipc"."""
+        joined = {kind: mode.removeprefix(JOIN) for kind, mode in self.modes().items() if mode.startswith(JOIN)}
+        return {**joined, **({"shm": joined["ipc"]} if "ipc" in joined else {})}
 
 
 class LimitChanges(TypedDict, total=False):

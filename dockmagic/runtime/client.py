@@ -148,7 +148,7 @@ class Client:
                 if record is None:
                     why = f"it doesn't run, so that its {kind} namespace can't be joined; start it first"
                     raise Conflict("container", container_id[:12], why)
-                file = {"network": "net"}.get(kind, kind)
+                file = {"network": "net", "shm": "mnt"}.get(kind, kind)
                 descriptors.append(os.open(f"/proc/{record.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC))
             yield tuple(descriptors)
         finally:

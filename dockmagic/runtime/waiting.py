@@ -11,7 +11,8 @@ from dockmagic.linux import process as p
 from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.runtime import links, request
 from dockmagic.runtime.sandbox import Sandbox, Site, make
-from dockmagic.runtime.stage import Failed
+from dockmagic.runtime.shared_memory import shared
+from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.starting import rehearse
 
 
@@ -45,7 +46,8 @@ class Waiting:
     def sandbox_for(self, asked: request.StartRequest, joined: Mapping[str, int]) -> Sandbox:
         """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed.
 
-        `joined` are descriptors of namespaces of other containers, by kind; they are closed.
+        `joined` are descriptors of namespaces of other containers, by kind, with "shm" the mount namespace that the
+        shared memory is in; they are closed.
         """
         if self._failure is not None:
             raise self._failure
@@ -53,9 +55,22 @@ class Waiting:
         if not joined and asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
             return self._sandbox
         self._sandbox.discard()
-        return make(self._site, asked.namespaces, joined)
+        namespaces = dict(joined)
+        memory = namespaces.pop("shm", -1)
+        return replace(make(self._site, asked.namespaces, namespaces), shared_memory=_shared_memory(memory))
 
     def dismiss(self) -> None:
         """Do away with the sandbox."""
         if self._sandbox is not None:
             self._sandbox.discard()
+
+
+def _shared_memory(namespace: int) -> int:
+    """A copy of the mount in that mount namespace, which is closed; -1 for -1. Raises Failed."""
+    if namespace < 0:
+        return -1
+    try:
+        with stage("mounts", "copy the shared memory of the other container"):
+            return shared(namespace)
+    finally:
+        os.close(namespace)
