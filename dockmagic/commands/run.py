@@ -15,7 +15,7 @@ from dockmagic.commands.embedded import execute as execute_embedded
 from dockmagic.commands.embedded import run as run_embedded
 from dockmagic.commands.environment import variables
 from dockmagic.commands.output import Tail
-from dockmagic.commands.results import Finished, Shown
+from dockmagic.commands.results import KILLED, Finished, Shown
 from dockmagic.commands.run_flags import add_run_flags, run_options
 from dockmagic.commands.run_image import watching
 from dockmagic.commands.run_mounts import prepare_mounts
@@ -140,7 +140,9 @@ def _exec(engine: Engine, args: Namespace, console: Console) -> Finished | Shown
         kept = Kept(on_event)
         with attached(console, wanted, kept) as (attachment, receive):
             status = container.exec(options, attachment=attachment, on_event=receive)
-    return Finished(status, container.id, stdout=kept.last("stdout"), stderr=kept.last("stderr"))
+    oom_killed = status == KILLED and container.running and container.state().oom_killed
+    limit = container.row.options.memory_bytes if oom_killed else None
+    return Finished(status, container.id, oom_killed, limit, kept.last("stdout"), kept.last("stderr"))
 
 
 def show_id(result: Finished | Container | Shown, console: Console) -> None:

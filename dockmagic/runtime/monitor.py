@@ -23,6 +23,7 @@ from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import bridges, leftovers, protocol, request
+from dockmagic.runtime.cgroup import shortage
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.ledger import Ledger
@@ -72,6 +73,8 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linke
 
 
 QUIET_S: Final = 0.03
+LOOKS: Final = 5
+LOOK_S: Final = 0.005
 
 
 class Monitor:
@@ -90,6 +93,7 @@ class Monitor:
         self._guests = Guests(self._selector, self._streams, self._ledger.note)
         self._foreground = asked.foreground
         self._running = True
+        self._kills = 0
 
     def run(self, descriptors: Sequence[int]) -> None:
         """Start the container, watch it, and leave nothing of it behind."""
@@ -139,6 +143,7 @@ class Monitor:
             events = self._selector.select(None if quiet and not self._guests.restless else QUIET_S)
             if not events and not quiet:
                 self._ledger.write()
+                self._watch_memory()
                 quiet = True
             self._guests.look_again()
             for key, _ in events:
@@ -157,21 +162,43 @@ class Monitor:
         if "pid" not in self._sandbox.namespaces:
             self._sandbox.group.kill()
         self._streams.end(self._start.stdio)
-        oom_killed, used = self._sandbox.group.oom_kills() > 0, self._meter.read()
+        self._look_for_kills()
+        used = self._meter.read()
         self._ledger.change(
             pid=0,
             paused=False,
             exit_status=status,
-            oom_killed=oom_killed,
             finished_ns=time.time_ns(),
             cpu_ns=used.cpu_ns,
             peak_memory_bytes=used.peak_memory_bytes,
         )
         self._running = False
-        if oom_killed:
-            self._ledger.note("oom")
         lasted_s = (self._ledger.record.finished_ns - self._ledger.record.started_ns) // 10**9
         self._ledger.note("die", exitCode=status, execDuration=lasted_s)
+
+    def _watch_memory(self) -> None:
+        """Be told when memory runs out; without, it comes to light at the end."""
+        with contextlib.suppress(OSError):
+            bell = shortage.watch(self._sandbox.group.paths())
+            self._on_readable(bell, partial(self._on_shortage, bell))
+
+    def _on_shortage(self, bell: int) -> None:
+        """See whom the kernel has killed; where it is about to, wait a little."""
+        os.read(bell, 4096)
+        for _ in range(LOOKS):
+            if self._look_for_kills():
+                self._ledger.write()
+                return
+            time.sleep(LOOK_S)
+
+    def _look_for_kills(self) -> bool:
+        """Note that processes were killed for want of memory; whether there were any since the last time."""
+        before, self._kills = self._kills, self._sandbox.group.oom_kills()
+        if self._kills <= before:
+            return False
+        self._ledger.change(oom_killed=True)
+        self._ledger.note("oom")
+        return True
 
     def _on_connection(self) -> None:
         assert self._start.listener is not None

@@ -11,7 +11,7 @@ import pytest
 
 from dockmagic.engine import Engine
 from dockmagic.journal import Entry
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import ExecOptions, RunOptions
 from tests.integration.containers import execute, run, until
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox")]
@@ -100,3 +100,19 @@ def test_another_process_sees_them_as_they_happen(engine: Engine, state_root: Pa
         run(engine, "true", name="burn")
         assert watcher.stdout.readline() == "burn\n"
         watcher.terminate()
+
+
+def test_want_of_memory_is_told_while_the_container_runs(engine: Engine) -> None:
+    container = engine.containers.run_detached(
+        "busybox", RunOptions(command=("sleep", "64"), memory_bytes=16 << 20, name="short")
+    )
+    try:
+        until(lambda: (engine.root / "containers" / container.id / "state.json").exists())
+        assert container.exec(ExecOptions(("sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M"))) == 137
+        until(lambda: "oom" in actions(engine))
+        state = container.inspect()["State"]
+        assert (state["Running"], state["OOMKilled"]) == (True, True)
+        assert actions(engine).count("oom") == 1
+    finally:
+        container.rm(force=True)
+    assert actions(engine).count("oom") == 1
