@@ -29,6 +29,7 @@ from dockmagic.journal import Journal
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Resources, Spec
+from dockmagic.oci.volumes import VOLUME
 from dockmagic.runtime import leftovers, names, pause, state
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
@@ -247,6 +248,7 @@ class Containers:
             remove=(str(directory),) if row.options.remove else (),
             journal=str(self._root.parent / journal.NAME),
             attributes=row.attributes,
+            volumes={volume.source: volume.facts() for volume in row.options.volumes if volume.type == VOLUME},
         )
         streams = session.descriptors if session else ()
         with (

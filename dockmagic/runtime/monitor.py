@@ -123,6 +123,7 @@ class Monitor:
         """Tell the engine, write it down, and begin to watch."""
         self._start = begun
         self._ledger.change(started_ns=time.time_ns())
+        self._ledger.note_mounts()
         self._ledger.note("start")
         facts = {"warnings": begun.warnings, "stubs": begun.stubs}
         protocol.tell(self._owner, {"event": "started", **facts, **encode(self._ledger.record)})
@@ -175,6 +176,7 @@ class Monitor:
         self._running = False
         lasted_s = (self._ledger.record.finished_ns - self._ledger.record.started_ns) // 10**9
         self._ledger.note("die", exitCode=status, execDuration=lasted_s)
+        self._ledger.note_unmounts()
 
     def _watch_memory(self) -> None:
         """Be told when memory runs out; without, it comes to light at the end."""

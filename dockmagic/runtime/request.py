@@ -27,7 +27,8 @@ class StartRequest:
     with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
     `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that
     go when the container has ended. `journal` is the file of events, "" for none, and `attributes` are what they tell
-    of the container. `interfaces` are its links to networks.
+    of the container. `interfaces` are its links to networks. `volumes` are names of volumes, and what events of their
+    mounts tell.
     """
 
     container_id: str
@@ -45,6 +46,7 @@ class StartRequest:
     journal: str = ""
     interfaces: tuple[Interface, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

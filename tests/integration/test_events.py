@@ -12,6 +12,7 @@ import pytest
 from dockmagic.engine import Engine
 from dockmagic.journal import Entry
 from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.volumes import VolumeMount
 from tests.integration.containers import execute, run, until
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox")]
@@ -116,3 +117,25 @@ def test_want_of_memory_is_told_while_the_container_runs(engine: Engine) -> None
     finally:
         container.rm(force=True)
     assert actions(engine).count("oom") == 1
+
+
+def test_volumes_come_and_go_with_their_containers(engine: Engine) -> None:
+    engine.volumes.create("data")
+    asked = RunOptions(
+        command=("true",), volumes=(VolumeMount("/data", "data"), VolumeMount("/own", implied=True)), remove=True
+    )
+    container = engine.containers.run("busybox", asked).container_id
+    until(lambda: actions(engine, "volume").count("destroy") == 1)
+    engine.volumes.rm("data")
+    named = [entry for entry in entries(engine, "volume") if entry.id == "data"]
+    assert [entry.action for entry in named] == ["create", "mount", "unmount", "destroy"]
+    assert named[1].attributes == {
+        "container": container,
+        "destination": "/data",
+        "driver": "local",
+        "propagation": "",
+        "read/write": "true",
+    }
+    assert actions(engine, "volume")[:3] == ["create", "create", "mount"]
+    order = [entry.action for entry in engine.journal.entries(until_ns=time.time_ns())]
+    assert order.index("mount") < order.index("start") < order.index("die") < order.index("unmount")
