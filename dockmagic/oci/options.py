@@ -88,6 +88,7 @@ class RunOptions:
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
+    long_mounts: tuple[str, ...] = ()  # destinations of those that `--mount` names, which inspect shows apart
     volumes: tuple[VolumeMount, ...] = ()
     volumes_from: tuple[VolumesFrom, ...] = ()
     shm_size_bytes: int = 64 << 20

@@ -10,7 +10,7 @@ from dockmagic.oci.networks import DEFAULT
 from dockmagic.oci.options import GpuRequest
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
-from dockmagic.runtime.inspect_mounts import binds, mount_points
+from dockmagic.runtime.inspect_mounts import binds, long_mounts, mount_points, tmpfs
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
@@ -85,6 +85,8 @@ def _host_config(row: Row) -> dict[str, Any]:
         "DeviceRequests": [_gpus(request) for request in options.gpus] or None,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
         "Binds": binds(options) or None,
+        **({"Mounts": long} if (long := long_mounts(options)) else {}),
+        **({"Tmpfs": tmpfs(options)} if options.tmpfs else {}),
         "VolumesFrom": [f"{v.container}{v.access and ':'}{v.access}" for v in options.volumes_from] or None,
         "MaskedPaths": list(row.spec.linux.masked_paths),
         "ReadonlyPaths": list(row.spec.linux.readonly_paths),
