@@ -11,10 +11,11 @@ from dockmagic.errors import InvalidManifest
 from dockmagic.oci.codec import decode
 from dockmagic.oci.image_json import healthcheck_json
 from dockmagic.oci.networks import DEFAULT
+from dockmagic.oci.options import GpuRequest
 from dockmagic.oci.spec import Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.health import Result
-from dockmagic.runtime.inspect_mounts import binds, mount_points
+from dockmagic.runtime.inspect_mounts import binds, long_mounts, mount_points, tmpfs
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
@@ -105,8 +106,11 @@ def _host_config(row: Row) -> dict[str, Any]:
         "CpuShares": resources.cpu.shares or 0,
         "CpusetCpus": resources.cpu.cpus,
         "PidsLimit": resources.pids_limit,
+        "DeviceRequests": [_gpus(request) for request in options.gpus] or None,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
         "Binds": binds(options) or None,
+        **({"Mounts": long} if (long := long_mounts(options)) else {}),
+        **({"Tmpfs": tmpfs(options)} if options.tmpfs else {}),
         "VolumesFrom": [f"{v.container}{v.access and ':'}{v.access}" for v in options.volumes_from] or None,
         "MaskedPaths": list(row.spec.linux.masked_paths),
         "ReadonlyPaths": list(row.spec.linux.readonly_paths),
@@ -123,6 +127,16 @@ def _names(row: Row) -> dict[str, Any]:
         "DnsSearch": list(options.dns_search),
         "ExtraHosts": [f"{name}:{address}" for name, address in options.extra_hosts] or None,
         "Links": [f"/{linked[:12]}:/{row.name}/{alias}" for linked, alias in options.links] or None,
+    }
+
+
+def _gpus(request: GpuRequest) -> dict[str, Any]:
+    return {
+        "Driver": "",
+        "Count": request.count,
+        "DeviceIDs": list(request.devices) or None,
+        "Capabilities": [["gpu", *request.capabilities]],
+        "Options": {},
     }
 
 
