@@ -110,7 +110,7 @@ class Networks:
         place = self._store.connect(container_id, checked)
         try:
             if self._runs(container_id):
-                place = self._connect_now(place)
+                place = self._connect_now(place) or place
                 self._names.tell(container_id, before, self.places(container_id))
         except BaseException:
             self._store.disconnect(place)
@@ -128,7 +128,10 @@ class Networks:
         running = self._client.disconnect(container_id, place.interface)
         self._store.disconnect(place)
         if running:
-            self._names.tell(container_id, before, self.places(container_id))
+            places = self.places(container_id)
+            for interface in plan.interfaces(places, self._key):
+                self._client.reroute(container_id, interface)
+            self._names.tell(container_id, before, places)
         return place
 
     # -- for a container ---------------------------------------------------------------------------------------
@@ -216,11 +219,13 @@ class Networks:
                 if place.container_id != container_id:
                     self._connect_now(place)
 
-    def _connect_now(self, place: Endpoint) -> Endpoint:
-        """Make the link of a container that runs; the place with its addresses."""
+    def _connect_now(self, place: Endpoint) -> Endpoint | None:
+        """Make the link of a container that runs; the place with its addresses, None where it is gone meanwhile."""
         self._bridges.ready([place.network])
         leased = self._store.lease(place.container_id, self._runs)
-        mine = next(each for each in leased if each.network.id == place.network.id)
+        mine = next((each for each in leased if each.network.id == place.network.id), None)
+        if mine is None:
+            return None
         interfaces = plan.interfaces(leased, self._key)
         self._client.connect(place.container_id, next(each for each in interfaces if each.name == mine.interface))
         return mine

@@ -193,6 +193,10 @@ class Client:
         """Remove a container's link, if it has that; False where it doesn't run. Raises ContainerError."""
         return self._done(container_id, {"op": "disconnect", "interface": name})
 
+    def reroute(self, container_id: str, interface: Interface) -> bool:
+        """Have a container's link be its way out, or not; False where it doesn't run. Raises ContainerError."""
+        return self._done(container_id, {"op": "reroute", "interface": encode(interface)})
+
     def _done(self, container_id: str, message: protocol.Message) -> bool:
         """Have the monitor do something; False where the container doesn't run. Raises ContainerError."""
         answer = self._query(container_id, message)

@@ -12,11 +12,11 @@ from dockmagic.oci.codec import decode
 from dockmagic.oci.defaults import TERM
 from dockmagic.oci.image_json import healthcheck_json
 from dockmagic.oci.networks import DEFAULT
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import GpuRequest, RunOptions
 from dockmagic.oci.spec import DeviceRule, Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.health import Result
-from dockmagic.runtime.inspect_mounts import binds, mount_points
+from dockmagic.runtime.inspect_mounts import binds, long_mounts, mount_points, tmpfs
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
@@ -110,8 +110,11 @@ def _host_config(row: Row) -> dict[str, Any]:
         "CpusetCpus": resources.cpu.cpus,
         "CpusetMems": resources.cpu.mems,
         "PidsLimit": resources.pids_limit,
+        "DeviceRequests": [_gpus(request) for request in options.gpus] or None,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
         "Binds": binds(options) or None,
+        **({"Mounts": long} if (long := long_mounts(options)) else {}),
+        **({"Tmpfs": tmpfs(options)} if options.tmpfs else {}),
         "VolumesFrom": [f"{v.container}{v.access and ':'}{v.access}" for v in options.volumes_from] or None,
         **_isolation(options),
         "MaskedPaths": list(row.spec.linux.masked_paths),
@@ -147,7 +150,6 @@ def _isolation(options: RunOptions) -> dict[str, Any]:
         "OomScoreAdj": options.oom_score_adj or 0,
         "OomKillDisable": options.oom_kill_disable,
         "MemorySwappiness": options.memory_swappiness,
-        "Tmpfs": {mount.destination: ",".join(mount.options) for mount in options.tmpfs} or None,
         "Sysctls": dict(sorted(options.sysctls.items())) or None,
         "Devices": devices,
         "DeviceCgroupRules": list(map(_rule, options.device_rules)) or None,
@@ -168,6 +170,16 @@ def _security(options: RunOptions) -> list[str]:
         *(["no-new-privileges"] if options.no_new_privileges else []),
         *filter(None, [filters.get(options.seccomp, f"seccomp={options.seccomp}")]),
     ]
+
+
+def _gpus(request: GpuRequest) -> dict[str, Any]:
+    return {
+        "Driver": "",
+        "Count": request.count,
+        "DeviceIDs": list(request.devices) or None,
+        "Capabilities": [["gpu", *request.capabilities]],
+        "Options": {},
+    }
 
 
 def _config(row: Row) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc, sysctl
 from dockmagic.runtime.devices import with_devices
+from dockmagic.runtime.gpus import with_gpus
 from dockmagic.runtime.networking import NOWHERE, Networking
 from dockmagic.runtime.privileges import with_available_capabilities, with_host_privileges
 from dockmagic.runtime.processors import check_available
@@ -21,7 +22,7 @@ from dockmagic.runtime.seccomp_json import profile_filter
 
 
 def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str) -> Spec:
-    """The runtime spec of a container; writes nothing. Raises InvalidOption."""
+    """The runtime spec of a container; writes nothing. Raises InvalidOption, Unsupported."""
     if "host" in (options.network, options.uts) and not options.hostname:
         hostname = os.uname().nodename
     for name in options.sysctls:
@@ -30,7 +31,7 @@ def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, ho
     sources = etc.sources(files_directory(overlay, joined))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     check_available(spec.linux.resources.cpu)
-    spec = with_devices(spec, options.devices, options.device_rules)
+    spec = with_gpus(with_devices(spec, options.devices, options.device_rules), options.gpus)
     if options.privileged:
         return with_host_privileges(spec)
     if options.cap_add:

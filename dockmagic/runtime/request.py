@@ -36,7 +36,8 @@ class StartRequest:
     has ended, and with `volumes` its unnamed volumes do. `journal` is the file of events, "" for none, and `attributes`
     are what they tell of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user
     or the image has named, 0 where none has; `healthcheck` has all its values, `health` is the file for its results.
-    `resolver` is the socket of who answers its queries for names, "" for nobody.
+    `resolver` is the socket of who answers its queries for names, "" for nobody. `mounted` are names of volumes, and
+    what events of their mounts tell.
     """
 
     container_id: str
@@ -60,6 +61,7 @@ class StartRequest:
     stop_signal: int = 0
     healthcheck: Healthcheck | None = None
     health: str = ""
+    mounted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from dockmagic.errors import Failure
 from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.options import JOIN
 from dockmagic.oci.spec import Mount, Resources, Spec
 from dockmagic.runtime import propagation, protocol, request, resolution, rootfs
 from dockmagic.runtime.links import connect_all
@@ -102,6 +103,9 @@ def send_sources(sandbox: Sandbox, spec: Spec) -> None:
     """Send a detached mount for everything of the host that the container shows; raises Failed."""
     sources = []
     for mount in rootfs.sources(spec):
+        if mount.source.startswith(JOIN):
+            sources.append(sandbox.shared_memory)
+            continue
         with stage("mounts", f"open {mount.source} for {mount.destination}"):
             propagation.check(mount)
             sources.append(rootfs.open_source(mount))
