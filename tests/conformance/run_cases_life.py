@@ -164,7 +164,7 @@ TOLD: Final = (
         Case("--group-add audio", "{{json .HostConfig.GroupAdd}}"),
         Case("--tmpfs /s:size=1m", "{{json .HostConfig.Tmpfs}}", Differs(
             '{"/s":".*size=1048576.*"}',
-            "podman tells of its defaults, dockmagic of Docker's with sizes in bytes, Docker of what was given",
+            "podman tells of its defaults, too; Docker of what was given, as dockmagic but for sizes in bytes",
         )),
         Case("-v named:/n:ro", "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}} {{.Driver}}{{end}}"),
         Case("--ulimit core=1:2", "{{range .HostConfig.Ulimits}}{{.Name}} {{.Soft}} {{.Hard}};{{end}}", Differs(
