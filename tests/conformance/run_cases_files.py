@@ -168,7 +168,7 @@ MOUNTS: Final = (
     outcome("-w /new/dir probe pwd", Differs(r"\[0\]\n/new/dir", MISSING_DIRECTORY)),
     outcome("-u alice -w /new/dir probe stat -c %u:%g,%a .", Differs(r"\[0\]\n0:0,755", MISSING_DIRECTORY)),
     outcome("-w relative probe pwd", Differs(r"\[125\]", "Docker refuses the flag, podman the start")),
-    outcome("-v ./missing/on/host:/x:ro probe ls -d /x"),
+    outcome("-v ./made/on/host:/x:ro probe ls -d /x"),
     outcome("--mount type=bind,src=./not/there,dst=/x probe true"),
     outcome("-v ./files:relative probe true"),
 )

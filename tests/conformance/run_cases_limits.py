@@ -60,9 +60,9 @@ SCENES: Final = (
     inside(Case("--cpu-quota 25000", _QUOTA), Case("--memory-reservation 32m", _MEMORY)),
     outcome(
         "-m 16m probe sh -c 'tail -c 40m /dev/zero; echo $?'",
-        Differs(r"\[0\]\n137\n\nstderr: Killed\ndockmagic: .*memory limit of 16MiB", OOM),
+        Differs(r"\[0\]\n137\n\nstderr: Killed\ndockmagic: .*OOM-killed at 16MiB.*", OOM),
     ),
-    outcome("-m 16m probe tail -c 40m /dev/zero", Differs(r"\[137\]\nstderr: dockmagic: .*memory limit of 16MiB", OOM)),
+    outcome("-m 16m probe tail -c 40m /dev/zero", Differs(r"\[137\]\nstderr: dockmagic: .*OOM-killed at 16MiB.*", OOM)),
     outcome("--pids-limit 8 probe sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done'"),
     outcome("--ulimit nofile=20:20 probe sh -c 'ulimit -n 21'"),
     outcome("--ulimit fsize=1024 probe sh -c 'head -c 4096 /dev/zero > /x; echo $?; wc -c < /x'"),
