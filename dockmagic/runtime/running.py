@@ -218,6 +218,8 @@ class Running:
 
     def _on_shortage(self) -> None:
         """See whom the kernel has killed; where it is about to, wait a little."""
+        if self._bell < 0:  # it has ended in the same turn
+            return
         os.read(self._bell, 4096)
         for _ in range(_LOOKS):
             if self._look_for_kills():
