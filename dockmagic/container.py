@@ -244,12 +244,15 @@ class Container:
 
         Raises InvalidOption for limits that contradict each other, and where the kernel refuses one.
         """
-        options = updating.changed(self.row.options, changes)
+        before = self.row.options
+        options = updating.changed(before, changes)
         limits = resources(options)
         now = self.state()
         warnings = updating.put_in_force(now.cgroup, limits) if now.running else []
         self.row = self._rows.change_limits(self.row, options, limits)
         self._client.update(self.id, options.restart, limits)
+        if options.shape != before.shape:
+            self._client.shape(self.id, options.shape)
         return tuple(warnings)
 
     def stats(self) -> Sample:

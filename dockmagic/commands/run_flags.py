@@ -20,6 +20,7 @@ from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_networks import add_networks, networks
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
+from dockmagic.commands.run_shape import add_shape
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.options import RunOptions
 
@@ -102,6 +103,7 @@ def _add_isolation(parser: CommandParser) -> None:
     group = parser.add_argument_group("isolation")
     group.add_argument("--read-only", action="store_true", help="make the root file system read-only")
     add_networks(parser)
+    add_shape(parser)
 
 
 def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
@@ -133,6 +135,8 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         stop_timeout_s=args.stop_timeout,
         **life(args),
         **_limits(args),
+        net_rate_bits=args.net_rate or 0,
+        net_latency_us=args.net_latency or 0,
         **privileges(args),
         **namespaces(args),
         **name_options(args),

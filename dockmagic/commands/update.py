@@ -10,6 +10,7 @@ from dockmagic.commands.refused import UPDATE, add_refused
 from dockmagic.commands.results import Names
 from dockmagic.commands.run_life import add_restart
 from dockmagic.commands.run_resources import add_limits, limits
+from dockmagic.commands.run_shape import add_shape, shape
 from dockmagic.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def _arguments(parser: CommandParser) -> None:
     add_limits(parser)
+    add_shape(parser)
     add_restart(parser)
     add_refused(parser, UPDATE)
     parser.add_argument("containers", metavar="CONTAINER", nargs="+", help="name, id, or the beginning of an id")
@@ -26,7 +28,7 @@ def _arguments(parser: CommandParser) -> None:
 
 def _update(engine: Engine, args: Namespace, console: Console) -> Names:
     """Change limits and restart policies of containers, of running ones at once."""
-    asked = {**limits(args), "blkio_weight": args.blkio_weight or None, "restart": args.restart}
+    asked = {**limits(args), **shape(args), "blkio_weight": args.blkio_weight or None, "restart": args.restart}
     changes = cast("LimitChanges", {name: value for name, value in asked.items() if value not in (None, "")})
     if not changes:
         raise InvalidOption("you must provide one or more flags when using this command: --memory, --cpus, …")

@@ -26,11 +26,14 @@ RTM_NEWADDR: Final = 20
 RTM_NEWROUTE: Final = 24
 RTM_GETROUTE: Final = 26
 RTM_NEWNEIGH: Final = 28
+RTM_NEWQDISC: Final = 36
+RTM_DELQDISC: Final = 37
 
 IFLA_ADDRESS: Final = 1
 IFLA_IFNAME: Final = 3
 IFLA_MTU: Final = 4
 IFLA_MASTER: Final = 10
+IFLA_LINK: Final = 5
 IFLA_OPERSTATE: Final = 16
 IFLA_LINKINFO: Final = 18
 IFLA_AF_SPEC: Final = 26
@@ -71,6 +74,20 @@ AF_BRIDGE: Final = 7
 
 _LINK: Final = struct.Struct("=BxHiII")
 _ADDRESS: Final = struct.Struct("=BBBBi")
+TCA_KIND: Final = 1
+TCA_OPTIONS: Final = 2
+TCA_TBF_PARMS: Final = 1
+TCA_TBF_RATE64: Final = 4
+TCA_TBF_BURST: Final = 6
+TCA_NETEM_RATE: Final = 6
+TCA_NETEM_RATE64: Final = 8
+TCA_NETEM_LATENCY64: Final = 10
+TC_LINKLAYER_ETHERNET: Final = 1
+TC_H_ROOT: Final = 0xFFFF_FFFF
+
+_QUEUE: Final = struct.Struct("=BxxxiIII")
+_TBF_RATE: Final = struct.Struct("=BBHhHI")
+_NETEM: Final = struct.Struct("=IIIIII")
 _ROUTE: Final = struct.Struct("=BBBBBBBBI")
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
 _NEW: Final = NLM_F_CREATE | NLM_F_EXCL
@@ -167,6 +184,35 @@ def new_route(index: int, gateway: str) -> Message:
     return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, f"make the route through {gateway}")
 
 
+def new_tbf(index: int, rate_bytes: int, burst: int, limit: int) -> Message:
+    """Have a link send so many bytes a second: `burst` of them at once, while at most `limit` wait."""
+    rate = _TBF_RATE.pack(0, TC_LINKLAYER_ETHERNET, 0, 0, 0, min(rate_bytes, 2**32 - 1))
+    parameters = rate + bytes(_TBF_RATE.size) + struct.pack("=III", limit, 0, 0)
+    options = attribute(TCA_TBF_PARMS, parameters) + _number(TCA_TBF_BURST, burst)
+    options += attribute(TCA_TBF_RATE64, struct.pack("=Q", rate_bytes)) if rate_bytes >= 2**32 else b""
+    return _new_queue(index, "tbf", options)
+
+
+def new_netem(index: int, rate_bytes: int, latency_ns: int, limit: int) -> Message:
+    """Have what a link sends wait in a queue of at most `limit` packets: so many bytes a second, 0 for any, so late."""
+    options = _NETEM.pack(0, limit, 0, 0, 0, 0) + attribute(TCA_NETEM_LATENCY64, struct.pack("=q", latency_ns))
+    if rate_bytes:
+        options += attribute(TCA_NETEM_RATE, struct.pack("=IiIi", min(rate_bytes, 2**32 - 1), 0, 0, 0))
+        options += attribute(TCA_NETEM_RATE64, struct.pack("=Q", rate_bytes)) if rate_bytes >= 2**32 else b""
+    return _new_queue(index, "netem", options)
+
+
+def _new_queue(index: int, kind: str, options: bytes) -> Message:
+    body = _QUEUE.pack(socket.AF_UNSPEC, index, 0, TC_H_ROOT, 0)
+    body += text(TCA_KIND, kind) + attribute(TCA_OPTIONS, options)
+    return Message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, body, f"make a queue ({kind})")
+
+
+def delete_queue(index: int) -> Message:
+    """Have the link's usual queue again."""
+    return Message(RTM_DELQDISC, 0, _QUEUE.pack(socket.AF_UNSPEC, index, 0, TC_H_ROOT, 0), "remove a queue")
+
+
 def new_neighbour(index: int, address: str, mac: str, state: int = NUD_PERMANENT) -> Message:
     """Say which MAC address an address on this link has, so that nobody has to be asked."""
     family, raw = packed(address)
@@ -197,6 +243,11 @@ def routes(netlink: Netlink) -> list[tuple[str, int, int]]:
 def mtu_of(netlink: Netlink, index: int) -> int:
     """The MTU of a link, in bytes; raises OSError."""
     return int(struct.unpack("=I", _facts(netlink, index)[IFLA_MTU])[0])
+
+
+def peer_of(netlink: Netlink, index: int) -> int:
+    """The number, in its own namespace, of the other end of a pair of devices; raises OSError."""
+    return int(struct.unpack("=I", _facts(netlink, index)[IFLA_LINK])[0])
 
 
 def is_up(netlink: Netlink, index: int) -> bool:

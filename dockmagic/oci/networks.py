@@ -33,6 +33,20 @@ class NetworkOptions:
     driver_options: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a container's links are slowed down, each direction by itself.
+
+    `rate_bits` are bits a second, `latency_us` are microseconds that a packet takes more; 0 is as it is.
+    """
+
+    rate_bits: int = 0
+    latency_us: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.rate_bits or self.latency_us)
+
+
 def has_own_links(mode: str) -> bool:
     """Whether a container with this `--network` is connected to networks: not with host, none or container:NAME.
 

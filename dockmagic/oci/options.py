@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from dockmagic.oci.image import Healthcheck
-from dockmagic.oci.networks import DEFAULT, NetworkOptions
+from dockmagic.oci.networks import DEFAULT, NetworkOptions, Shape
 from dockmagic.oci.spec import BlockIO, ConsoleSize, DeviceRule, Mount, Rlimit
 from dockmagic.oci.volumes import VolumeMount, VolumesFrom
 
@@ -92,6 +92,8 @@ class RunOptions:
     detach: bool = False
     network: str = DEFAULT  # "none", "host", "container:ID", else the first network that it is connected to
     networks: tuple[NetworkOptions, ...] = ()  # how it is connected to that one, and to others
+    net_rate_bits: int = 0  # bits a second in each direction, 0 for any number
+    net_latency_us: int = 0  # that a packet takes more, in each direction
     pid: str = ""  # "" is a namespace of its own; "host" or "container:ID"
     ipc: str = ""  # "", "private", "shareable": of its own, "none" that without /dev/shm; "host" or "container:ID"
     uts: str = ""  # "" or "host"
@@ -140,6 +142,11 @@ class RunOptions:
     healthcheck: Healthcheck | None = None  # what isn't given is the image's
     shell: tuple[str, ...] = ()  # of the image, for the command of a health check
 
+    @property
+    def shape(self) -> Shape:
+        """How its links are slowed down."""
+        return Shape(self.net_rate_bits, self.net_latency_us)
+
     def modes(self) -> Mapping[str, str]:
         """Where each namespace that may be another's comes from, by its kind in the runtime spec."""
         return {"network": self.network, "pid": self.pid, "ipc": self.ipc, "uts": self.uts, "cgroup": self.cgroupns}
@@ -163,6 +170,8 @@ class LimitChanges(TypedDict, total=False):
     cpuset_cpus: str
     cpuset_mems: str
     pids_limit: int
+    net_rate_bits: int
+    net_latency_us: int
     blkio_weight: int
     restart: RestartPolicy
 

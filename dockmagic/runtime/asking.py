@@ -34,6 +34,7 @@ def start_request(row: Row, directory: Path, session: Session | None, *, foregro
         remove=(str(directory),) if options.remove else (),
         volumes=options.remove and bool(options.volumes),
         mounted={volume.source: volume.facts() for volume in options.volumes if volume.type == VOLUME},
+        shape=options.shape,
         journal=str(directory.parent.parent / journal.NAME),
         attributes=row.attributes,
         restart=options.restart,

@@ -19,6 +19,7 @@ from typing import Final
 from dockmagic.errors import ContainerError, StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
+from dockmagic.oci.networks import Shape
 from dockmagic.oci.options import RestartPolicy, RunOptions
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, protocol
@@ -196,6 +197,10 @@ class Client:
     def reroute(self, container_id: str, interface: Interface) -> bool:
         """Have a container's link be its way out, or not; False where it doesn't run. Raises ContainerError."""
         return self._done(container_id, {"op": "reroute", "interface": encode(interface)})
+
+    def shape(self, container_id: str, wanted: Shape) -> bool:
+        """Have a container's links so fast and so late; False where it doesn't run. Raises ContainerError."""
+        return self._done(container_id, {"op": "shape", "shape": encode(wanted)})
 
     def _done(self, container_id: str, message: protocol.Message) -> bool:
         """Have the monitor do something; False where the container doesn't run. Raises ContainerError."""

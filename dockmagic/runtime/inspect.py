@@ -110,6 +110,8 @@ def _host_config(row: Row) -> dict[str, Any]:
         "CpusetCpus": resources.cpu.cpus,
         "CpusetMems": resources.cpu.mems,
         "PidsLimit": resources.pids_limit,
+        "NetRate": options.net_rate_bits,
+        "NetLatency": options.net_latency_us * 1000,
         "DeviceRequests": [_gpus(request) for request in options.gpus] or None,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
         "Binds": binds(options) or None,

@@ -19,12 +19,14 @@ from dockmagic.runtime.privileges import with_available_capabilities, with_host_
 from dockmagic.runtime.processors import check_available
 from dockmagic.runtime.seccomp import default_filter
 from dockmagic.runtime.seccomp_json import profile_filter
+from dockmagic.runtime.updating import check_shape
 
 
 def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str) -> Spec:
     """The runtime spec of a container; writes nothing. Raises InvalidOption, Unsupported."""
     if "host" in (options.network, options.uts) and not options.hostname:
         hostname = os.uname().nodename
+    check_shape(options.network, {"net_rate_bits": options.net_rate_bits, "net_latency_us": options.net_latency_us})
     for name in options.sysctls:
         sysctl.check(name, host_network=options.network == "host", host_ipc=options.ipc == "host")
     joined = options.joined().get("network", "")  # whose network it has, its names it has, too

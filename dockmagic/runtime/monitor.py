@@ -21,6 +21,7 @@ from typing import NoReturn
 from dockmagic.errors import Failure
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.networks import Shape
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import bridges, leftovers, protocol, request
 from dockmagic.runtime.links import Interface
@@ -176,6 +177,9 @@ class Monitor:
             case "disconnect":
                 self._running.disconnect(message["interface"])
                 protocol.tell(connection, {"event": "disconnected"})
+            case "shape":
+                self._running.shape(decode(Shape, message["shape"]))
+                protocol.tell(connection, {"event": "shaped"})
             case "reroute":
                 self._running.reroute(decode(Interface, message["interface"]))
                 protocol.tell(connection, {"event": "rerouted"})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
 from dockmagic.oci.image import Healthcheck
+from dockmagic.oci.networks import Shape
 from dockmagic.oci.options import RestartPolicy
 from dockmagic.oci.spec import Process
 from dockmagic.runtime.links import Interface
@@ -34,10 +35,10 @@ class StartRequest:
     container ends with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
     `log_bytes` is put aside (0: never), so that there are `log_files`. `remove`: directories that go when the container
     has ended, and with `volumes` its unnamed volumes do. `journal` is the file of events, "" for none, and `attributes`
-    are what they tell of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user
-    or the image has named, 0 where none has; `healthcheck` has all its values, `health` is the file for its results.
-    `resolver` is the socket of who answers its queries for names, "" for nobody. `mounted` are names of volumes, and
-    what events of their mounts tell.
+    are what they tell of the container. `interfaces` are its links to networks, and have this `shape`. `stop_signal` is
+    the one that the user or the image has named, 0 where none has; `healthcheck` has all its values, `health` is the
+    file for its results. `resolver` is the socket of who answers its queries for names, "" for nobody. `mounted` are
+    names of volumes, and what events of their mounts tell.
     """
 
     container_id: str
@@ -57,6 +58,7 @@ class StartRequest:
     interfaces: tuple[Interface, ...] = ()
     resolver: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    shape: Shape = field(default_factory=Shape)
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     stop_signal: int = 0
     healthcheck: Healthcheck | None = None

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from dockmagic.errors import Conflict, Failure
 from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.networks import Shape
 from dockmagic.oci.options import RestartPolicy
 from dockmagic.oci.spec import Resources
 from dockmagic.runtime import leftovers, protocol
@@ -32,6 +33,7 @@ from dockmagic.runtime.probing import Prober
 from dockmagic.runtime.request import NOT_AWAKE, ExecRequest, Record, StartRequest
 from dockmagic.runtime.restarting import Restarts
 from dockmagic.runtime.sandbox import Sandbox, Site
+from dockmagic.runtime.shaping import shape
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.starting import Start, start
 from dockmagic.runtime.streams import Streams
@@ -278,7 +280,15 @@ class Running:
         """Have a link, in place of one with the same name, now and at each start; raises Failed."""
         if self.alive:
             connect_all(self.sandbox.network, (interface,))
+            if self._request.shape:
+                shape(self.sandbox.network, (interface.name,), self._request.shape)
         self._have((*self._others(interface.name), interface))
+
+    def shape(self, wanted: Shape) -> None:
+        """Have its links so fast and so late, now and at each start; raises Failed."""
+        if self.alive:
+            shape(self.sandbox.network, [each.name for each in self._request.interfaces], wanted)
+        self._request = replace(self._request, shape=wanted)
 
     def disconnect(self, name: str) -> None:
         """Have no link with this name any more; raises Failed."""

@@ -16,6 +16,7 @@ from dockmagic.oci.spec import Mount, Resources, Spec
 from dockmagic.runtime import propagation, protocol, request, resolution, rootfs
 from dockmagic.runtime.links import connect_all
 from dockmagic.runtime.sandbox import USUAL_SPEC, Sandbox
+from dockmagic.runtime.shaping import shape
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.stdio import Log, Output, Sink
 from dockmagic.runtime.streams import Feed, Stdio, of_terminal
@@ -57,6 +58,8 @@ def start(
         send_sources(sandbox, spec)
         if asked.interfaces:
             connect_all(sandbox.network, asked.interfaces, sandbox.link)
+        if asked.shape:
+            shape(sandbox.network, [each.name for each in asked.interfaces], asked.shape)
         with stage("cgroup", "set limits"):
             begun.warnings += sandbox.limit(spec.linux.resources)
         if begun.listener is None:

@@ -5,11 +5,13 @@ Source: docker container update's reference.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.convert import resources
+from dockmagic.oci.networks import has_own_links
 from dockmagic.oci.options import LimitChanges, RunOptions
 from dockmagic.oci.spec import Resources
 from dockmagic.runtime.cgroup import hierarchy
@@ -26,11 +28,19 @@ def changed(options: RunOptions, changes: LimitChanges) -> RunOptions:
     _check_cpu(options, changes)
     if options.remove and changes.get("restart", options.restart).name != "no":
         raise InvalidOption("Restart policy cannot be updated because AutoRemove is enabled for the container")
+    check_shape(options.network, {**changes})
     plain: dict[str, Any] = {name: value for name, value in changes.items() if name != "blkio_weight"}
     block_io = replace(options.block_io, weight=changes.get("blkio_weight", options.block_io.weight))
     updated = replace(options, block_io=block_io, **plain)
     check_available(resources(updated).cpu)
     return updated
+
+
+def check_shape(network: str, asked: Mapping[str, object]) -> None:
+    """Raise InvalidOption where links are to be shaped, and the container has none of its own."""
+    for name, flag in (("net_rate_bits", "--net-rate"), ("net_latency_us", "--net-latency")):
+        if asked.get(name) and not has_own_links(network):
+            raise InvalidOption(f"{flag}: a container with --network {network} has no link of its own; choose another")
 
 
 def _check_swap(options: RunOptions, changes: LimitChanges) -> None:
