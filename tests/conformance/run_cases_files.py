@@ -161,6 +161,11 @@ MOUNTS: Final = (
     inside(Case("-v named:/again", "find /again | sort")),
     inside(Case("-v named:/v:nocopy", "ls -A /v/sub"), Case("-v sixth:/t:nocopy", "ls -A /t")),
     inside(Case("-w /t", "pwd; ls")),
+    inside(Case("--tmpfs /e:exec,suid,dev", "at /e | sed 's/,inode64//'")),
+    outcome(
+        "--tmpfs /i:uid=5,gid=6,nr_inodes=100 probe stat -c %u:%g /i",
+        Differs(r"\[0\]\n5:6", "podman refuses uid, gid and nr_inodes, which are Docker's"),
+    ),
     outcome(
         "--tmpfs /o:noatime probe grep -c noatime /proc/mounts",
         Differs(r"\[0\]\n1", "podman refuses the options of times, which are Docker's"),
