@@ -12,7 +12,7 @@ import pytest
 from dockmagic.container import Container
 from dockmagic.engine import Engine
 from dockmagic.errors import Conflict, NotFound
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import RestartPolicy, RunOptions
 from tests.integration.containers import execute, run, shell
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox")]
@@ -125,6 +125,23 @@ def test_shared_memory_of_another_container(engine: Engine) -> None:
         assert execute(container, "cat", "/dev/shm/back").stdout == "back\n"
         space = str(Path(f"/proc/{container.state().pid}/ns/ipc").readlink())
         assert shell(engine, "readlink /proc/self/ns/ipc", ipc="container:donor").strip() == space
+    finally:
+        container.rm(force=True)
+
+
+def test_shared_memory_of_another_container_at_each_restart(engine: Engine) -> None:
+    donor = RunOptions(command=("sleep", "63"), name="donor", ipc="shareable", remove=True)
+    container = engine.containers.run_detached("busybox", donor)
+    try:
+        space = str(Path(f"/proc/{container.state().pid}/ns/ipc").readlink())
+        script = "readlink /proc/self/ns/ipc; echo run >> /dev/shm/runs; wc -l < /dev/shm/runs; exit 3"
+        policy = RestartPolicy("on-failure", 2)
+        options = RunOptions(command=("sh", "-c", script), name="again", ipc="container:donor", restart=policy)
+        assert engine.containers.run("busybox", options).exit_status == 3
+        again = engine.containers.get("again")
+        assert b"".join(line.data for line in again.logs()).decode().split() == [space, "1", space, "2", space, "3"]
+        assert execute(container, "cat", "/dev/shm/runs").stdout == "run\n" * 3
+        again.rm()
     finally:
         container.rm(force=True)
 
