@@ -171,18 +171,9 @@ class Monitor:
                 self._signal(connection, message["signal"])
                 if message.get("thaw") or message["signal"] == signal.SIGKILL:
                     self._running.freeze(frozen=False)
-            case "connect":
-                self._running.connect(decode(Interface, message["interface"]))
-                protocol.tell(connection, {"event": "connected"})
-            case "disconnect":
-                self._running.disconnect(message["interface"])
-                protocol.tell(connection, {"event": "disconnected"})
-            case "shape":
-                self._running.shape(decode(Shape, message["shape"]))
-                protocol.tell(connection, {"event": "shaped"})
-            case "reroute":
-                self._running.reroute(decode(Interface, message["interface"]))
-                protocol.tell(connection, {"event": "rerouted"})
+            case "connect" | "disconnect" | "shape" | "reroute":
+                self._change_links(message)
+                protocol.tell(connection, {"event": "changed"})
             case "rename":
                 self._ledger.rename(message["name"])
                 protocol.tell(connection, {"event": "renamed"})
@@ -202,6 +193,18 @@ class Monitor:
                 self._detach(connection, finished=message.get("finished", False))
             case "resize":
                 resize(self._stdio(connection).pair, ConsoleSize(message["height"], message["width"]))
+
+    def _change_links(self, message: protocol.Message) -> None:
+        """Make or remove a link, or change how it is used; raises Failed."""
+        match message["op"]:
+            case "connect":
+                self._running.connect(decode(Interface, message["interface"]))
+            case "disconnect":
+                self._running.disconnect(message["interface"])
+            case "shape":
+                self._running.shape(decode(Shape, message["shape"]))
+            case "reroute":
+                self._running.reroute(decode(Interface, message["interface"]))
 
     def _attach(self, connection: socket.socket, given: Mapping[str, int]) -> None:
         """Connect one more to the container's streams, who is told of its end."""
