@@ -118,6 +118,9 @@ class Networks:
             raise Conflict("network", network.name, why)
         self._client.disconnect(container_id, place.interface)
         self._store.disconnect(place)
+        for interface in plan.interfaces(self._store.of_container(container_id), self._key):
+            if interface.gateways:  # what was left of the way out went with the link
+                self._client.connect(container_id, interface)
         return place
 
     # -- for a container ---------------------------------------------------------------------------------------
@@ -200,6 +203,7 @@ class Networks:
         for network in made:
             for place in self.members(network):
                 if place.container_id != container_id:
+                    self._client.disconnect(place.container_id, place.interface)
                     self._connect_now(place)
 
     def _connect_now(self, place: Endpoint) -> Endpoint:

@@ -180,11 +180,10 @@ class Client:
         return answer is not None and bool(answer["changed"])
 
     def connect(self, container_id: str, interface: Interface) -> bool:
-        """Make a link for a container, in place of one with the same name; False where it doesn't run.
+        """Make a link for a container, or let that with this name have the way out; False where it doesn't run.
 
         Raises ContainerError.
         """
-        self.disconnect(container_id, interface.name)
         return self._done(container_id, {"op": "connect", "interface": encode(interface)})
 
     def disconnect(self, container_id: str, name: str) -> bool:

@@ -109,7 +109,14 @@ class _Links:
         self._held.close()
 
     def connect(self, wanted: Interface, parked: Parked | None) -> None:
-        """Make a link, and everything that it takes to be used at once. Raises OSError, Failed."""
+        """Make a link, and everything that it takes to be used at once; of one that is there only the way out.
+
+        Raises OSError, Failed.
+        """
+        present = self._inside.index(wanted.name)
+        if present and not (parked and parked.name == wanted.name):
+            self._inside.send([rt.new_route(present, gateway) for gateway in wanted.gateways])
+            return
         bridge = self._host.index(wanted.bridge)
         if not bridge:
             reason = f"the bridge {wanted.bridge} is gone; somebody removed it just now: start the container again"

@@ -42,7 +42,7 @@ def said(engine: Engine, command: str, *networks: str | NetworkOptions, **more: 
 
 def idle(engine: Engine, name: str, *networks: str | NetworkOptions, **more: Any) -> Container:
     """A container that answers "NAME" at TCP port 7000 until it is stopped."""
-    command = f"while :; do echo {name} | nc -l -p 7000; done"
+    command = f"exec nc -ll -p 7000 -e echo {name}"
     return engine.containers.run_detached("busybox", options(command, *networks, name=name, init=True, **more))
 
 
