@@ -7,6 +7,7 @@ One engine, four ways in, one definition of every command:
     widgets/            pictures: build steps, statistics, layers
     engine              Engine(root): Docker's verbs, typed results; neither prints nor knows IPython
     builder/ registry/  Dockerfile instructions to layers: context, plan, cache, execution; a registry served from here
+    bundle/             any OCI bundle as a container of its own: the command line of an OCI runtime, dockmagic-oci
     image/ runtime/     images at rest: store, layers, registry; containers in motion: launcher, monitor, init
     oci/ dockerfile/ linux/ database events
                         the specifications' nouns; the language; one function a kernel call; one SQLite file

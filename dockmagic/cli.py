@@ -24,7 +24,7 @@ from dockmagic.events import ContainerOutput, Event, OnEvent
 if TYPE_CHECKING:
     from dockmagic.commands.command import Namespace
     from dockmagic.oci.spec import ConsoleSize
-    from dockmagic.runtime.attach import Controls
+    from dockmagic.runtime.attach import Attachment, Controls
 
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 _RUN_FAILED = 125
@@ -38,6 +38,7 @@ class TerminalConsole:
 
     def __init__(self) -> None:
         self.typing = os.isatty(0)
+        self.embeds = False
 
     def write(self, stream: str, data: bytes) -> None:
         """Write all of the bytes to descriptor 1 or 2. A reader that has gone raises BrokenPipeError."""
@@ -95,6 +96,9 @@ class TerminalConsole:
 
         with terminal.raw(0) if raw else nullcontext(), terminal.forwarding(controls, self.window, proxy=proxy):
             yield
+
+    def embed(self, title: str, follow: Callable[[Attachment, OnEvent], int], wanted: Attachment) -> None:
+        """Nothing: a terminal is given over instead."""
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

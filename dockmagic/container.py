@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound
+from dockmagic.errors import Conflict, InvalidState, NotFound, Unsupported
 from dockmagic.events import (
     OnEvent,
     ignore,
@@ -201,10 +201,10 @@ class Container:
     ) -> Iterator[LogLine]:
         """What it wrote between two times (ns since 1970), oldest first; with `follow` also what it will write.
 
-        Raises InvalidOption where its log driver keeps nothing.
+        Raises Unsupported where its log driver keeps nothing.
         """
         if self.row.options.log.driver == "none":
-            raise InvalidOption("configured logging driver does not support reading: --log-driver none keeps nothing")
+            raise Unsupported("configured logging driver does not support reading", "--log-driver none keeps nothing")
         path = self._rows.directory(self.id) / "log.jsonl"
         return logs.lines(path, (lambda: self.running) if follow else None, tail, since_ns, until_ns)
 
@@ -228,7 +228,7 @@ class Container:
 
         Raises ContainerError where it doesn't run, Detached; KeyboardInterrupt after an interrupt has reached it.
         """
-        attaching.check_attachable(self.state())
+        state.check_attachable(self.state())
         attachment = replace(attachment, tty=self.row.spec.process.terminal)
         return attaching.attach(self._client, self.row, attachment, outputs(self.id, on_event))
 

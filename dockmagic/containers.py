@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockmagic.container import Container
-from dockmagic.errors import Detached, InvalidOption, NotFound, StoreError
+from dockmagic.errors import Conflict, Detached, InvalidOption, NotFound, StoreError
 from dockmagic.events import (
     ContainerCreated,
     ContainerExited,
@@ -154,9 +154,15 @@ class Containers:
         Raises NotFound.
         """
         options = self._networks.settled(options)
+        options = replace(options, links=tuple((self.rows.find(name).id, alias) for name, alias in options.links))
         found = {kind: self.rows.find(name) for kind, name in options.joined().items()}
         if "pid" in found:
             options = replace(options, pid=f"{JOIN}{found['pid'].id}")
+        if "ipc" in found:
+            if found["ipc"].options.ipc != "shareable":
+                hint = "use IpcMode:shareable for the donor container: --ipc shareable"
+                raise Conflict("container", options.joined()["ipc"], f"non-shareable IPC ({hint})")
+            options = replace(options, ipc=f"{JOIN}{found['ipc'].id}")
         if "network" in found:
             network, hostname = f"{JOIN}{found['network'].id}", found["network"].spec.hostname
             options = replace(options, network=network, hostname=hostname)

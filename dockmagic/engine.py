@@ -267,6 +267,7 @@ class Engine:
         self.registry.close()
         if "containers" in vars(self):
             self.containers.close()
+        self.networks.close()
         self.client.close()
         self.database.close()
 

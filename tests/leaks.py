@@ -28,6 +28,7 @@ MARK = "DOCKMAGIC_TEST_RUN"
 PATIENCE_S = 20.0  # for what goes away by itself: launchers, parked sandboxes, interfaces
 _POLL_S = 0.05
 _KEY = re.compile(r"/dockmagic/([0-9a-f]{8})(?:[-/]|$)", re.MULTILINE)
+_LINK_KEY = re.compile(r"d[mv]([0-9a-f]{8})")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Watch:
         found |= {text for text in (*cgroups(), *run_entries()) if keys & set(_KEY.findall(text))}
         for temporary in (Path(os.environ.get("TMPDIR", "/tmp")), *(root / "tmp" for root in roots)):
             found |= {f"file {path}" for path in listing(temporary)}
-        return found | mounts() | links() | descriptors()
+        return found | mounts() | links(keys) | descriptors()
 
     def _end(self, left: set[str], directory: Path) -> None:
         """End the processes that were left behind, so that they don't disturb the tests that follow."""
@@ -138,9 +139,15 @@ def run_entries() -> set[str]:
     return {f"run-time file {path}" for path in [*directories, *files]}
 
 
-def links() -> set[str]:
-    """Network interfaces, and network namespaces that have a name."""
-    return {f"link {path}" for parent in ("/sys/class/net", "/run/netns") for path in listing(Path(parent))}
+def links(keys: set[str]) -> set[str]:
+    """Network interfaces, but for those of other state roots, and network namespaces that have a name."""
+    interfaces = [path for path in listing(Path("/sys/class/net")) if _link_key(path.name) in {None, *keys}]
+    return {f"link {path}" for path in (*interfaces, *listing(Path("/run/netns")))}
+
+
+def _link_key(name: str) -> str | None:
+    found = _LINK_KEY.match(name)
+    return found and found[1]
 
 
 def descriptors() -> set[str]:

@@ -10,6 +10,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -53,6 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(words)
     os.umask(0o022)
     log = Log(args.log, args.log_format)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is half made goes again
     try:
         if args.systemd_cgroup:
             log.fail("--systemd-cgroup: groups aren't made by systemd here; leave it out")
@@ -63,6 +65,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return _FAILED
     except KeyboardInterrupt:
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return status
 
 

@@ -52,7 +52,7 @@ def create(containers: state.Containers, container_id: str, options: CreateOptio
     group = limits.group(container_id, config.linux.cgroups_path)
     directory = containers.reserve(container_id)
     created = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-    record = state.Record(container_id, bundle, limits.path_of(group), created)
+    record = state.Record(container_id, bundle, limits.path_of(group), created, own_cgroup=not group.exists())
     with open(f"{directory}/config.json", "wb") as file:
         file.write(text)
     state.write(directory, record)

@@ -21,10 +21,13 @@ def destroy(containers: state.Containers, container: state.Container, warn: Call
 
     Raises ContainerError where the kernel doesn't let go of it; then its id stays in use.
     """
-    group = container.group
+    group, namespace = container.group, container.config.namespace("pid")
     end(container)
-    if not group.kill() or not group.remove(_PATIENCE_S):
-        raise ContainerError(f"container {container.record.id}: its control group is still in use")
+    if container.record.own_cgroup:
+        if namespace is None or namespace.path:  # else all processes have ended with the first
+            group.kill()
+        if not group.remove(_PATIENCE_S):
+            raise ContainerError(f"container {container.record.id}: its control group is still in use")
     containers.forget(container.record.id)
     hooks.run_all("poststop", container.config.hooks.poststop, container.document("stopped"), warn)
 

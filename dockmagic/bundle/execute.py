@@ -100,7 +100,8 @@ def _live(
     """In the new process: the other namespaces, the terminal, the program. A failure is reported."""
     sys.meta_path.clear()
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         os.setsid()
         p.prctl(p.PR_SET_DUMPABLE, 0)
         with stage("namespaces", "join the container's namespaces"):

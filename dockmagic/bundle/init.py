@@ -74,7 +74,8 @@ def run(config: Config, place: Place) -> NoReturn:
 def _prepare(config: Config, place: Place) -> None:
     """All up to the point where only the start is waited for; raises Failed."""
     sys.meta_path.clear()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     os.setsid()
     p.prctl(p.PR_SET_DUMPABLE, 0)
     _await(place.sync, "mapped")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from dockmagic.bundle import lifecycle, template
+from dockmagic.bundle import lifecycle, load, template
 from dockmagic.bundle.console import Console, exit_status, wait
 from dockmagic.bundle.create import CreateOptions, create
 from dockmagic.bundle.execute import ExecOptions, execute
@@ -56,26 +57,23 @@ def _create_options(args: argparse.Namespace, console_socket: str) -> CreateOpti
 
 def _run(containers: Containers, args: argparse.Namespace, warn: Warn) -> int:
     """Create, start, wait, delete; with a terminal and no console socket it is connected to this command's streams."""
-    with open(os.path.join(args.bundle, "config.json")) as file:
-        terminal = bool((json.load(file).get("process") or {}).get("terminal"))
-    console = Console() if terminal and not args.console_socket and not args.detach else None
-    started = False
-    try:
+    process = load.read(args.bundle, lambda _: None)[0].process
+    console = Console() if process and process.terminal and not args.console_socket and not args.detach else None
+    with contextlib.closing(console) if console else contextlib.nullcontext():
         options = _create_options(args, console.path if console else args.console_socket)
         container = create(containers, args.id, options, warn)
-        if console is not None:
-            console.receive()
-        lifecycle.start(containers, container, warn)
-        started = True
-        if args.detach:
-            return 0
-        status = console.relay(container.record.pid) if console else wait(container.record.pid)
-        return exit_status(status)
-    finally:
-        if not (started and (args.detach or args.keep)):
-            lifecycle.delete(containers, args.id, force=True, warn=warn)
-        if console is not None:
-            console.close()
+        kept = False
+        try:
+            if console is not None:
+                console.receive()
+            lifecycle.start(containers, container, warn)
+            kept = args.detach or args.keep
+            if args.detach:
+                return 0
+            return exit_status(console.relay(container.record.pid) if console else wait(container.record.pid))
+        finally:
+            if not kept:
+                lifecycle.delete(containers, args.id, force=True, warn=warn)
 
 
 def _start(containers: Containers, args: argparse.Namespace, warn: Warn) -> int:

@@ -73,8 +73,9 @@ def _stage(
     offsets: Mapping[str, Any],
     child: Callable[[], None],
 ) -> None:
-    """Join, clone, tell; never returns."""
+    """Join, clone, tell; never returns. Nobody in a namespace that is joined may look into what is made here."""
     try:
+        p.prctl(p.PR_SET_DUMPABLE, 0)
         with stage("cgroup", "join the control group"):
             group.attach_self()
         _join(joined)

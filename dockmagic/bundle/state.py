@@ -40,7 +40,10 @@ _POSSIBLE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is written down of a container; `ticks` tells its process from a later one of the same number."""
+    """What is written down of a container; `ticks` tells its process from a later one of the same number.
+
+    `own_cgroup`: its control group was made for it, and goes with it.
+    """
 
     id: str
     bundle: str
@@ -48,6 +51,7 @@ class Record:
     created: str
     pid: int = 0
     ticks: int = 0
+    own_cgroup: bool = True
 
 
 @dataclass(frozen=True, slots=True)

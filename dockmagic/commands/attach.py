@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
-from dockmagic.commands.results import Finished
+from dockmagic.commands.embedded import attach as attach_embedded
+from dockmagic.commands.embedded import embeds
+from dockmagic.commands.results import Finished, Shown
 from dockmagic.errors import InvalidOption
 from dockmagic.events import ContainerStarted, Event, OnEvent
 from dockmagic.runtime import detach
 from dockmagic.runtime.attach import Attachment, Controls
-from dockmagic.runtime.attaching import check_attachable
+from dockmagic.runtime.state import check_attachable
 
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
@@ -107,11 +109,13 @@ def _arguments(parser: CommandParser) -> None:
     parser.add_argument("container", metavar="CONTAINER", help="name, id, or the beginning of an id")
 
 
-def _attach(engine: Engine, args: Namespace, console: Console) -> Finished:
+def _attach(engine: Engine, args: Namespace, console: Console) -> Finished | Shown:
     """Connect to a running container until it ends."""
     container = engine.containers.get(args.container)
     check_attachable(container.state())
     tty, interactive = container.row.spec.process.terminal, container.row.options.interactive
+    if not args.no_stdin and embeds(console, tty=tty, interactive=interactive):
+        return attach_embedded(container, args, console)
     typed_in = interactive and not args.no_stdin and (console.stdin is not None or tty)
     stdin = standard_input(console, tty=tty) if typed_in else None
     wanted = Attachment(stdin, keys=args.detach_keys, proxy=args.sig_proxy, owner=False, tty=tty)

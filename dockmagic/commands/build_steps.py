@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from dockmagic.commands import values
 from dockmagic.commands.command import CommandParser, Namespace, typed
+from dockmagic.commands.run_names import extra_host
 from dockmagic.errors import InvalidOption, one_of
+from dockmagic.oci.networks import NONE
+from dockmagic.runtime.hosts import GATEWAY
 
 if TYPE_CHECKING:
     from dockmagic.builder.settings import ExtraHost, RunSettings
-
-_GATEWAY = "host-gateway"
-_HERE = "127.0.0.1"
 
 
 def add_step_flags(parser: CommandParser) -> None:
@@ -26,7 +26,7 @@ def add_step_flags(parser: CommandParser) -> None:
         help="network of RUN: default, none or host",
     )
     group.add_argument(
-        "--add-host", action="append", default=[], type=typed(values.extra_host), metavar="NAME:ADDRESS",
+        "--add-host", action="append", default=[], type=typed(extra_host), metavar="NAME:ADDRESS",
         help="add a line to /etc/hosts",
     )  # fmt: skip
     group.add_argument(
@@ -93,10 +93,10 @@ def entitlement(text: str) -> str:
 
 
 def _extra_host(name: str, address: str, network: str) -> ExtraHost:
-    """The host, whose address may be that of this machine where RUN sees its network."""
+    """The host, whose address may be that of this machine where RUN has a way to it."""
     from dockmagic.builder.settings import ExtraHost
 
-    if address == _GATEWAY and network != "host":
-        reason = "RUN has only a loopback, which no gateway leads out of; build with --network host, or name an address"
-        raise InvalidOption(f"--add-host {name}:{_GATEWAY} isn't available yet: {reason}")
-    return ExtraHost(name, _HERE if address == _GATEWAY else address)
+    if address == GATEWAY and network == NONE:
+        reason = "with --network none RUN has only a loopback, which no gateway leads out of; name an address"
+        raise InvalidOption(f"--add-host {name}:{GATEWAY}: {reason}")
+    return ExtraHost(name, address)

@@ -21,7 +21,7 @@ from dockmagic.events import OnEvent
 if TYPE_CHECKING:
     from dockmagic.engine import Engine
     from dockmagic.oci.spec import ConsoleSize
-    from dockmagic.runtime.attach import Controls
+    from dockmagic.runtime.attach import Attachment, Controls
 
 _NO_GROUP: Final = "build"  # a command by itself: a word after it is no verb, but what to build
 T = TypeVar("T")
@@ -35,6 +35,7 @@ class Console(Protocol):
     stdout: int | None  # descriptor that takes any bytes, None where all output is shown as text
 
     typing: bool  # whether `stdin` is a terminal that a process in a container can have
+    embeds: bool  # whether a process can have a terminal of its own here, which stays when the command has ended
 
     def write(self, stream: str, data: bytes) -> None:
         """Show bytes that came from a container; `stream` is "stdout" or "stderr"."""
@@ -53,6 +54,12 @@ class Console(Protocol):
 
     def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> AbstractContextManager[None]:
         """Give the console's terminal over to a process, `raw` to have every key; `proxy` passes signals on, too."""
+
+    def embed(self, title: str, follow: Callable[[Attachment, OnEvent], int], wanted: Attachment) -> None:
+        """Have `follow` start a process and see it through in the background, in a terminal of its own.
+
+        Raises what starting it raises. Only where the console `embeds`.
+        """
 
     def renewing(self) -> AbstractContextManager[Callable[[object], None]]:
         """Give a function that shows a value in place of the one before, where the door can do that."""

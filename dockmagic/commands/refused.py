@@ -9,10 +9,14 @@ from typing import NoReturn
 from dockmagic.commands.command import CommandParser
 from dockmagic.errors import InvalidOption
 
-_NETWORKS = "ports aren't published and names not resolved yet"
+_NETWORKS = "ports aren't published yet"
 _REAL_TIME = "real-time scheduling isn't available"
 _WINDOWS = "it means something on Windows only"
 _TEMPLATES = "templates aren't available yet; assign the result to a variable and use its values"
+_STORAGE = (
+    "it works only for overlay over xfs with 'pquota', and needs a project's quota for each container; "
+    "--tmpfs DIR:size=… limits a directory"
+)
 TRUST = "image signatures aren't checked"
 
 
@@ -28,9 +32,7 @@ class Refused:
 RUN = (
     Refused(("-p", "--publish", "--expose"), _NETWORKS),
     Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
-    Refused(("--dns", "--dns-search", "--dns-opt", "--dns-option", "--add-host", "--link"), _NETWORKS),
-    Refused(("--storage-opt",), "the size of a container's file system isn't limited"),
-    Refused(("--gpus",), "GPUs aren't looked for yet; give their nodes with --device, and mount the driver with -v"),
+    Refused(("--storage-opt",), _STORAGE),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),
     Refused(("--cgroup-parent",), "cgroups are made under a parent of the engine's own"),

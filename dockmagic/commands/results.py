@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dockmagic.commands.human import binary_size
 from dockmagic.commands.table import Pretty, columns_of_text
@@ -121,6 +122,9 @@ class Facts:
         printer.text(str(self))
 
 
+KILLED: Final = 128 + signal.SIGKILL
+
+
 @dataclass(frozen=True)
 class Finished:
     """A process that ran in the foreground and ended; its output was shown while it ran.
@@ -143,8 +147,9 @@ class Finished:
     def __str__(self) -> str:
         """What is worth saying: nothing after a success."""
         if self.oom_killed:
-            limit = f" of {binary_size(self.memory_limit_bytes)}" if self.memory_limit_bytes else ""
-            return f"exited with {self.exit_status}: killed, since it needed more than its memory limit{limit}"
+            limit = f" at {binary_size(self.memory_limit_bytes)}" if self.memory_limit_bytes else ""
+            what = "OOM-killed" if self.exit_status == KILLED else "a process of it was OOM-killed"
+            return f"exited with {self.exit_status}: {what}{limit}; --memory gives it more"
         return f"exited with {self.exit_status}" if self.exit_status else ""
 
     def _ipython_display_(self) -> None:

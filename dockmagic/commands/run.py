@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from dockmagic.commands.attach import add_detach_keys, add_sig_proxy, attached, standard_input
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace
+from dockmagic.commands.embedded import embeds
+from dockmagic.commands.embedded import execute as execute_embedded
+from dockmagic.commands.embedded import run as run_embedded
 from dockmagic.commands.environment import variables
 from dockmagic.commands.output import Tail
-from dockmagic.commands.results import Finished
+from dockmagic.commands.results import KILLED, Finished, Shown
 from dockmagic.commands.run_flags import add_run_flags, run_options
 from dockmagic.commands.run_image import watching
 from dockmagic.commands.run_mounts import prepare_mounts
@@ -54,13 +57,16 @@ def _run_arguments(parser: CommandParser) -> None:
     add_run_flags(parser)
 
 
-def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Container:
-    """Run a container: to its end (Finished), or in the background (its handle)."""
+def _run(engine: Engine, args: Namespace, console: Console) -> Finished | Container | Shown:
+    """Run a container: to its end (Finished), in the background (its handle), or in a terminal that stays."""
     if args.detach and args.attach:
         raise InvalidOption("-a: conflicting options: what runs in the background (-d) is attached to nothing")
     options = replace(run_options(args, detach=args.detach), console_size=console.window() if args.tty else None)
-    wanted = Attachment() if args.detach else _attachment(args, console)
+    embedded = not args.detach and not args.attach and embeds(console, tty=args.tty, interactive=args.interactive)
+    wanted = Attachment() if args.detach or embedded else _attachment(args, console)
     prepare_mounts(args)
+    if embedded:
+        return run_embedded(engine, args, options, console)
     with watching(console, args) as on_event:
         if args.detach:
             return engine.containers.run_detached(args.image, options, on_event=on_event)
@@ -119,11 +125,13 @@ def _exec_arguments(parser: CommandParser) -> None:
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="command and its arguments")
 
 
-def _exec(engine: Engine, args: Namespace, console: Console) -> Finished:
+def _exec(engine: Engine, args: Namespace, console: Console) -> Finished | Shown:
     """Run one more process in a running container."""
     if not args.command:
         raise InvalidOption("a command is missing; write it after the container")
-    stdin = standard_input(console, tty=args.tty) if args.interactive and not args.detach else None
+    embedded = not args.detach and embeds(console, tty=args.tty, interactive=args.interactive)
+    reads = args.interactive and not args.detach and not embedded
+    stdin = standard_input(console, tty=args.tty) if reads else None
     container = engine.containers.get(args.container)
     options = ExecOptions(
         command=tuple(args.command),
@@ -136,16 +144,22 @@ def _exec(engine: Engine, args: Namespace, console: Console) -> Finished:
         privileged=args.privileged,
         detach=args.detach,
     )
+    if embedded:
+        return execute_embedded(container, options, args, console)
     wanted = Attachment(stdin, keys=args.detach_keys, tty=args.tty)
     with console.watching() as on_event:
         kept = Kept(on_event)
         with attached(console, wanted, kept) as (attachment, receive):
             status = container.exec(options, attachment=attachment, on_event=receive)
-    return Finished(status, container.id, stdout=kept.last("stdout"), stderr=kept.last("stderr"))
+    oom_killed = status == KILLED and container.running and container.state().oom_killed
+    limit = container.row.options.memory_bytes if oom_killed else None
+    return Finished(status, container.id, oom_killed, limit, kept.last("stdout"), kept.last("stderr"))
 
 
-def show_id(result: Finished | Container, console: Console) -> None:
+def show_id(result: Finished | Container | Shown, console: Console) -> None:
     """Write the id of a container in the background; of one that has ended, why it was killed."""
+    if isinstance(result, Shown):
+        return
     if not isinstance(result, Finished):
         console.write("stdout", f"{result.id}\n".encode())
     elif result.oom_killed:

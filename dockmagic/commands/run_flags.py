@@ -15,6 +15,7 @@ from dockmagic.commands.run_image import add_image_flags, add_notes, notes
 from dockmagic.commands.run_life import add_health, add_restart, life
 from dockmagic.commands.run_logs import add_logs, logs
 from dockmagic.commands.run_mounts import add_mounts, mount_options
+from dockmagic.commands.run_names import add_names, name_options
 from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_networks import add_networks, networks
 from dockmagic.commands.run_privileges import add_privileges, privileges
@@ -38,6 +39,7 @@ def add_run_flags(parser: CommandParser) -> None:
     _add_isolation(parser)
     add_privileges(parser)
     add_namespaces(parser)
+    add_names(parser)
     add_refused(parser, RUN)
     parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
     parser.add_argument(
@@ -133,6 +135,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         **_limits(args),
         **privileges(args),
         **namespaces(args),
+        **name_options(args),
     )
 
 

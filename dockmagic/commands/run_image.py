@@ -59,8 +59,12 @@ def add_notes(parser: CommandParser) -> None:
 
 
 def notes(args: Namespace) -> dict[str, Any]:
-    """Labels and annotations; a label given by flag wins over one from a file. Raises InvalidOption."""
-    from_files = [entry for name in args.label_file for entry in file_entries(name, "--label-file")]
+    """Labels and annotations; a label given by flag wins over one from a file, which needs a value there.
+
+    Raises InvalidOption.
+    """
+    lines = [entry for name in args.label_file for entry in file_entries(name, "--label-file")]
+    from_files = [entry for entry in lines if "=" in entry]
     return {"labels": pairs([*from_files, *args.label]), "annotations": pairs(args.annotation)}
 
 

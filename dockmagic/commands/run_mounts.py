@@ -18,6 +18,7 @@ class MountOptions(TypedDict):
 
     mounts: tuple[Mount, ...]
     tmpfs: tuple[Mount, ...]
+    long_mounts: tuple[str, ...]
     volumes: tuple[VolumeMount, ...]
     volumes_from: tuple[VolumesFrom, ...]
 
@@ -50,7 +51,13 @@ def mount_options(args: Namespace) -> MountOptions:
     plain = tuple(each for each in mounts if isinstance(each, Mount))
     volumes = tuple(each for each in mounts if isinstance(each, VolumeMount))
     places([*args.tmpfs, *plain, *(each for each in volumes if not each.implied)])
-    return MountOptions(mounts=plain, tmpfs=tuple(args.tmpfs), volumes=volumes, volumes_from=tuple(args.volumes_from))
+    return MountOptions(
+        mounts=plain,
+        tmpfs=tuple(args.tmpfs),
+        long_mounts=tuple(each.destination for each in mounts[len(args.volume) :]),
+        volumes=volumes,
+        volumes_from=tuple(args.volumes_from),
+    )
 
 
 def prepare_mounts(args: Namespace) -> None:

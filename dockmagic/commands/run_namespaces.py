@@ -10,18 +10,19 @@ from dockmagic.oci.options import JOIN
 
 _HELP: Final = {
     "--pid": "processes it sees: host, or those of container:NAME",
-    "--ipc": "shared memory and queues: private, none or host",
+    "--ipc": "shared memory and queues: private, none, shareable, host, or those of container:NAME",
     "--uts": "host name: host",
     "--cgroupns": "control groups it sees: private or host",
     "--userns": "users: host, as there are no others",
 }
 _MODES: Final = {
     "--pid": ("host",),
-    "--ipc": ("private", "none", "host"),
+    "--ipc": ("private", "none", "shareable", "host"),
     "--uts": ("host",),
     "--cgroupns": ("private", "host"),
     "--userns": ("host",),
 }
+_JOINING: Final = ("--pid", "--ipc")
 
 
 def add_namespaces(parser: CommandParser) -> None:
@@ -47,10 +48,8 @@ def namespaces(args: Namespace) -> dict[str, Any]:
 
 def _mode(flag: str, value: str) -> str:
     """A mode that the flag takes, "" among them."""
-    if flag == "--pid" and value.startswith(JOIN) and value != JOIN:
+    if flag in _JOINING and value.startswith(JOIN) and value != JOIN:
         return value
-    if flag == "--ipc" and (value == "shareable" or value.startswith(JOIN)):
-        raise InvalidOption(f"{value!r}: containers don't share memory with each other yet; use private, none or host")
     if value and value not in _MODES[flag]:
         raise InvalidOption(f"{value!r} isn't a mode; use {one_of(_MODES[flag])}")
     return value

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dockmagic.commands.command import CommandParser, Namespace, typed
+from dockmagic.commands.gpus import gpus
 from dockmagic.errors import InvalidOption
 from dockmagic.oci.convert import capability
 from dockmagic.oci.options import DeviceMapping
@@ -35,6 +36,9 @@ def add_privileges(parser: CommandParser) -> None:
         "--device", action="append", default=[], type=typed(device), metavar="PATH[:PATH[:rwm]]", help="add a device"
     )
     group.add_argument(
+        "--gpus", action="append", default=[], type=typed(gpus), metavar="GPUS", help="all, a number, or device=0"
+    )
+    group.add_argument(
         "--device-cgroup-rule",
         action="append",
         default=[],
@@ -52,6 +56,7 @@ def privileges(args: Namespace) -> dict[str, Any]:
         "privileged": args.privileged,
         "devices": tuple(args.device),
         "device_rules": tuple(args.device_cgroup_rule),
+        "gpus": tuple(args.gpus),
         **_security(args.security_opt),
     }
 

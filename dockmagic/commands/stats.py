@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dockmagic.commands import template, values
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
-from dockmagic.commands.human import binary_size, short_id
+from dockmagic.commands.human import binary_size, decimal_size, short_id
 from dockmagic.commands.refused import Refused, add_refused
 from dockmagic.commands.results import Names
 from dockmagic.commands.table import Pretty, Table
@@ -33,9 +33,11 @@ _HEADINGS = {
     "CPUPerc": "CPU %",
     "MemUsage": "MEM USAGE / LIMIT",
     "MemPerc": "MEM %",
+    "BlockIO": "BLOCK I/O",
     "PIDs": "PIDS",
 }
-_PLAIN = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "PIDs")
+_PLAIN = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "BlockIO", "PIDs")
+_NOTHING = {"CPUPerc": "--", "MemUsage": "-- / --", "MemPerc": "--", "BlockIO": "--", "PIDs": "--"}
 _ONE_SHOT_S = 0.5
 _ROW_INTERVAL_S = 1.0
 _POLL_S = 0.05
@@ -150,12 +152,12 @@ def _table(watched: Sequence[tuple[Container, Series]], args: Namespace) -> Tabl
 
 
 def _fields(container: Container, series: Series, no_trunc: bool) -> dict[str, str]:
-    """A container's row: its CPU over the last second, its memory and its tasks now."""
-    usage = series.usage()
+    """A container's row: its CPU over the last second, its memory and its tasks now, all that it read and wrote."""
+    usage, last = series.usage(), series.last()
     identifier = container.id if no_trunc else short_id(container.id)
     names = {"ID": identifier, "Container": container.id, "Name": container.name}
-    if not len(usage.time_s) or series.ended.is_set():
-        return {**names, "CPUPerc": "--", "MemUsage": "-- / --", "MemPerc": "--", "PIDs": "--"}
+    if last is None or not len(usage.time_s) or series.ended.is_set():
+        return {**names, **_NOTHING}
     recent = usage.time_s > usage.time_s[-1] - _ROW_INTERVAL_S
     memory, limit = float(usage.memory_bytes[-1]), container.memory_limit_bytes or _host_memory_bytes()
     return {
@@ -163,6 +165,7 @@ def _fields(container: Container, series: Series, no_trunc: bool) -> dict[str, s
         "CPUPerc": f"{100 * usage.cpu_cores[recent].mean():.2f}%",
         "MemUsage": f"{binary_size(memory)} / {binary_size(limit)}",
         "MemPerc": f"{100 * memory / limit:.2f}%",
+        "BlockIO": f"{decimal_size(last.read_bytes)} / {decimal_size(last.written_bytes)}",
         "PIDs": f"{usage.pids[-1]:.0f}",
     }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import signal
 from decimal import Decimal, InvalidOperation
-from ipaddress import ip_address
 
 from dockmagic.dockerfile.sizes import parse_size
 from dockmagic.errors import InvalidOption, one_of
@@ -198,26 +197,6 @@ def working_directory(text: str) -> str:
     if text and not text.startswith("/"):
         raise InvalidOption(f"{text!r} isn't an absolute path; write /{text}")
     return text
-
-
-def extra_host(text: str) -> tuple[str, str]:
-    """A name and its address, from "name:address" or "name=address"; the address may be "host-gateway".
-
-    >>> extra_host("v6:[::1]")
-    ('v6', '::1')
-    """
-    separator = "=" if "=" in text else ":"
-    name, _, address = text.partition(separator)
-    if address.startswith("[") and address.endswith("]"):
-        address = address[1:-1]
-    if not name or any(char.isspace() for char in name):
-        raise InvalidOption(f"{text!r} has no name; write NAME:ADDRESS")
-    if address != "host-gateway":
-        try:
-            ip_address(address)
-        except ValueError:
-            raise InvalidOption(f"{text!r}: {address!r} isn't an IP address; write NAME:ADDRESS") from None
-    return name, address
 
 
 def network(text: str) -> str:

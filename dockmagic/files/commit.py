@@ -41,6 +41,7 @@ def container_config(config: ContainerConfig, options: RunOptions) -> ContainerC
         working_dir=options.workdir or config.working_dir,
         labels={**config.labels, **options.labels},
         stop_signal=options.stop_signal or config.stop_signal,
+        healthcheck=options.healthcheck or config.healthcheck,
         on_build=(),  # for those who build upon the image, and so carried out already or not asked for
         args_escaped=config.args_escaped and not options.command,
     )

@@ -103,8 +103,6 @@ class Netlink:
 
         The last one is acknowledged, whereas of the others only failures are told; a `trailer` never is.
         """
-        if not messages:
-            return
         first, last = self._sequence + 1, self._sequence + len(messages)
         data = [self._packed(message, NLM_F_ACK * (message is messages[-1])) for message in messages]
         data += [self._packed(trailer, 0)] if trailer else []

@@ -14,6 +14,7 @@ from dockmagic.linux.netlink import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_DUMP,
+    NLM_F_EXCL,
     Message,
     Netlink,
     attribute,
@@ -43,7 +44,9 @@ _NEWSETELEM: Final = 12
 PREROUTING: Final = 0
 INPUT: Final = 1
 FORWARD: Final = 2
+OUTPUT: Final = 3
 POSTROUTING: Final = 4
+PRIORITY_DESTINATION_NAT: Final = -100
 PRIORITY_FILTER: Final = 0
 PRIORITY_SOURCE_NAT: Final = 100
 PRIORITY_BRIDGE_FILTER: Final = -200
@@ -55,11 +58,13 @@ GOTO: Final = -4
 RETURN: Final = -5
 
 FIRST: Final = 1  # the first register, of 16 bytes
+SECOND: Final = 2
 THIRD_WORD: Final = 10  # the register of four bytes that follows eight in the first one
 
 PROTOCOL: Final = 1  # keys of `meta`
 IIFNAME: Final = 6
 OIFNAME: Final = 7
+L4PROTO: Final = 16
 LINK_HEADER: Final = 0  # bases of `payload`
 NETWORK_HEADER: Final = 1
 TRANSPORT_HEADER: Final = 2
@@ -123,6 +128,15 @@ def verdict(code: int, chain: str = "") -> bytes:
     return _expression("immediate", _be32(1, 0), nest(2, nest(2, _be32(1, code), text(2, chain) if chain else b"")))
 
 
+def destination(family: int, address: bytes, port: int) -> tuple[bytes, ...]:
+    """Have the packet go to another address and port."""
+    return (
+        _expression("immediate", _be32(1, FIRST), nest(2, attribute(1, address))),
+        _expression("immediate", _be32(1, SECOND), nest(2, attribute(1, port.to_bytes(2)))),
+        _expression("nat", _be32(1, 1), _be32(2, family), _be32(3, FIRST), _be32(5, SECOND)),
+    )
+
+
 def masquerade() -> bytes:
     """Let the packet seem to come from the link it leaves through."""
     return _expression("masq")
@@ -137,9 +151,10 @@ def interface(key: int, name: str, *, negated: bool = False) -> tuple[bytes, byt
 # -- requests -------------------------------------------------------------------------------------------------
 
 
-def new_table(family: int, table: str) -> Message:
-    """Make a table, where there is none."""
-    return _message(_NEWTABLE, NLM_F_CREATE, family, f"make the table {table}", text(1, table), _be32(2, 0))
+def new_table(family: int, table: str, *, exclusive: bool = False) -> Message:
+    """Make a table, where there is none; an `exclusive` one is refused where there is one (FileExistsError)."""
+    flags = NLM_F_CREATE | (NLM_F_EXCL if exclusive else 0)
+    return _message(_NEWTABLE, flags, family, f"make the table {table}", text(1, table), _be32(2, 0))
 
 
 def delete_table(family: int, table: str) -> Message:

@@ -25,18 +25,22 @@ from dockmagic.widgets.live import Bundle, LiveDisplay
 from dockmagic.widgets.view import View, view_of
 
 if TYPE_CHECKING:
-    from dockmagic.runtime.attach import Controls
+    from dockmagic.runtime.attach import Attachment, Controls
 
 CELL: Final = ConsoleSize(height=24, width=80)
 
 
 class ShellConsole:
-    """A console on the cell's output. `stdin` is the descriptor that a cell's body can be read from."""
+    """A console on the cell's output. `stdin` is the descriptor that a cell's body can be read from.
 
-    def __init__(self, *, in_notebook: bool, stdin: int | None = None) -> None:
+    `embeds`: the front-end shows widgets.
+    """
+
+    def __init__(self, *, in_notebook: bool, stdin: int | None = None, embeds: bool = False) -> None:
         self.stdin = stdin
         self.stdout: int | None = None
         self.typing = False
+        self.embeds = embeds
         self._in_notebook = in_notebook
         self._streams = CappedStreams(sys.stdout, sys.stderr, silent=in_notebook)
         self._overflow = Overflow(self._streams) if in_notebook else None
@@ -94,6 +98,12 @@ class ShellConsole:
     def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> AbstractContextManager[None]:
         """Nothing to give: a cell has no terminal, and interrupts come as they always do."""
         return nullcontext()
+
+    def embed(self, title: str, follow: Callable[[Attachment, OnEvent], int], wanted: Attachment) -> None:
+        """Open a terminal under the cell. Raises what starting the process raises."""
+        from dockmagic.magics.embedded import Embedded  # widgets take long to import
+
+        Embedded(title, follow, wanted, CELL).open()
 
     @contextmanager
     def renewing(self) -> Iterator[Callable[[object], None]]:

@@ -87,7 +87,8 @@ class Extension:
             file.write((body or "").encode())
             file.seek(0)
             stdin = None if body is None else file.fileno()
-            console = ShellConsole(in_notebook=self.session.in_notebook, stdin=stdin)
+            attended = self.session.attended
+            console = ShellConsole(in_notebook=self.session.in_notebook, stdin=stdin, embeds=attended)
             try:
                 yield console
             finally:

@@ -32,6 +32,11 @@ class Session:
         """Whether a front-end shows rich output, rather than a terminal."""
         return hasattr(self.shell, "kernel")
 
+    @property
+    def attended(self) -> bool:
+        """Whether somebody sits at a front-end with widgets: programs that run notebooks can't be asked anything."""
+        return bool(getattr(getattr(self.shell, "kernel", None), "_allow_stdin", False))
+
     def names(self, local_names: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Python names that a line may use: the notebook's, and those of the function that the line stands in."""
         return {**self.shell.user_ns, **(local_names or {})}

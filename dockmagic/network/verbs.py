@@ -14,6 +14,7 @@ from dockmagic.network.addresses import check_address
 from dockmagic.network.bridges import Bridges
 from dockmagic.network.creation import NetworkRequest, new_network
 from dockmagic.network.model import Endpoint, Network
+from dockmagic.network.names import Names
 from dockmagic.network.store import NetworkStore
 from dockmagic.oci.networks import BRIDGE, DEFAULT, NetworkOptions, has_own_links
 from dockmagic.oci.options import RunOptions
@@ -35,6 +36,11 @@ class Networks:
         self._key = root_key(client.state_root)
         self._store = NetworkStore(database, self._key)
         self._bridges = Bridges(self._store, client.run_dir, self._key)
+        self._names = Names(database, client, self._store)
+
+    def close(self) -> None:
+        """Let go what containers don't need."""
+        self._names.close()
 
     # -- Docker's verbs ----------------------------------------------------------------------------------------
 
@@ -100,10 +106,12 @@ class Networks:
             why = "container cannot be disconnected from host network or connected to host network"
             raise Conflict("network", network.name, why)
         checked = self._checked(network, replace(options, network=network.id))
+        before = self.places(container_id)
         place = self._store.connect(container_id, checked)
         try:
             if self._runs(container_id):
-                place = self._connect_now(place)
+                place = self._connect_now(place) or place
+                self._names.tell(container_id, before, self.places(container_id))
         except BaseException:
             self._store.disconnect(place)
             raise
@@ -116,11 +124,14 @@ class Networks:
         if place is None:
             why = f"container {container_id[:12]} is not connected to network {network.name}"
             raise Conflict("network", network.name, why)
-        self._client.disconnect(container_id, place.interface)
+        before = self.places(container_id)
+        running = self._client.disconnect(container_id, place.interface)
         self._store.disconnect(place)
-        for interface in plan.interfaces(self._store.of_container(container_id), self._key):
-            if interface.gateways:  # what was left of the way out went with the link
-                self._client.connect(container_id, interface)
+        if running:
+            places = self.places(container_id)
+            for interface in plan.interfaces(places, self._key):
+                self._client.reroute(container_id, interface)
+            self._names.tell(container_id, before, places)
         return place
 
     # -- for a container ---------------------------------------------------------------------------------------
@@ -171,12 +182,15 @@ class Networks:
             return Networking(warnings=(f"it has only a loopback: {error}",))
         leased = self._store.lease(container_id, self._runs)
         interfaces = plan.interfaces(leased, self._key)
-        return Networking(
+        gateways = [gateway for interface in interfaces for gateway in interface.gateways]
+        routers = [router for interface in interfaces for router in interface.routers]
+        networking = Networking(
             interfaces,
             tuple(address for place in leased for address in (place.ipv4, place.ipv6) if address),
-            tuple(router for interface in interfaces for router in interface.routers),
+            (*gateways, *routers),
             any(place.network.names_resolve for place in leased),
         )
+        return self._names.add(container_id, networking, places)
 
     def settings(self, container_id: str, mode: str, *, running: bool) -> dict[str, Any]:
         """The "NetworkSettings" of a container, in Docker's shape."""
@@ -203,14 +217,15 @@ class Networks:
         for network in made:
             for place in self.members(network):
                 if place.container_id != container_id:
-                    self._client.disconnect(place.container_id, place.interface)
                     self._connect_now(place)
 
-    def _connect_now(self, place: Endpoint) -> Endpoint:
-        """Make the link of a container that runs; the place with its addresses."""
+    def _connect_now(self, place: Endpoint) -> Endpoint | None:
+        """Make the link of a container that runs; the place with its addresses, None where it is gone meanwhile."""
         self._bridges.ready([place.network])
         leased = self._store.lease(place.container_id, self._runs)
-        mine = next(each for each in leased if each.network.id == place.network.id)
+        mine = next((each for each in leased if each.network.id == place.network.id), None)
+        if mine is None:
+            return None
         interfaces = plan.interfaces(leased, self._key)
         self._client.connect(place.container_id, next(each for each in interfaces if each.name == mine.interface))
         return mine

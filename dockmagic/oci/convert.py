@@ -149,15 +149,15 @@ def mounts(options: RunOptions, etc: Mapping[str, str]) -> tuple[Mount, ...]:
 
 
 def _with_ipc(fixed: Iterable[Mount], mode: str) -> tuple[Mount, ...]:
-    """The mounts, with the host's shared memory where its IPC namespace is used; "none" has none.
+    """The mounts, with the shared memory of the host or container whose IPC namespace is used; "none" has none.
 
     A file system of message queues shows those of the namespace in which it was mounted.
     """
     if mode == "none":
         return tuple(mount for mount in fixed if mount.destination != "/dev/shm")
-    if mode != "host":
+    if mode != "host" and not mode.startswith(JOIN):
         return tuple(fixed)
-    shared = Mount("/dev/shm", "bind", "/dev/shm", ("rbind", "rprivate"))
+    shared = Mount("/dev/shm", "bind", "/dev/shm" if mode == "host" else mode, ("rbind", "rprivate"))
     return tuple(shared if mount.destination == shared.destination else mount for mount in fixed)
 
 

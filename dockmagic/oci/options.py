@@ -26,6 +26,15 @@ class DeviceMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuRequest:
+    """GPUs of the host: the first `count` (-1: all), or `devices` by number or UUID; `capabilities` () are all."""
+
+    count: int = 1
+    devices: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LogOptions:
     """How a container's output is kept: `driver` "json-file", "local" or "none"; `given` are the options by name.
 
@@ -84,13 +93,18 @@ class RunOptions:
     network: str = DEFAULT  # "none", "host", "container:ID", else the first network that it is connected to
     networks: tuple[NetworkOptions, ...] = ()  # how it is connected to that one, and to others
     pid: str = ""  # "" is a namespace of its own; "host" or "container:ID"
-    ipc: str = ""  # "" and "private" are one of its own, "none" that without /dev/shm; "host"
+    ipc: str = ""  # "", "private", "shareable": of its own, "none" that without /dev/shm; "host" or "container:ID"
     uts: str = ""  # "" or "host"
     cgroupns: str = ""  # "" and "private" are one of its own; "host"
-    extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address: lines of /etc/hosts
+    extra_hosts: tuple[tuple[str, str], ...] = ()  # name and address, or "host-gateway": lines of /etc/hosts
+    dns: tuple[str, ...] = ()  # addresses of servers, in place of the host's
+    dns_search: tuple[str, ...] = ()  # domains, in place of the host's; "." alone is none
+    dns_options: tuple[str, ...] = ()  # of resolv.conf, in place of the host's
+    links: tuple[tuple[str, str], ...] = ()  # containers, by name at first, then ID, and what this one calls them
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
+    long_mounts: tuple[str, ...] = ()  # destinations of those that `--mount` names, which inspect shows apart
     volumes: tuple[VolumeMount, ...] = ()
     volumes_from: tuple[VolumesFrom, ...] = ()
     shm_size_bytes: int = 64 << 20
@@ -115,6 +129,7 @@ class RunOptions:
     privileged: bool = False  # all that the host may do: capabilities, devices, system calls, /sys
     devices: tuple[DeviceMapping, ...] = ()
     device_rules: tuple[DeviceRule, ...] = ()
+    gpus: tuple[GpuRequest, ...] = ()
     no_new_privileges: bool = False
     seccomp: str = "default"  # "default", "unconfined" or "profile"
     seccomp_profile: str = field(default="", repr=False)  # the text of a profile in Docker's JSON form
@@ -130,8 +145,9 @@ class RunOptions:
         return {"network": self.network, "pid": self.pid, "ipc": self.ipc, "uts": self.uts, "cgroup": self.cgroupns}
 
     def joined(self) -> Mapping[str, str]:
-        """The containers whose namespaces it joins, by kind."""
-        return {kind: mode.removeprefix(JOIN) for kind, mode in self.modes().items() if mode.startswith(JOIN)}
+        """The containers whose namespaces it joins, by kind; "shm" is whose shared memory goes with that of "ipc"."""
+        joined = {kind: mode.removeprefix(JOIN) for kind, mode in self.modes().items() if mode.startswith(JOIN)}
+        return {**joined, **({"shm": joined["ipc"]} if "ipc" in joined else {})}
 
 
 class LimitChanges(TypedDict, total=False):

@@ -34,6 +34,11 @@ class VolumeMount:
     implied: bool = False
     image_id: str = ""
 
+    def facts(self) -> dict[str, str]:
+        """What events of a mount tell of it. Source: Engine API, "Monitor events"."""
+        access = "false" if self.read_only else "true"
+        return {"destination": self.destination, "driver": LOCAL, "propagation": "", "read/write": access}
+
 
 @dataclass(frozen=True, slots=True)
 class VolumesFrom:

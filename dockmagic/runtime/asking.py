@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dockmagic import journal
 from dockmagic.oci import health
+from dockmagic.oci.volumes import VOLUME
 from dockmagic.runtime.request import StartRequest
 from dockmagic.runtime.signals import signal_number
 
@@ -32,6 +33,7 @@ def start_request(row: Row, directory: Path, session: Session | None, *, foregro
         state=str(directory / "state.json"),
         remove=(str(directory),) if options.remove else (),
         volumes=options.remove and bool(options.volumes),
+        mounted={volume.source: volume.facts() for volume in options.volumes if volume.type == VOLUME},
         journal=str(directory.parent.parent / journal.NAME),
         attributes=row.attributes,
         restart=options.restart,

@@ -25,7 +25,7 @@ from dockmagic.runtime import leftovers, protocol
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
-from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere
+from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere, with_variables
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
@@ -78,9 +78,11 @@ class Client:
 
         Raises StartFailed with Docker's exit status, Unsupported where no launcher can be had.
         """
+        if networking.env:
+            spec_text = with_variables(spec_text, networking.env)
         spec_file = protocol.memory_file(spec_text.encode())
         try:
-            asked = encode(replace(request, interfaces=networking.interfaces))
+            asked = encode(replace(request, interfaces=networking.interfaces, resolver=networking.resolver))
             connection, message = self._ask(asked, (spec_file, *descriptors))
         finally:
             os.close(spec_file)
@@ -180,15 +182,20 @@ class Client:
         return answer is not None and bool(answer["changed"])
 
     def connect(self, container_id: str, interface: Interface) -> bool:
-        """Make a link for a container, or let that with this name have the way out; False where it doesn't run.
+        """Make a link for a container, in place of one with the same name; False where it doesn't run.
 
         Raises ContainerError.
         """
+        self.disconnect(container_id, interface.name)
         return self._done(container_id, {"op": "connect", "interface": encode(interface)})
 
     def disconnect(self, container_id: str, name: str) -> bool:
         """Remove a container's link, if it has that; False where it doesn't run. Raises ContainerError."""
         return self._done(container_id, {"op": "disconnect", "interface": name})
+
+    def reroute(self, container_id: str, interface: Interface) -> bool:
+        """Have a container's link be its way out, or not; False where it doesn't run. Raises ContainerError."""
+        return self._done(container_id, {"op": "reroute", "interface": encode(interface)})
 
     def _done(self, container_id: str, message: protocol.Message) -> bool:
         """Have the monitor do something; False where the container doesn't run. Raises ContainerError."""

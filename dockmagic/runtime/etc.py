@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from dockmagic.oci.options import RunOptions
+from dockmagic.runtime import hosts, resolv_conf
+from dockmagic.runtime.hosts import Entry
+from dockmagic.runtime.networking import Networking
 from dockmagic.trees import make_private, remove_tree
 
-LOCALHOST: Final = (
-    "127.0.0.1\tlocalhost\n"
-    "::1\tlocalhost ip6-localhost ip6-loopback\n"
-    "fe00::\tip6-localnet\n"
-    "ff00::\tip6-mcastprefix\n"
-    "ff02::1\tip6-allnodes\n"
-    "ff02::2\tip6-allrouters\n"
-)
-
-
 NAMES: Final = ("hosts", "hostname", "resolv.conf")
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The host's own files, as texts."""
+
+    hosts: str
+    resolv_conf: str
+
+
+def host(etc: str = "/etc", behind_stub: str = "/run/systemd/resolve/resolv.conf") -> Host:
+    """The host's files; one that isn't there is empty. Of resolv.conf's the one that names the servers, see there."""
+    return Host(_read(f"{etc}/hosts"), resolv_conf.host_files(_read(f"{etc}/resolv.conf"), _read(behind_stub)))
 
 
 def sources(directory: str) -> Mapping[str, str]:
@@ -27,26 +37,56 @@ def sources(directory: str) -> Mapping[str, str]:
     return {f"/etc/{name}": f"{directory}/{name}" for name in NAMES}
 
 
-@contextlib.contextmanager
-def written(
-    directory: str,
-    hostname: str,
-    network: str,
-    host_etc: str = "/etc",
-    *,
-    extra_hosts: Iterable[tuple[str, str]] = (),
-) -> Iterator[None]:
-    """Write the files into `directory`; the directory goes again where the block, the container's start, raises.
+def texts(options: RunOptions, hostname: str, around: Networking, host: Host) -> Mapping[str, str]:
+    """What is in the files, by name; raises InvalidOption for a `host-gateway` where there is none.
 
-    On the host's network a container sees the host's hosts file, and always the host's resolvers. `extra_hosts` are
-    names with their addresses.
+    On the host's network a container sees the host's hosts file, and its resolvers.
     """
+    on_host = options.network == "host"
+    added = hosts.with_gateway(options.extra_hosts, (_LOOPBACK,) if on_host else _nearest(around.gateways))
+    return {
+        "hosts": hosts.text([*added, *_entries(options, hostname, around)], host.hosts if on_host else hosts.LOCALHOST),
+        "hostname": f"{hostname}\n",
+        "resolv.conf": _resolv_conf(options, around, host),
+    }
+
+
+def _entries(options: RunOptions, hostname: str, around: Networking) -> list[Entry]:
+    """The lines of /etc/hosts that its networks bring: those that it has links to, and itself."""
+    own = hosts.own_names(hostname, options.domainname)
+    return [*around.linked, *((own, address) for address in around.addresses)]
+
+
+def _resolv_conf(options: RunOptions, around: Networking, host: Host) -> str:
+    """The file's text; the host's own where the container is on its network, and nothing is to be changed."""
+    if options.network == "host" and not (options.dns or options.dns_search or options.dns_options):
+        return host.resolv_conf
+    found = resolv_conf.parse(host.resolv_conf)
+    conf = resolv_conf.chosen(found, options.dns, options.dns_search, options.dns_options)
+    if options.network == "host":
+        return conf.text()
+    return (
+        resolv_conf.embedded(conf) if around.embedded else resolv_conf.reachable(conf, ipv6=_has_ipv6(around))
+    ).text()
+
+
+def _nearest(gateways: Iterable[str]) -> tuple[str, ...]:
+    """The first gateway of each version."""
+    versions = {":" in gateway: gateway for gateway in reversed(tuple(gateways))}
+    return tuple(versions[version] for version in (False, True) if version in versions)
+
+
+def _has_ipv6(around: Networking) -> bool:
+    return any(":" in address for address in around.addresses)
+
+
+@contextlib.contextmanager
+def written(directory: str, files: Mapping[str, str]) -> Iterator[None]:
+    """Write the files into `directory`, which goes again where the block, the container's start, raises."""
     try:
         make_private(directory)
-        hosts = _read(f"{host_etc}/hosts") if network == "host" else LOCALHOST.encode()
-        _write(f"{directory}/hosts", hosts + _lines(extra_hosts, hosts))
-        _write(f"{directory}/hostname", f"{hostname}\n".encode())
-        _write(f"{directory}/resolv.conf", _read(f"{host_etc}/resolv.conf"))
+        for name, text in files.items():
+            _write(f"{directory}/{name}", text)
         yield
     except BaseException:
         with contextlib.suppress(OSError):
@@ -54,20 +94,43 @@ def written(
         raise
 
 
-def _lines(extra_hosts: Iterable[tuple[str, str]], above: bytes) -> bytes:
-    """Lines for names with their addresses, to be put below other lines."""
-    lines = "".join(f"{address}\t{name}\n" for name, address in extra_hosts).encode()
-    return b"\n" + lines if lines and above and not above.endswith(b"\n") else lines
+def update(directory: str, options: RunOptions, hostname: str, before: Networking, after: Networking) -> None:
+    """Have the files in `directory` say what is around their container now, while it runs.
+
+    What it has written into hosts itself stays there, and its resolv.conf where that isn't as it was made.
+    """
+    old, new = (_entries(options, hostname, around) for around in (before, after))
+
+    def changed(text: str) -> str:
+        kept = hosts.without(text, [entry for entry in old if entry not in new])
+        return hosts.text([entry for entry in new if entry not in old], kept)
+
+    _rewrite(f"{directory}/hosts", changed)
+    now = host()
+    made, wanted = (_resolv_conf(options, around, now) for around in (before, after))
+    _rewrite(f"{directory}/resolv.conf", lambda text: wanted if text == made else text)
 
 
-def _read(path: str) -> bytes:
-    with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
-        return file.readall()
-    return b""
+def _rewrite(path: str, change: Callable[[str], str]) -> None:
+    """Change a file in its place, where it is mounted; one that isn't there is left alone."""
+    with contextlib.suppress(FileNotFoundError), open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        changed = change(text)
+        if changed != text:
+            file.seek(0)
+            file.write(changed)
+            file.truncate()
 
 
-def _write(path: str, data: bytes) -> None:
+def _read(path: str) -> str:
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+    return ""
+
+
+def _write(path: str, text: str) -> None:
     """Make the file, readable by everyone whatever the umask is."""
-    with open(path, "wb", buffering=0) as file:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         os.fchmod(file.fileno(), 0o644)
-        file.write(data)
+        file.write(text)

@@ -20,7 +20,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NoReturn
@@ -144,11 +144,7 @@ def start(
     _mount_root(spec, binds)
     shown = _shown(spec, binds, cgroups)
     stubs: Stubs = []
-    with stage("rootfs", "enter the root file system"):
-        for tree in wanted.keys() - rootfs.replaced_trees(spec):
-            _move_tree(tree, stubs)
-        os.chdir(ROOTFS)
-        _pivot()
+    _enter_root(wanted.keys() - rootfs.replaced_trees(spec), stubs)
     _finish_root(spec, shown, stubs)
     stdio, ends = (descriptors[0], descriptors[1], descriptors[2]), tuple[int, ...]()
     if spec.process.terminal:
@@ -165,6 +161,15 @@ def start(
         with stage("terminal", "control the terminal"):
             terminal.take_control(stdio[0])
     process.become(spec.process, filter_program, stdio, sync.fileno())
+
+
+def _enter_root(trees: Iterable[str], stubs: Stubs) -> None:
+    """Move the trees into the root file system, and make it the root; raises Failed."""
+    with stage("rootfs", "enter the root file system"):
+        for tree in trees:
+            _move_tree(tree, stubs)
+        os.chdir(ROOTFS)
+        _pivot()
 
 
 def _terminal(spec: Spec) -> tuple[tuple[int, int, int], tuple[int, int]]:

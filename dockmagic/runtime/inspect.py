@@ -9,12 +9,14 @@ from typing import Any
 
 from dockmagic.errors import InvalidManifest
 from dockmagic.oci.codec import decode
+from dockmagic.oci.defaults import TERM
 from dockmagic.oci.image_json import healthcheck_json
 from dockmagic.oci.networks import DEFAULT
-from dockmagic.oci.spec import Spec
+from dockmagic.oci.options import GpuRequest, RunOptions
+from dockmagic.oci.spec import DeviceRule, Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.health import Result
-from dockmagic.runtime.inspect_mounts import binds, mount_points
+from dockmagic.runtime.inspect_mounts import binds, long_mounts, mount_points, tmpfs
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stdio import timestamp
 
@@ -103,13 +105,80 @@ def _host_config(row: Row) -> dict[str, Any]:
         "MemoryReservation": resources.memory.reservation or 0,
         "NanoCpus": round((options.cpus or 0) * 1e9),
         "CpuShares": resources.cpu.shares or 0,
+        "CpuPeriod": options.cpu_period_us or 0,
+        "CpuQuota": options.cpu_quota_us or 0,
         "CpusetCpus": resources.cpu.cpus,
+        "CpusetMems": resources.cpu.mems,
         "PidsLimit": resources.pids_limit,
+        "DeviceRequests": [_gpus(request) for request in options.gpus] or None,
         "Ulimits": [{"Name": u.type[7:].lower(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits] or None,
         "Binds": binds(options) or None,
+        **({"Mounts": long} if (long := long_mounts(options)) else {}),
+        **({"Tmpfs": tmpfs(options)} if options.tmpfs else {}),
         "VolumesFrom": [f"{v.container}{v.access and ':'}{v.access}" for v in options.volumes_from] or None,
+        **_isolation(options),
         "MaskedPaths": list(row.spec.linux.masked_paths),
         "ReadonlyPaths": list(row.spec.linux.readonly_paths),
+        **_names(row),
+    }
+
+
+def _names(row: Row) -> dict[str, Any]:
+    """What it calls others, and whom it asks; containers that it has links to by their short IDs."""
+    options = row.options
+    return {
+        "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_options),
+        "DnsSearch": list(options.dns_search),
+        "ExtraHosts": [f"{name}:{address}" for name, address in options.extra_hosts] or None,
+        "Links": [f"/{linked[:12]}:/{row.name}/{alias}" for linked, alias in options.links] or None,
+    }
+
+
+def _isolation(options: RunOptions) -> dict[str, Any]:
+    """Whose namespaces it is in, and what it may do."""
+    devices = [
+        {"PathOnHost": device.source, "PathInContainer": device.path, "CgroupPermissions": device.access}
+        for device in options.devices
+    ]
+    return {
+        "CgroupnsMode": options.cgroupns or "private",
+        "IpcMode": options.ipc or "private",
+        "PidMode": options.pid,
+        "UTSMode": options.uts,
+        "UsernsMode": "",
+        "OomScoreAdj": options.oom_score_adj or 0,
+        "OomKillDisable": options.oom_kill_disable,
+        "MemorySwappiness": options.memory_swappiness,
+        "Sysctls": dict(sorted(options.sysctls.items())) or None,
+        "Devices": devices,
+        "DeviceCgroupRules": list(map(_rule, options.device_rules)) or None,
+        "SecurityOpt": _security(options) or None,
+    }
+
+
+def _rule(rule: DeviceRule) -> str:
+    """A rule for devices as its flag has it."""
+    numbers = ("*" if number is None else str(number) for number in (rule.major, rule.minor))
+    return f"{rule.type} {':'.join(numbers)} {rule.access}"
+
+
+def _security(options: RunOptions) -> list[str]:
+    """What --security-opt gave, but for what the paths tell already; of a profile its text, as Docker has it."""
+    filters = {"default": "", "profile": f"seccomp={options.seccomp_profile}"}
+    return [
+        *(["no-new-privileges"] if options.no_new_privileges else []),
+        *filter(None, [filters.get(options.seccomp, f"seccomp={options.seccomp}")]),
+    ]
+
+
+def _gpus(request: GpuRequest) -> dict[str, Any]:
+    return {
+        "Driver": "",
+        "Count": request.count,
+        "DeviceIDs": list(request.devices) or None,
+        "Capabilities": [["gpu", *request.capabilities]],
+        "Options": {},
     }
 
 
@@ -119,20 +188,31 @@ def _config(row: Row) -> dict[str, Any]:
         "Hostname": row.spec.hostname,
         "Domainname": row.spec.domainname,
         "User": process.user.username,
+        "AttachStdin": row.options.interactive and not row.options.detach,
+        "AttachStdout": not row.options.detach,
+        "AttachStderr": not row.options.detach,
         "OpenStdin": row.options.interactive,
         "StdinOnce": row.options.interactive and not row.options.detach,
         "Tty": process.terminal,
-        "Env": list(process.env),
+        "Env": _environment(row),
         "Cmd": list(row.options.command) or None,
         "Image": row.image_reference,
         "WorkingDir": process.cwd,
         "Entrypoint": None if row.options.entrypoint is None else list(row.options.entrypoint),
         "Volumes": {v.destination: {} for v in row.options.volumes if v.implied} or None,
-        "Labels": dict(row.labels),
+        "Labels": dict(sorted(row.labels.items())),
         **({} if check is None else {"Healthcheck": healthcheck_json(check)}),
         "StopSignal": row.options.stop_signal,
         "StopTimeout": row.options.stop_timeout_s,
     }
+
+
+def _environment(row: Row) -> list[str]:
+    """The variables, those of the user first, without those that the start adds."""
+    process = row.spec.process
+    added = {f"HOSTNAME={row.spec.hostname}", *([f"TERM={TERM}"] if process.terminal else [])}
+    given = [entry for entry in row.options.env if entry in process.env]
+    return [*given, *(entry for entry in process.env if entry not in added and entry not in given)]
 
 
 def _graph_driver(spec: Spec) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dockmagic.errors import Conflict
 from dockmagic.runtime import protocol
 from dockmagic.runtime.request import CONTROL_SOCKET, Record, container_directory, record_of
 
-_FILES: Final = {"network": "net"}
+_FILES: Final = {"network": "net", "shm": "mnt"}
 _PATIENCE_S: Final = 5.0
 
 

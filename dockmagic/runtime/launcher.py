@@ -23,7 +23,7 @@ from typing import Final
 from dockmagic.linux import process as p
 from dockmagic.oci.codec import prepare
 from dockmagic.oci.spec import Spec
-from dockmagic.runtime import bridges, leftovers, monitor, protocol, rootfs
+from dockmagic.runtime import boot, bridges, leftovers, monitor, protocol, rootfs
 from dockmagic.runtime.attic import Attic
 from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.request import (
@@ -202,7 +202,7 @@ def main(state_root: str, run_dir: str, ready: int, program: int) -> None:
     os.makedirs(f"{run_dir}/stage", mode=0o700, exist_ok=True)
     hierarchies = hierarchy.detect()
     hierarchy.prepare(hierarchies)
-    site = Site(state_root, run_dir, hierarchies, cgroup_mounts(hierarchies), Attic())
+    site = Site(state_root, run_dir, hierarchies, cgroup_mounts(hierarchies), Attic(), boot.current())
     starts = {place: protocol.listen(f"{run_dir}/{place}") for place in PARKED}
     leases = protocol.listen(f"{run_dir}/{LAUNCHER_SOCKET}")
     os.close(ready)

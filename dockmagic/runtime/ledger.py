@@ -22,6 +22,7 @@ class Ledger:
         self._container_id = asked.container_id
         self._journal = Journal(asked.journal)
         self._attributes = dict(asked.attributes)
+        self._volumes = asked.mounted
 
     def change(self, **changes: Any) -> None:
         """Have other values in the record; nothing is written yet."""
@@ -41,6 +42,17 @@ class Ledger:
         """Write an event of the container down."""
         attributes = {**self._attributes, **{name: str(value) for name, value in more.items()}}
         self._journal.write("container", action, self._container_id, attributes)
+
+    def note_mounts(self) -> None:
+        """Write down that its volumes are mounted."""
+        for name, facts in self._volumes.items():
+            self._journal.write("volume", "mount", name, {"container": self._container_id, **facts})
+
+    def note_unmounts(self) -> None:
+        """Write down that they aren't any more."""
+        for name, facts in self._volumes.items():
+            about = {"container": self._container_id, "driver": facts["driver"]}
+            self._journal.write("volume", "unmount", name, about)
 
     def rename(self, name: str) -> None:
         """Call the container by another name in its events from now on."""

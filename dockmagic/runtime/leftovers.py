@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dockmagic.runtime import protocol
 from dockmagic.runtime.cgroup.group import Group, leftovers
 from dockmagic.runtime.cgroup.hierarchy import Hierarchies
-from dockmagic.runtime.request import CONTROL_SOCKET, root_key
+from dockmagic.runtime.request import CONTROL_SOCKET, RESOLVER_LOCK, RESOLVER_LOG, RESOLVER_SOCKET, root_key
 from dockmagic.trees import make_private, remove_tree
 
 YOUNG_S = 10.0  # what is younger may be in the making
@@ -32,6 +32,15 @@ def collect(state_root: str, run_dir: str, hierarchies: Hierarchies, *, groups_o
         for entry in list(os.scandir(run_dir)):
             if entry.is_dir() and len(entry.name) == 32:
                 _collect_directory(entry.path)
+    _collect_resolver(run_dir)
+
+
+def _collect_resolver(run_dir: str) -> None:
+    """Remove the files of a resolver that was killed."""
+    with contextlib.suppress(OSError), lock(f"{run_dir}/{RESOLVER_LOCK}", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        for name in (RESOLVER_SOCKET, RESOLVER_LOG, RESOLVER_LOCK):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{run_dir}/{name}")
 
 
 def _older(paths: Iterable[str], time_s: float) -> bool:
@@ -85,10 +94,10 @@ def claim(directory: str | os.PathLike[str]) -> ExitStack:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), directory)
 
 
-def lock(directory: str | os.PathLike[str], operation: int) -> ExitStack:
-    """Hold a flock(2) on the directory while the returned context lasts."""
+def lock(path: str | os.PathLike[str], operation: int) -> ExitStack:
+    """Hold a flock(2) on the directory or file while the returned context lasts."""
     stack = ExitStack()
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     stack.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, operation)

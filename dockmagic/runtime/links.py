@@ -82,6 +82,12 @@ def disconnect(namespace: int, name: str) -> None:
         links.disconnect(name)
 
 
+def reroute(namespace: int, interface: Interface) -> None:
+    """Have the default routes of a namespace be those through this link of it, if it has any. Raises Failed."""
+    with stage("network", f"change the way out to {interface.name}"), _Links(namespace) as links:
+        links.reroute(interface)
+
+
 def park(namespace: int, key: str) -> Parked | None:
     """Make a link for a container to come; None where that can't be done, which whoever needs it will be told.
 
@@ -109,14 +115,7 @@ class _Links:
         self._held.close()
 
     def connect(self, wanted: Interface, parked: Parked | None) -> None:
-        """Make a link, and everything that it takes to be used at once; of one that is there only the way out.
-
-        Raises OSError, Failed.
-        """
-        present = self._inside.index(wanted.name)
-        if present and not (parked and parked.name == wanted.name):
-            self._inside.send([rt.new_route(present, gateway) for gateway in wanted.gateways])
-            return
+        """Make a link, and everything that it takes to be used at once. Raises OSError, Failed."""
         bridge = self._host.index(wanted.bridge)
         if not bridge:
             reason = f"the bridge {wanted.bridge} is gone; somebody removed it just now: start the container again"
@@ -135,6 +134,11 @@ class _Links:
         index = self._inside.index(name)
         if index:
             self._inside.send([rt.delete_link(index)])
+
+    def reroute(self, wanted: Interface) -> None:
+        """Replace the default routes by those through this link. Raises OSError."""
+        index = self._inside.index(wanted.name)
+        self._inside.send([rt.new_route(index, gateway) for gateway in wanted.gateways])
 
     def make(self, inner_name: str, key: str) -> Parked:
         """Make a pair of devices, both ends of which are up, and give themselves no address. Raises OSError."""

@@ -13,6 +13,7 @@ from dockmagic.oci.options import RunOptions
 from dockmagic.oci.spec import Overlay, Root, Spec
 from dockmagic.runtime import etc, sysctl
 from dockmagic.runtime.devices import with_devices
+from dockmagic.runtime.gpus import with_gpus
 from dockmagic.runtime.networking import NOWHERE, Networking
 from dockmagic.runtime.privileges import with_available_capabilities, with_host_privileges
 from dockmagic.runtime.processors import check_available
@@ -21,15 +22,16 @@ from dockmagic.runtime.seccomp_json import profile_filter
 
 
 def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, hostname: str) -> Spec:
-    """The runtime spec of a container; writes nothing. Raises InvalidOption."""
+    """The runtime spec of a container; writes nothing. Raises InvalidOption, Unsupported."""
     if "host" in (options.network, options.uts) and not options.hostname:
         hostname = os.uname().nodename
     for name in options.sysctls:
         sysctl.check(name, host_network=options.network == "host", host_ipc=options.ipc == "host")
-    sources = etc.sources(files_directory(overlay))
+    joined = options.joined().get("network", "")  # whose network it has, its names it has, too
+    sources = etc.sources(files_directory(overlay, joined))
     spec = convert(config, options, Root(overlay=overlay), sources, hostname)
     check_available(spec.linux.resources.cpu)
-    spec = with_devices(spec, options.devices, options.device_rules)
+    spec = with_gpus(with_devices(spec, options.devices, options.device_rules), options.gpus)
     if options.privileged:
         return with_host_privileges(spec)
     if options.cap_add:
@@ -43,15 +45,17 @@ def make_spec(config: ContainerConfig, options: RunOptions, overlay: Overlay, ho
     return replace(spec, linux=replace(spec.linux, seccomp_filter=base64.b64encode(program).decode()))
 
 
-def files_directory(overlay: Overlay) -> str:
-    """Where the generated files are: beside what the container writes, since it can write to them just as much."""
-    return f"{os.path.dirname(overlay.upper)}/etc"
+def files_directory(overlay: Overlay, other: str = "") -> str:
+    """Where the generated files are: beside what the container writes, since it can write to them just as much.
+
+    With `other` those of the container that has this ID.
+    """
+    directory = os.path.dirname(overlay.upper)
+    return f"{os.path.dirname(directory)}/{other}/etc" if other else f"{directory}/etc"
 
 
 def generated_files(spec: Spec, options: RunOptions, networking: Networking = NOWHERE) -> AbstractContextManager[None]:
-    """Write the container's generated files for a start, which is to happen inside the context."""
+    """Write the container's generated files for a start, which is to happen inside the context; InvalidOption."""
     assert spec.root.overlay is not None
     directory, hostname = files_directory(spec.root.overlay), spec.hostname or os.uname().nodename
-    names = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
-    own = tuple((names, address) for address in networking.addresses)
-    return etc.written(directory, hostname, options.network, extra_hosts=(*options.extra_hosts, *own))
+    return etc.written(directory, etc.texts(options, hostname, networking, etc.host()))

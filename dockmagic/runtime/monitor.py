@@ -176,6 +176,9 @@ class Monitor:
             case "disconnect":
                 self._running.disconnect(message["interface"])
                 protocol.tell(connection, {"event": "disconnected"})
+            case "reroute":
+                self._running.reroute(decode(Interface, message["interface"]))
+                protocol.tell(connection, {"event": "rerouted"})
             case "rename":
                 self._ledger.rename(message["name"])
                 protocol.tell(connection, {"event": "renamed"})

@@ -19,6 +19,11 @@ START_SOCKET = "start"
 LINKED_SOCKET = "start-linked"  # of monitors whose sandboxes have a link to the host already
 CONTROL_SOCKET = "ctl"
 LOG = "launcher.log"
+RESOLVER_SOCKET = "resolver"
+RESOLVER_LOCK = "resolver.lock"
+RESOLVER_LOG = "resolver.log"
+NOT_AWAKE = "awake"
+"""The stage of an exec that fails since the container is paused, or waits to start again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class StartRequest:
     has ended, and with `volumes` its unnamed volumes do. `journal` is the file of events, "" for none, and `attributes`
     are what they tell of the container. `interfaces` are its links to networks. `stop_signal` is the one that the user
     or the image has named, 0 where none has; `healthcheck` has all its values, `health` is the file for its results.
+    `resolver` is the socket of who answers its queries for names, "" for nobody. `mounted` are names of volumes, and
+    what events of their mounts tell.
     """
 
     container_id: str
@@ -48,11 +55,13 @@ class StartRequest:
     volumes: bool = False
     journal: str = ""
     interfaces: tuple[Interface, ...] = ()
+    resolver: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     stop_signal: int = 0
     healthcheck: Healthcheck | None = None
     health: str = ""
+    mounted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,23 +20,27 @@ from dockmagic.errors import Conflict, Failure
 from dockmagic.oci.codec import decode, encode
 from dockmagic.oci.options import RestartPolicy
 from dockmagic.oci.spec import Resources
-from dockmagic.runtime import boot, leftovers, protocol
+from dockmagic.runtime import leftovers, protocol
+from dockmagic.runtime.cgroup import shortage
 from dockmagic.runtime.cgroup.meter import Meter
 from dockmagic.runtime.executions import Execution
 from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.ledger import Ledger
-from dockmagic.runtime.links import Interface, connect_all, disconnect
+from dockmagic.runtime.links import Interface, connect_all, disconnect, reroute
 from dockmagic.runtime.probing import Prober
-from dockmagic.runtime.request import ExecRequest, Record, StartRequest
+from dockmagic.runtime.request import NOT_AWAKE, ExecRequest, Record, StartRequest
 from dockmagic.runtime.restarting import Restarts
-from dockmagic.runtime.sandbox import Sandbox, Site, make
+from dockmagic.runtime.sandbox import Sandbox, Site
 from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.starting import Start, start
 from dockmagic.runtime.streams import Streams
 from dockmagic.runtime.stubs import remove_stubs
+from dockmagic.runtime.waiting import make_joined
 
 QUIET_S: Final = 0.03
+_LOOKS: Final = 5
+_LOOK_S: Final = 0.005
 
 
 class Running:
@@ -49,7 +53,7 @@ class Running:
     ) -> None:
         self.sandbox = sandbox
         self.alive = False
-        self.ledger = Ledger(asked, Record(boot=boot.current()))
+        self.ledger = Ledger(asked, Record(boot=site.boot))
         self.streams = Streams(selector)
         self.guests = Guests(selector, self.streams, self.ledger.note)
         self.restarts = Restarts(asked.restart)
@@ -80,6 +84,7 @@ class Running:
             oom_killed=False,
             restarting=False,
         )
+        self.ledger.note_mounts()
         self.ledger.note("start")
 
     def follow(self) -> None:
@@ -87,6 +92,7 @@ class Running:
         self.streams.begin(self.start.stdio)
         self._selector.register(self.sandbox.pidfd, selectors.EVENT_READ, self._on_exit)
         self._meter = Meter(self.sandbox.group.paths())
+        self._kills, self._bell = 0, -1
         if self._prober is not None:
             self._prober.begin()
 
@@ -106,6 +112,7 @@ class Running:
             busy = self._turn(None if quiet and not self.guests.restless else QUIET_S)
             if not busy and not quiet:
                 self.ledger.write()
+                self._watch_memory()
                 quiet = True
 
     def _turn(self, timeout_s: float | None) -> bool:
@@ -161,7 +168,7 @@ class Running:
             joined = open_namespaces(self._site.run_dir, self._request.joined)
         except Conflict as error:
             raise Failed(Failure("namespaces", 0, str(error))) from error
-        self.sandbox = make(self._site, self._request.namespaces, joined)
+        self.sandbox = make_joined(self._site, self._request.namespaces, joined)
         asked, spec = replace(self._request, streams=()), json.dumps(encode(self.start.spec)).encode()
         try:
             return start(self.sandbox, asked, (protocol.memory_file(spec),), self._directory, self.start)
@@ -179,23 +186,53 @@ class Running:
         self.alive = False
         if self._prober is not None:
             self._prober.suspend()
-        oom_killed, used, ended_ns = self.sandbox.group.oom_kills() > 0, self._meter.read(), time.time_ns()
+        self._look_for_kills()
+        self._watch_memory_no_more()
+        used, ended_ns = self._meter.read(), time.time_ns()
         lasted_s = (ended_ns - self.ledger.record.started_ns) / 1e9
         self._pause_s = self.restarts.after(status, lasted_s)
         self.ledger.change(
             pid=0,
             paused=False,
             exit_status=status,
-            oom_killed=oom_killed,
             finished_ns=ended_ns,
             cpu_ns=used.cpu_ns,
             peak_memory_bytes=used.peak_memory_bytes,
             restarting=self._pause_s is not None,
             restart_count=self.restarts.count,
         )
-        if oom_killed:
-            self.ledger.note("oom")
         self.ledger.note("die", exitCode=status, execDuration=int(lasted_s))
+        self.ledger.note_unmounts()
+
+    def _watch_memory(self) -> None:
+        """Be told when memory runs out; without, it comes to light at the end."""
+        with contextlib.suppress(OSError):
+            self._bell = shortage.watch(self.sandbox.group.paths())
+            self._selector.register(self._bell, selectors.EVENT_READ, self._on_shortage)
+
+    def _watch_memory_no_more(self) -> None:
+        if self._bell >= 0:
+            self._selector.unregister(self._bell)
+            os.close(self._bell)
+            self._bell = -1
+
+    def _on_shortage(self) -> None:
+        """See whom the kernel has killed; where it is about to, wait a little."""
+        os.read(self._bell, 4096)
+        for _ in range(_LOOKS):
+            if self._look_for_kills():
+                self.ledger.write()
+                return
+            time.sleep(_LOOK_S)
+
+    def _look_for_kills(self) -> bool:
+        """Note that processes were killed for want of memory; whether there were any since the last time."""
+        before, self._kills = self._kills, self.sandbox.group.oom_kills()
+        if self._kills <= before:
+            return False
+        self.ledger.change(oom_killed=True)
+        self.ledger.note("oom")
+        return True
 
     def end(self) -> None:
         """Kill it, and let nothing start it again."""
@@ -247,6 +284,12 @@ class Running:
             disconnect(self.sandbox.network, name)
         self._have(self._others(name))
 
+    def reroute(self, interface: Interface) -> None:
+        """Have this link be the way out, or not, as it says, now and at each start; raises Failed."""
+        if self.alive:
+            reroute(self.sandbox.network, interface)
+        self._have((*self._others(interface.name), interface))
+
     def _others(self, name: str) -> tuple[Interface, ...]:
         return tuple(each for each in self._request.interfaces if each.name != name)
 
@@ -257,9 +300,10 @@ class Running:
         """Raise Failed where it is paused, or has ended to start again."""
         record = self.ledger.record
         if record.paused or record.restarting:
-            name, now = self._request.container_id, "the container is paused; unpause it first"
+            name = self._request.container_id
+            asleep = f"container {name} is paused, unpause the container before exec"
             again = f"container {name} is restarting, wait until the container is running"
-            raise Failed(Failure("exec", 0, now if record.paused else again))
+            raise Failed(Failure(NOT_AWAKE, 0, asleep if record.paused else again))
 
     def update(self, policy: Mapping[str, Any], resources: Mapping[str, Any]) -> None:
         """Have another restart policy, and from the next start on other limits."""

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 from typing import Final
 
@@ -25,7 +26,8 @@ class Sample:
 
     `time_ns` is of CLOCK_MONOTONIC; `cpu_ns` sums over all CPUs, and so does `throttled_ns`, the time that tasks had to
     wait for the CPU limit; of `periods` of the limit `throttled_periods` were used up; `inactive_file_bytes` of
-    `memory_bytes` are cache that the kernel can drop at once; `pids` counts tasks.
+    `memory_bytes` are cache that the kernel can drop at once; `pids` counts tasks; `read_bytes` came from disks, and
+    `written_bytes` went there.
     """
 
     time_ns: int
@@ -37,6 +39,8 @@ class Sample:
     inactive_file_bytes: int = 0
     pids: int = 0
     oom_kills: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
 
     @property
     def working_set_bytes(self) -> int:
@@ -104,6 +108,26 @@ def kills(text: bytes) -> Mapping[str, int]:
     return {"oom_kills": value(text, b"oom_kill")}
 
 
+def io_v1(text: bytes) -> Mapping[str, int]:
+    """Of blkio.throttle.io_service_bytes_recursive, a line for each disk and kind: "8:0 Read 4096"."""
+    words = text.split()
+    return {"read_bytes": _after(words, b"Read"), "written_bytes": _after(words, b"Write")}
+
+
+def _after(words: list[bytes], name: bytes) -> int:
+    """The sum of the numbers that follow a name."""
+    return sum(int(number) for word, number in pairwise(words) if word == name)
+
+
+def io_v2(text: bytes) -> Mapping[str, int]:
+    """Of io.stat, a line for each disk: "8:0 rbytes=4096 wbytes=0 rios=1 …"."""
+    pairs = [word.partition(b"=") for word in text.split()]
+    return {
+        "read_bytes": sum(int(number) for name, _, number in pairs if name == b"rbytes"),
+        "written_bytes": sum(int(number) for name, _, number in pairs if name == b"wbytes"),
+    }
+
+
 def _periods(text: bytes) -> dict[str, int]:
     return {"periods": value(text, b"nr_periods"), "throttled_periods": value(text, b"nr_throttled")}
 
@@ -115,6 +139,7 @@ _V1: Final[tuple[tuple[str, str, Parser], ...]] = (
     ("memory", "memory.stat", cache_v1),
     ("memory", "memory.oom_control", kills),
     ("pids", "pids.current", pids),
+    ("blkio", "blkio.throttle.io_service_bytes_recursive", io_v1),
 )
 _V2: Final[tuple[tuple[str, str, Parser], ...]] = (
     ("cpuacct", "cpu.stat", cpu_v2),
@@ -122,6 +147,7 @@ _V2: Final[tuple[tuple[str, str, Parser], ...]] = (
     ("memory", "memory.stat", cache_v2),
     ("memory", "memory.events", kills),
     ("pids", "pids.current", pids),
+    ("blkio", "io.stat", io_v2),
 )
 
 _CACHE: Final = (cache_v1, cache_v2)

@@ -39,13 +39,14 @@ USUAL_RESOURCES: Final = Resources(devices=defaults.DEVICE_RULES)
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all sandboxes of one state root have in common."""
+    """What all sandboxes of one state root have in common; `boot` is the run of the machine (runtime.boot)."""
 
     state_root: str
     run_dir: str
     hierarchies: Hierarchies
     cgroups: tuple[rootfs.CgroupMount, ...]
     attic: Attic
+    boot: str
 
 
 USUAL_SPEC: Final = Spec(
@@ -69,7 +70,8 @@ class Sandbox:
     It has `namespaces` of its own, and is in `joined` ones of others. `mounts` and `network` are descriptors of these.
     While `mounts` is open, the file systems outlive the process: unmounting them takes the kernel longer than all else
     about an end, and nobody should have to wait for it. `bell` is an event descriptor that wakes the process.
-    `warnings` say what of the usual limits can't be enforced here. `link` is one that it has already.
+    `warnings` say what of the usual limits can't be enforced here. `link` is one that it has already, `shared_memory` a
+    detached mount of another container's, or -1.
     """
 
     pid: int
@@ -83,6 +85,7 @@ class Sandbox:
     bell: int
     warnings: tuple[str, ...]
     link: Parked | None = None
+    shared_memory: int = -1
 
     @property
     def apart(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dockmagic.runtime.samples import Sample
 
-CAPACITY: Final = 6_000  # ten minutes at 10 Hz, 430 KB
+CAPACITY: Final = 6_000  # ten minutes at 10 Hz, 530 KB
 _NAMES: Final = tuple(field.name for field in fields(Sample))
 _FIRST_ROWS: Final = 128
 

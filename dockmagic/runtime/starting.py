@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from dockmagic.errors import Failure
 from dockmagic.oci.codec import decode, encode
+from dockmagic.oci.options import JOIN
 from dockmagic.oci.spec import Mount, Resources, Spec
-from dockmagic.runtime import propagation, protocol, request, rootfs
+from dockmagic.runtime import propagation, protocol, request, resolution, rootfs
 from dockmagic.runtime.links import connect_all
 from dockmagic.runtime.sandbox import USUAL_SPEC, Sandbox
 from dockmagic.runtime.stage import Failed, stage
@@ -51,16 +52,17 @@ def start(
     stdio = hand_over(sandbox, asked, descriptors[0], given, log)
     spec = decode(Spec, json.loads(protocol.read_memory_file(descriptors[0])))
     os.close(descriptors[0])
-    send_sources(sandbox, spec)
-    if asked.interfaces:
-        connect_all(sandbox.network, asked.interfaces, sandbox.link)
     begun = Start(spec, stdio, log, listener=before.listener if before else None)
-    with stage("cgroup", "set limits"):
-        begun.warnings = sandbox.limit(spec.linux.resources)
-    if begun.listener is None:
-        with stage("monitor", "listen for requests"):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
+    with resolution.served(asked.resolver, asked.container_id, sandbox.pid, begun.warnings):
+        send_sources(sandbox, spec)
+        if asked.interfaces:
+            connect_all(sandbox.network, asked.interfaces, sandbox.link)
+        with stage("cgroup", "set limits"):
+            begun.warnings += sandbox.limit(spec.linux.resources)
+        if begun.listener is None:
+            with stage("monitor", "listen for requests"):
+                os.makedirs(directory, mode=0o700, exist_ok=True)
+                begun.listener = protocol.listen(f"{directory}/{request.CONTROL_SOCKET}")
     sandbox.let_go()
     ready, made = sandbox.expect()
     if ready is None:
@@ -101,6 +103,9 @@ def send_sources(sandbox: Sandbox, spec: Spec) -> None:
     """Send a detached mount for everything of the host that the container shows; raises Failed."""
     sources = []
     for mount in rootfs.sources(spec):
+        if mount.source.startswith(JOIN):
+            sources.append(sandbox.shared_memory)
+            continue
         with stage("mounts", f"open {mount.source} for {mount.destination}"):
             propagation.check(mount)
             sources.append(rootfs.open_source(mount))

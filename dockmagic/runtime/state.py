@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from dockmagic.errors import InvalidState
+from dockmagic.errors import ContainerError, InvalidState
 from dockmagic.runtime.request import Record
 
 LOST: Final = "its monitor was killed, and it ended with it"
@@ -44,6 +44,13 @@ POSSIBLE: Final = {
 """Statuses in which each operation is possible; anywhere else it is an InvalidState."""
 
 
+STOPPED: Final = "You cannot attach to a stopped container, start it first"
+_NOT_ATTACHABLE: Final = {
+    Status.PAUSED: "You cannot attach to a paused container, unpause it first",
+    Status.RESTARTING: "You cannot attach to a restarting container, wait until it is running",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerState:
     """How a container is at one moment; times in ns since the epoch, 0 for "not yet"; `pid` is the host's number."""
@@ -71,6 +78,12 @@ def check(container_id: str, operation: str, status: Status) -> None:
     if status not in POSSIBLE[operation]:
         waiting = f"container {container_id} is restarting, wait until the container is running"
         raise InvalidState(container_id, operation, status.value, waiting if status is Status.RESTARTING else "")
+
+
+def check_attachable(now: ContainerState) -> None:
+    """Raise ContainerError, in Docker's words, unless somebody can be attached to it."""
+    if now.status != Status.RUNNING:
+        raise ContainerError(_NOT_ATTACHABLE.get(now.status, STOPPED))
 
 
 def derive(record: Record | None, alive: bool) -> ContainerState:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dockmagic.linux import process as p
 from dockmagic.oci.defaults import NAMESPACES
 from dockmagic.runtime import links, request
 from dockmagic.runtime.sandbox import Sandbox, Site, make
-from dockmagic.runtime.stage import Failed
+from dockmagic.runtime.shared_memory import shared
+from dockmagic.runtime.stage import Failed, stage
 from dockmagic.runtime.starting import rehearse
 
 
@@ -45,7 +46,7 @@ class Waiting:
     def sandbox_for(self, asked: request.StartRequest, joined: Mapping[str, int]) -> Sandbox:
         """The sandbox, another one made where other namespaces are asked for or it was killed; raises Failed.
 
-        `joined` are descriptors of namespaces of other containers, by kind; they are closed.
+        `joined` are as for `make_joined`.
         """
         if self._failure is not None:
             raise self._failure
@@ -53,9 +54,30 @@ class Waiting:
         if not joined and asked.namespaces == self._sandbox.namespaces and self._sandbox.alive():
             return self._sandbox
         self._sandbox.discard()
-        return make(self._site, asked.namespaces, joined)
+        return make_joined(self._site, asked.namespaces, joined)
 
     def dismiss(self) -> None:
         """Do away with the sandbox."""
         if self._sandbox is not None:
             self._sandbox.discard()
+
+
+def make_joined(site: Site, namespaces: Sequence[str], joined: Mapping[str, int]) -> Sandbox:
+    """A new sandbox that is in namespaces of other containers, too, whose descriptors are closed; raises Failed.
+
+    They are by kind, with "shm" the mount namespace that the shared memory is in.
+    """
+    others = dict(joined)
+    memory = others.pop("shm", -1)
+    return replace(make(site, namespaces, others), shared_memory=_shared_memory(memory))
+
+
+def _shared_memory(namespace: int) -> int:
+    """A copy of the mount in that mount namespace, which is closed; -1 for -1. Raises Failed."""
+    if namespace < 0:
+        return -1
+    try:
+        with stage("mounts", "copy the shared memory of the other container"):
+            return shared(namespace)
+    finally:
+        os.close(namespace)

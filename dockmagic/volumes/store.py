@@ -20,10 +20,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from dockmagic import journal
 from dockmagic.database import Database
 from dockmagic.errors import Conflict, NotFound
 from dockmagic.image import upper
 from dockmagic.image.workspace import store_errors
+from dockmagic.journal import Journal
 from dockmagic.oci.volumes import LOCAL
 from dockmagic.trees import remove_tree
 from dockmagic.volumes.local import NAME, check_name, check_options
@@ -72,6 +74,7 @@ class VolumeStore:
         self._root = root / "volumes"
         self._containers = root / "containers"
         self._database = database
+        self._journal = Journal(root / journal.NAME)
 
     def all(self) -> list[Volume]:
         """All volumes, by name."""
@@ -95,9 +98,11 @@ class VolumeStore:
         check_options(options)
         with store_errors(f"make the volume {name}"), self._database.transaction() as connection:
             facts = (name, time.time_ns(), json.dumps({**labels, **made_up}), json.dumps(dict(options)))
-            connection.execute("INSERT OR IGNORE INTO volumes VALUES (?, ?, ?, ?)", facts)
+            made = connection.execute("INSERT OR IGNORE INTO volumes VALUES (?, ?, ?, ?)", facts).rowcount > 0
             volume = self.find(name)
             volume.mountpoint.mkdir(parents=True, exist_ok=True)
+        if made:
+            self._journal.write("volume", "create", name, {"driver": LOCAL})
         return volume
 
     def use(self, volume: Volume, container_id: str, *, remove: bool) -> None:
@@ -127,6 +132,7 @@ class VolumeStore:
             with suppress(FileNotFoundError):
                 (self._root / name).rename(aside)  # in the transaction: no new volume of this name gets the old data
         _discard(aside)
+        self._journal.write("volume", "destroy", name, {"driver": LOCAL})
         return volume
 
     def release(self, container_id: str, *, remove: bool) -> None:

@@ -52,14 +52,14 @@ class Notebook:
     """A notebook that is open in a page."""
 
     def __init__(self, page: Page, path: str) -> None:
-        self._page = page
+        self.page = page
         self._path = path
 
     def run(self) -> list[Cell]:
         """Run all cells, and give them when everything is still."""
         assert self._call("runAll()"), "the kernel died while the notebook ran"
         self.wait("idle()")
-        self._page.wait_for_timeout(400)  # what the last messages brought is drawn after them
+        self.page.wait_for_timeout(400)  # what the last messages brought is drawn after them
         return [Cell(**cell) for cell in self._call("cells()")]
 
     def picture(self, file: Path) -> None:
@@ -67,10 +67,10 @@ class Notebook:
         for _ in range(2):  # a scroll bar that goes away changes how lines wrap
             frame = self._call("frame()")
             height = min(max(frame["y"] + frame["height"] + 60, 300), _MOST_HEIGHT)
-            self._page.set_viewport_size({"width": _WIDTH, "height": round(height)})
-            self._page.wait_for_timeout(200)
+            self.page.set_viewport_size({"width": _WIDTH, "height": round(height)})
+            self.page.wait_for_timeout(200)
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._page.screenshot(path=file, clip=self._call("frame()"))
+        self.page.screenshot(path=file, clip=self._call("frame()"))
 
     def saved(self) -> dict[str, Any]:
         """Save the notebook; what its file holds now."""
@@ -79,14 +79,14 @@ class Notebook:
 
     def wait(self, condition: str) -> None:
         """Wait until the condition, one of lab.js', holds."""
-        self._page.wait_for_function(f"(path) => window.lookInto?.(path)?.{condition}", arg=self._path, polling=100)
+        self.page.wait_for_function(f"(path) => window.lookInto?.(path)?.{condition}", arg=self._path, polling=100)
 
     def close(self) -> None:
         """Shut the kernel down."""
         self._call("shutdown()")
 
     def _call(self, what: str) -> Answer:
-        return self._page.evaluate(f"(path) => window.lookInto(path).{what}", self._path)
+        return self.page.evaluate(f"(path) => window.lookInto(path).{what}", self._path)
 
 
 class Lab:

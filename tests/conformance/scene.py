@@ -55,11 +55,16 @@ RUN mkdir -p /v/sub && echo f > /v/sub/f && ln -s sub /v/l && ln /v/sub/f /v/h &
 VOLUME /v
 """,
 }
+INIT: Final = "/usr/bin/tini-static"
 IMAGES: Final = ("busybox", *DOCKERFILES)
 
 
 class Side(Protocol):
     """An engine's command line."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name."""
 
     def __call__(self, line: str) -> Done:
         """Call it with the words of a line, which begins with the command's name."""
@@ -67,6 +72,8 @@ class Side(Protocol):
 
 class Dockmagic:
     """dockmagic's command line, in a process that has loaded it already."""
+
+    name = "dockmagic"
 
     def __init__(self, forker: subprocess.Popen[str], place: Path) -> None:
         self._forker = forker
@@ -87,9 +94,10 @@ class Dockmagic:
 
 
 class Other:
-    """Another engine's command line, whose `run` and `create` have flags in addition: each unless the line has its word."""
+    """Another engine, whose `run` and `create` have flags in addition: each unless the line has its word."""
 
     def __init__(self, command: Sequence[str], place: Path, flags: Mapping[str, str]) -> None:
+        self.name = command[0]
         self._command = command
         self._place = place
         self._flags = flags
@@ -178,8 +186,9 @@ def podman(place: Path) -> Iterator[Other]:
         "--pull": "--pull=never",
         "--network": "--network=none",
         "--cgroup-parent": f"--cgroup-parent={parent}",
-        "nofile": "--ulimit=nofile=1024:4096",  # more isn't allowed on every host
-        "nproc": "--ulimit=nproc=1024:4096",
+        "--init-path": f"--init-path={INIT}",
+        "nofile=": "--ulimit=nofile=1024:4096",  # more isn't allowed on every host
+        "nproc=": "--ulimit=nproc=1024:4096",
     }
     try:
         yield Other(command, place, flags)
@@ -196,3 +205,13 @@ def _remove(group: Path) -> None:
     for directory in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
         directory.rmdir()
     group.rmdir()
+
+
+@contextmanager
+def docker(place: Path) -> Iterator[Other]:
+    """Docker, where DOCKER_HOST names a daemon, with the images of a place that dockmagic has filled."""
+    with (place / "docker.tar").open("wb") as archive, Engine(place / "state") as engine:
+        engine.images.save(list(IMAGES), archive)
+    subprocess.run(["docker", "load", "-q", "-i", place / "docker.tar"], check=True, capture_output=True, timeout=60)
+    limits = {"nofile=": "--ulimit=nofile=1024:4096", "nproc=": "--ulimit=nproc=1024:4096"}
+    yield Other(["docker"], place, {"--pull": "--pull=never", "--network": "--network=none", **limits})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dockmagic.container import Container
@@ -14,6 +15,9 @@ from dockmagic.events import ContainerOutput, Event
 from dockmagic.network.creation import NetworkRequest
 from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, RunOptions
+from tests.integration.containers import until
+
+LISTENS = f":{7000:04X} "  # proc_net(5)
 
 
 def network(engine: Engine, name: str, **more: Any) -> None:
@@ -43,7 +47,10 @@ def said(engine: Engine, command: str, *networks: str | NetworkOptions, **more: 
 def idle(engine: Engine, name: str, *networks: str | NetworkOptions, **more: Any) -> Container:
     """A container that answers "NAME" at TCP port 7000 until it is stopped."""
     command = f"exec nc -ll -p 7000 -e echo {name}"
-    return engine.containers.run_detached("busybox", options(command, *networks, name=name, init=True, **more))
+    container = engine.containers.run_detached("busybox", options(command, *networks, name=name, init=True, **more))
+    sockets = [Path(f"/proc/{container.state().pid}/net/{name}") for name in ("tcp", "tcp6")]
+    until(lambda: any(LISTENS in each.read_text() for each in sockets))
+    return container
 
 
 def address(container: Container, network: str = "bridge", version: int = 4) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,11 @@ def ran(engine: Engine, tmp_path: Path, command: str, *flags: str) -> str:
 
 def test_lines_for_the_hosts_file(engine: Engine, tmp_path: Path) -> None:
     text = ran(engine, tmp_path, "cat /etc/hosts", "--add-host", "one:10.1.2.3", "--add-host", "six=[fd00::1]")
-    assert text.endswith("10.1.2.3\tone\nfd00::1\tsix\n")
+    assert "10.1.2.3\tone\nfd00::1\tsix\n" in text
     host = ran(engine, tmp_path, "cat /etc/hosts #", "--network", "host", "--add-host", "here:host-gateway")
     assert host.endswith("127.0.0.1\there\n")
+    bridged = ran(engine, tmp_path, "cat /etc/hosts ##", "--add-host", "here:host-gateway")
+    assert re.search(r"^\d+\.\d+\.\d+\.1\there$", bridged, re.MULTILINE)
 
 
 def test_another_address_makes_no_other_step_but_another_name_does(engine: Engine, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from dockmagic.engine import Engine
 from dockmagic.journal import Entry
-from dockmagic.oci.options import RunOptions
+from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.volumes import VolumeMount
 from tests.integration.containers import execute, run, until
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("busybox")]
@@ -100,3 +101,41 @@ def test_another_process_sees_them_as_they_happen(engine: Engine, state_root: Pa
         run(engine, "true", name="burn")
         assert watcher.stdout.readline() == "burn\n"
         watcher.terminate()
+
+
+def test_want_of_memory_is_told_while_the_container_runs(engine: Engine) -> None:
+    container = engine.containers.run_detached(
+        "busybox", RunOptions(command=("sleep", "64"), memory_bytes=16 << 20, name="short")
+    )
+    try:
+        until(lambda: (engine.root / "containers" / container.id / "state.json").exists())
+        assert container.exec(ExecOptions(("sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M"))) == 137
+        until(lambda: "oom" in actions(engine))
+        state = container.inspect()["State"]
+        assert (state["Running"], state["OOMKilled"]) == (True, True)
+        assert actions(engine).count("oom") == 1
+    finally:
+        container.rm(force=True)
+    assert actions(engine).count("oom") == 1
+
+
+def test_volumes_come_and_go_with_their_containers(engine: Engine) -> None:
+    engine.volumes.create("data")
+    asked = RunOptions(
+        command=("true",), volumes=(VolumeMount("/data", "data"), VolumeMount("/own", implied=True)), remove=True
+    )
+    container = engine.containers.run("busybox", asked).container_id
+    until(lambda: actions(engine, "volume").count("destroy") == 1)
+    engine.volumes.rm("data")
+    named = [entry for entry in entries(engine, "volume") if entry.id == "data"]
+    assert [entry.action for entry in named] == ["create", "mount", "unmount", "destroy"]
+    assert named[1].attributes == {
+        "container": container,
+        "destination": "/data",
+        "driver": "local",
+        "propagation": "",
+        "read/write": "true",
+    }
+    assert actions(engine, "volume")[:3] == ["create", "create", "mount"]
+    order = [entry.action for entry in engine.journal.entries(until_ns=time.time_ns())]
+    assert order.index("mount") < order.index("start") < order.index("die") < order.index("unmount")

@@ -9,7 +9,7 @@ import pytest
 
 from dockmagic.commands.output import CappedStreams
 from dockmagic.engine import Engine
-from dockmagic.errors import InvalidOption
+from dockmagic.errors import Unsupported
 from dockmagic.events import ContainerOutput, Event
 from dockmagic.oci.options import LogOptions, RunOptions
 from tests.integration.containers import run, until
@@ -52,7 +52,7 @@ def test_a_log_that_is_not_kept(engine: Engine) -> None:
     container = engine.containers.run_detached("busybox", options)
     container.wait()
     assert container.inspect()["HostConfig"]["LogConfig"] == {"Type": "none", "Config": {}}
-    with pytest.raises(InvalidOption, match="does not support reading"):
+    with pytest.raises(Unsupported, match="does not support reading"):
         container.logs()
     assert run(engine, "echo", "heard", log=LogOptions("none")).stdout == "heard\n"
 

@@ -110,3 +110,27 @@ def test_a_container_that_doesn_t_run_can_t_be_joined(engine: Engine, other: Con
             run(engine, "true", pid="container:other")
     finally:
         container.rm()
+
+
+def test_shared_memory_of_another_container(engine: Engine) -> None:
+    donor = RunOptions(command=("sleep", "62"), name="donor", ipc="shareable", shm_size_bytes=1 << 20, remove=True)
+    container = engine.containers.run_detached("busybox", donor)
+    try:
+        execute(container, "sh", "-c", "echo shared > /dev/shm/mark; ipcmk -S 1 >/dev/null 2>&1")
+        shown = shell(
+            engine, "cat /dev/shm/mark; echo back > /dev/shm/back; df -k /dev/shm | tail -1", ipc="container:donor"
+        )
+        assert shown.splitlines()[0] == "shared"
+        assert shown.split()[2] == "1024"
+        assert execute(container, "cat", "/dev/shm/back").stdout == "back\n"
+        space = str(Path(f"/proc/{container.state().pid}/ns/ipc").readlink())
+        assert shell(engine, "readlink /proc/self/ns/ipc", ipc="container:donor").strip() == space
+    finally:
+        container.rm(force=True)
+
+
+def test_shared_memory_that_isn_t_for_others(engine: Engine, other: Container) -> None:
+    with pytest.raises(Conflict, match=r"non-shareable IPC \(use"):
+        run(engine, "true", ipc=f"container:{other.name}")
+    with pytest.raises(NotFound):
+        run(engine, "true", ipc="container:nobody")

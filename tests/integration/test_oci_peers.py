@@ -67,6 +67,7 @@ def options(gate: Path) -> RunOptions:
         command=("sh", "-c", held(LOOK)),
         env=("A=1",),
         hostname="of-the-bundle",
+        network="none",
         mounts=shared,
         tmpfs=(Mount("/fresh", "tmpfs", "tmpfs", ("noexec", "nosuid", "nodev", "mode=1777")),),
         memory_bytes=64 << 20,

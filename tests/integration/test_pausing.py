@@ -11,7 +11,7 @@ import pytest
 
 from dockmagic.container import Container
 from dockmagic.engine import Engine
-from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound, StartFailed
+from dockmagic.errors import Conflict, InvalidOption, InvalidState, NotFound
 from dockmagic.oci.options import RunOptions
 from tests.integration.containers import execute, until
 from tests.unit.commands.calling import call
@@ -54,7 +54,7 @@ def test_what_is_impossible_in_a_pause_says_so(engine: Engine) -> None:
         container.start()
     assert container.commit("of-it").references[0].familiar == "of-it:latest"
     assert container.state().status == "paused"
-    with pytest.raises(StartFailed, match="the container is paused; unpause it first"):
+    with pytest.raises(InvalidState, match=f"container {container.id} is paused, unpause the container before exec"):
         execute(container, "true")
     with pytest.raises(Conflict, match="it is paused; unpause and stop it first"):
         container.rm()

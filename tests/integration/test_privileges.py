@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dockmagic.engine import Engine
-from dockmagic.errors import InvalidOption
-from dockmagic.oci.options import DeviceMapping, RunOptions
+from dockmagic.errors import InvalidOption, Unsupported
+from dockmagic.oci.options import DeviceMapping, GpuRequest, RunOptions
 from dockmagic.oci.spec import DeviceRule
+from dockmagic.runtime import making
+from dockmagic.runtime.gpus import with_gpus
 from dockmagic.runtime.privileges import bounding_set
 from tests.integration.containers import execute, run, shell
 
@@ -81,3 +85,20 @@ def test_a_command_in_a_privileged_container_is_privileged_too(engine: Engine) -
         assert container.inspect()["HostConfig"]["Privileged"] is True
     finally:
         container.rm(force=True)
+
+
+def test_gpus_come_with_their_driver(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = tmp_path / "host"
+    for name in ("dev", "usr/bin", "usr/lib"):
+        (host / name).mkdir(parents=True)
+    os.mknod(host / "dev/nvidia0", 0o666 | stat.S_IFCHR, os.makedev(1, 5))  # stands for one: zeros are read from it
+    (host / "usr/bin/nvidia-smi").write_text("#!/bin/sh\necho a card\n")
+    (host / "usr/bin/nvidia-smi").chmod(0o755)
+    (host / "usr/lib/libcuda.so.1").write_text("a library")
+    cache = "\tlibcuda.so.1 (libc6,x86-64) => /usr/lib/libcuda.so.1\n"
+    found = partial(with_gpus, root=str(host), cache=lambda root: cache)
+    monkeypatch.setattr(making, "with_gpus", found)
+    script = "nvidia-smi; head -c 4 /dev/nvidia0 | wc -c; cat $LD_LIBRARY_PATH/libcuda.so.1"
+    assert shell(engine, script, gpus=(GpuRequest(-1),)) == "a card\n4\na library"
+    with pytest.raises(Unsupported, match="2 are asked for, and there are 1"):
+        shell(engine, "true", gpus=(GpuRequest(2),))

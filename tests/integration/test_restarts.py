@@ -18,7 +18,7 @@ import pytest
 
 from dockmagic.container import Container
 from dockmagic.engine import Engine
-from dockmagic.errors import Conflict, ContainerError, InvalidState, StartFailed
+from dockmagic.errors import Conflict, ContainerError, InvalidState
 from dockmagic.oci.options import RestartPolicy, RunOptions
 from dockmagic.runtime import leftovers
 from dockmagic.runtime.cgroup import hierarchy
@@ -82,7 +82,7 @@ def test_between_two_runs(engine: Engine) -> None:
         listed = command(engine, "ps", "--filter", "status=restarting", "--format", "{{.ID}} {{.Status}}")
         assert listed.startswith(f"{container.id[:12]} Restarting (3) ")
         waiting = f"container {container.id} is restarting, wait until the container is running"
-        with pytest.raises(StartFailed, match=waiting):
+        with pytest.raises(InvalidState, match=waiting):
             execute(container, "true")
         for refused in (container.pause, container.top, container.stats):
             with pytest.raises(InvalidState, match=waiting):
@@ -168,6 +168,21 @@ def test_another_s_namespace_is_joined_anew(engine: Engine) -> None:
     other.rm(force=True)
 
 
+def test_its_networks_are_joined_anew(engine: Engine) -> None:
+    command(engine, "network", "create", "later")
+    container = detached(engine, "sleep", "60", restart=ALWAYS)
+    command(engine, "network", "connect", "later", container.name)
+    look = ("sh", "-c", "ip -o -4 addr; ip route; ip -o link | grep -o link/ether.*")
+    before = execute(container, *look).stdout
+    os.kill(container.state().pid, signal.SIGKILL)
+    until(lambda: container.state().restart_count == 1 and container.state().running)
+    assert execute(container, *look).stdout == before
+    gateway = before.partition("default via ")[2].split()[0]
+    assert execute(container, "ping", "-c", "1", "-W", "2", gateway).status == 0
+    container.rm(force=True)
+    command(engine, "network", "rm", "later")
+
+
 def test_it_goes_on_without_the_engine_and_the_launcher(engine: Engine, state_root: Path) -> None:
     line = [sys.executable, "-m", "dockmagic", "run", "-d", "--name", "alone", "--restart", "always", "busybox"]
     with subprocess.Popen([*line, "sleep", "0.05"], stdout=subprocess.PIPE) as process:
@@ -175,6 +190,16 @@ def test_it_goes_on_without_the_engine_and_the_launcher(engine: Engine, state_ro
     container = engine.containers.get("alone")
     until(lambda: container.state().restart_count >= 2)
     container.rm(force=True)
+
+
+def test_one_in_the_foreground_ends_with_who_waits_for_it(engine: Engine) -> None:
+    line = [sys.executable, "-m", "dockmagic", "run", "--name", "watched", "--restart", "always", "busybox"]
+    with subprocess.Popen([*line, "sh", "-c", "echo; sleep 60"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    container = engine.containers.get("watched")
+    assert (container.wait(), container.state().restart_count) == (137, 0)
 
 
 def monitor_of(container: Container) -> int:

@@ -331,6 +331,10 @@ def test_inspect_has_dockers_form(line: Line, engine: Engine, image: str, host: 
     assert (found["/data"]["Type"], found["/data"]["Mode"], len(found["/data"]["Name"])) == ("volume", "", 64)
     assert (found["/t"]["Type"], found["/i"]["Type"], found["/i"]["RW"]) == ("tmpfs", "image", False)
     assert document["HostConfig"]["Binds"] == [f"{host}:/host:ro", "named:/n"]
+    assert document["HostConfig"]["Mounts"] == [
+        {"Type": "tmpfs", "Target": "/t"},
+        {"Type": "image", "Source": "busybox", "Target": "/i"},
+    ]
     assert document["Config"]["Volumes"] == {"/data": {}}
     assert json.loads(line("volume inspect named"))[0]["Mountpoint"] == f"{root}/named/_data"
     line("rm -v box")

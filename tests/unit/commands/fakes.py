@@ -650,6 +650,8 @@ class FakeConsole:
         self.stdin = stdin
         self.stdout = stdout
         self.typing = typing
+        self.embeds = False
+        self.embedded: list[str] = []  # titles
         self.given: list[tuple[bool, bool]] = []  # raw and proxy, each time it was given over
         self.streams = {"stdout": b"", "stderr": b""}
         self.events: list[Event] = []
@@ -682,6 +684,11 @@ class FakeConsole:
     def window(self) -> ConsoleSize | None:
         """A size of its own."""
         return ConsoleSize(25, 81)
+
+    def embed(self, title: str, follow: Callable[[Attachment, OnEvent], int], wanted: Attachment) -> None:
+        """Note the title, and see the process through."""
+        self.embedded.append(title)
+        follow(wanted, self.events.append)
 
     @contextmanager
     def given_over(self, controls: Controls, *, raw: bool, proxy: bool) -> Iterator[None]:

@@ -156,3 +156,18 @@ def test_signals_and_sizes_are_passed_on_and_handlers_restored(proxy: bool) -> N
         assert asked[0]["height"] == 2
         assert asked[1:] == ([{"op": "signal", "signal": signal.SIGUSR1}] if proxy else [])
     assert (signal.getsignal(signal.SIGUSR1), signal.getsignal(signal.SIGWINCH)) == before
+
+
+def test_a_door_with_terminals_of_its_own_has_them_for_it() -> None:
+    engine, console = FakeEngine(FakeContainers({"web": FakeContainer("web")})), FakeConsole()
+    console.embeds = True
+    result = call(engine, "run", "-it", "--rm", "busybox", "sh", console=console)
+    assert str(result) == ""
+    assert engine.containers.asked[0][0] == "create"
+    assert len(console.embedded) == 1
+    assert console.embedded[0].endswith("· busybox")
+    call(engine, "exec", "-it", "web", "sh", console=console)
+    assert console.embedded[1].endswith("· exec")
+    call(engine, "run", "-t", "busybox", console=console)
+    call(engine, "exec", "-t", "web", "sh", console=console)
+    assert len(console.embedded) == 2

@@ -101,7 +101,7 @@ def test_a_dockerfile_on_standard_input(context: Path, monkeypatch: pytest.Monke
         ("build -f - -", "can't be both the context and the Dockerfile"),
         ("build", "missing: PATH"),
         ("build --allow everything .", "--allow: 'everything' isn't an entitlement"),
-        ("build --add-host x:nowhere .", "'nowhere' isn't an IP address"),
+        ("build --add-host x:nowhere .", "invalid IP address in add-host: 'nowhere'"),
         ("build --cgroup-parent x .", "--cgroup-parent isn't available yet: each RUN has a cgroup of its own"),
         ("build --cpu-quota 10 .", "--cpu-quota: '10' is less than the least quota"),
         ("build --cpu-period 10 .", "--cpu-period: '10' isn't a period"),
@@ -188,7 +188,7 @@ def test_how_steps_run(context: Path) -> None:
     flags += " --cpuset-cpus 0 --cpuset-mems 0 --allow security.insecure"
     call(engine, "build", *flags.split(), str(context))
     assert engine.builds[0]["run"] == RunSettings(
-        extra_hosts=(ExtraHost("a", "10.0.0.1"), ExtraHost("b", "::1"), ExtraHost("here", "127.0.0.1")),
+        extra_hosts=(ExtraHost("a", "10.0.0.1"), ExtraHost("b", "::1"), ExtraHost("here", "host-gateway")),
         shm_size_bytes=1 << 20,
         ulimits=(Rlimit("RLIMIT_NOFILE", 10, 20),),
         limits=Limits(64 << 20, -1, 512, 20000, 10000, "0", "0"),
@@ -218,5 +218,5 @@ def test_an_id_of_a_former_build_does_not_outlive_a_failure(context: Path) -> No
 
 
 def test_a_gateway_that_is_not_there(context: Path) -> None:
-    with pytest.raises(InvalidOption, match="--add-host x:host-gateway isn't available yet: RUN has only a loopback"):
-        call(FakeEngine(), "build", "--add-host", "x:host-gateway", str(context))
+    with pytest.raises(InvalidOption, match="--add-host x:host-gateway: with --network none RUN has only a loop"):
+        call(FakeEngine(), "build", "--network", "none", "--add-host", "x:host-gateway", str(context))

@@ -22,8 +22,9 @@ def test_a_failure_shows_its_status() -> None:
 
 def test_a_kill_for_want_of_memory_says_so() -> None:
     assert str(Finished(137, oom_killed=True, memory_limit_bytes=64 << 20)) == (
-        "exited with 137: killed, since it needed more than its memory limit of 64MiB"
+        "exited with 137: OOM-killed at 64MiB; --memory gives it more"
     )
+    assert str(Finished(0, oom_killed=True)) == "exited with 0: a process of it was OOM-killed; --memory gives it more"
 
 
 def test_names_and_numbers_have_a_line_each() -> None:

@@ -77,4 +77,4 @@ def test_a_terminal_is_told_the_id_or_why_it_was_killed() -> None:
     show_id(Finished(0), console)
     show_id(Finished(137, oom_killed=True, memory_limit_bytes=64 << 20), console)
     assert console.streams["stdout"] == b""
-    assert b"memory limit of 64MiB" in console.streams["stderr"]
+    assert b"OOM-killed at 64MiB" in console.streams["stderr"]

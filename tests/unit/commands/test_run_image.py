@@ -24,7 +24,7 @@ def test_labels_of_files_come_before_those_of_flags(tmp_path: Path) -> None:
     engine = engine_with()
     call(engine, "run", "--label-file", str(file), "-l", "a=flag", "--annotation", "x=y", "busybox")
     options = engine.containers.asked[0][2]
-    assert (options.labels, options.annotations) == ({"a": "flag", "b": "file", "c": ""}, {"x": "y"})
+    assert (options.labels, options.annotations) == ({"a": "flag", "b": "file"}, {"x": "y"})
 
 
 def test_what_is_asked_of_the_image(monkeypatch: pytest.MonkeyPatch) -> None:

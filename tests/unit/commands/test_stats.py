@@ -65,7 +65,7 @@ def test_sampling_shows_tables_and_gives_what_was_used() -> None:
 def test_one_table_of_the_present_use() -> None:
     table = call(engine_with(Watched()), "stats", "--no-stream")
     assert isinstance(table, Table)
-    assert table.rows[0][1:] == ("burn", "50.00%", "8MiB / 64MiB", "12.50%", "2")
+    assert table.rows[0][1:] == ("burn", "50.00%", "8MiB / 64MiB", "12.50%", "0B / 0B", "2")
 
 
 def test_without_a_limit_the_hosts_memory_counts() -> None:

@@ -15,6 +15,9 @@ V1 = {
     "memory/memory.stat": "cache 4096\ninactive_file 1\ntotal_cache 4096\ntotal_inactive_file 8192\n",
     "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
     "pids/pids.current": "5\n",
+    "blkio/blkio.throttle.io_service_bytes_recursive": (
+        "8:16 Read 4096\n8:16 Write 512\n8:16 Total 4608\n8:0 Read 1\n8:0 Write 0\n8:0 Total 1\nTotal 4609\n"
+    ),
 }
 V2 = {
     "cpu.stat": "usage_usec 1500000\nuser_usec 9\nsystem_usec 9\nnr_periods 8\nnr_throttled 3\nthrottled_usec 250000\n",
@@ -22,8 +25,9 @@ V2 = {
     "memory.stat": "anon 5\ninactive_file 8192\nactive_file 3\n",
     "memory.events": "low 0\nhigh 0\nmax 4\noom 2\noom_kill 2\noom_group_kill 0\n",
     "pids.current": "5\n",
+    "io.stat": "8:16 rbytes=4096 wbytes=512 rios=1 wios=1 dbytes=9 dios=0\n8:0 rbytes=1 wbytes=0 rios=1 wios=0\n",
 }
-EXPECTED = Sample(7, 1_500_000_000, 250_000_000, 8, 3, 1_048_576, 8192, 5, 2)
+EXPECTED = Sample(7, 1_500_000_000, 250_000_000, 8, 3, 1_048_576, 8192, 5, 2, 4097, 512)
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -34,7 +38,7 @@ def tree(root: Path, files: dict[str, str]) -> Path:
 
 
 def v1_paths(root: Path) -> dict[str, str]:
-    return {name: str(root / name) for name in ("cpuacct", "cpu", "memory", "pids")}
+    return {name: str(root / name) for name in ("cpuacct", "cpu", "memory", "pids", "blkio")}
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +116,6 @@ def test_units() -> None:
 
 
 def test_each_quantity_has_one_source() -> None:
-    both = dict.fromkeys(("cpuacct", "cpu", "memory", "pids", "unified"), "/x")
-    assert len(list(sources(both))) == 6
-    assert len(list(sources({"unified": "/x"}))) == 5
+    both = dict.fromkeys(("cpuacct", "cpu", "memory", "pids", "blkio", "unified"), "/x")
+    assert len(list(sources(both))) == 7
+    assert len(list(sources({"unified": "/x"}))) == 6

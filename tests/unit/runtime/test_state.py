@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dockmagic.errors import InvalidState
+from dockmagic.errors import ContainerError, InvalidState
 from dockmagic.runtime.request import Record
-from dockmagic.runtime.state import POSSIBLE, ContainerState, Status, check, derive
+from dockmagic.runtime.state import POSSIBLE, ContainerState, Status, check, check_attachable, derive
 
 
 @pytest.mark.parametrize("operation", POSSIBLE)
@@ -46,3 +46,16 @@ def test_a_start_without_an_end_and_without_a_monitor_is_a_loss() -> None:
 def test_a_start_that_failed_leaves_a_created_container_with_its_error() -> None:
     state = derive(Record(exit_status=127, error="not found"), alive=False)
     assert (state.status, state.exit_status, state.error) == (Status.CREATED, 127, "not found")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (Status.EXITED, "You cannot attach to a stopped container, start it first"),
+        (Status.PAUSED, "You cannot attach to a paused container, unpause it first"),
+        (Status.RESTARTING, "You cannot attach to a restarting container, wait until it is running"),
+    ],
+)
+def test_what_cannot_be_attached_to(status: Status, message: str) -> None:
+    with pytest.raises(ContainerError, match=message):
+        check_attachable(ContainerState(status))
