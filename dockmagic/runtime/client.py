@@ -20,12 +20,14 @@ from dockmagic.errors import ContainerError, StartFailed, Unsupported
 from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
 from dockmagic.oci.options import RestartPolicy, RunOptions
+from dockmagic.oci.ports import Published
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, protocol
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere, with_variables
+from dockmagic.runtime.ports.opening import published
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
@@ -72,7 +74,7 @@ class Client:
     def start(
         self, request: StartRequest, spec_text: str, descriptors: Sequence[int], networking: Networking = NOWHERE
     ) -> Started:
-        """Start a container of this spec, in its JSON form; `descriptors` are those of `request.streams` and `.joined`.
+        """Start a container of this spec, in its JSON form; `descriptors` are those that it is about.
 
         They stay the caller's.
 
@@ -152,6 +154,10 @@ class Client:
         finally:
             for descriptor in found.values():
                 os.close(descriptor)
+
+    def published(self, container_id: str) -> tuple[Published, ...]:
+        """What ports of the host lead to a container that runs."""
+        return published(container_directory(self.run_dir, container_id))
 
     def control(self, container_id: str) -> socket.socket | None:
         """Connection to the container's monitor; None where there is none, so that the container doesn't run."""
