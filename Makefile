@@ -45,6 +45,7 @@ benchmark: packages .venv/installed-test ## Measure what starts, builds and tran
 	$(BIN)/python -m tests.benchmarks.build
 	$(BIN)/python -m tests.benchmarks.transfer
 	$(BIN)/python -m tests.benchmarks.logs
+	$(BIN)/python -m tests.benchmarks.network
 
 clean: ## Remove everything that was made here
 	rm -rf .venv notebooks/executed tests/browser/artifacts tests/benchmarks/results

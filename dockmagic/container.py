@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from dockmagic.network.verbs import Networks
 from dockmagic.oci.convert import resources
 from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, LimitChanges
+from dockmagic.oci.ports import Published
 from dockmagic.runtime import attaching, inspect, inspect_oci, logs, processes, state, updating
 from dockmagic.runtime.attach import Attachment
 from dockmagic.runtime.cgroup import hierarchy
@@ -31,6 +33,7 @@ from dockmagic.runtime.client import Client
 from dockmagic.runtime.container import Containers as Rows
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.logs import LogLine
+from dockmagic.runtime.ports.link import html_links
 from dockmagic.runtime.reporting import outputs, report_start
 from dockmagic.runtime.samples import Reader, Sample
 from dockmagic.runtime.session import ALONE
@@ -89,7 +92,8 @@ class Container:
         except NotFound:
             status = "removed"
         facts = (self.id[:12], self.image, " ".join(self.command), status)
-        return f"<b>{escape(self.name)}</b> " + " · ".join(f"<code>{escape(fact)}</code>" for fact in facts)
+        shown = [f"<code>{escape(fact)}</code>" for fact in facts]
+        return f"<b>{escape(self.name)}</b> " + " · ".join([*shown, *html_links(self.ports(), os.environ)])
 
     @property
     def cpu_limit(self) -> float | None:
@@ -106,6 +110,10 @@ class Container:
     def running(self) -> bool:
         """Whether its process lives."""
         return self._client.record(self.id) is not None
+
+    def ports(self) -> tuple[Published, ...]:
+        """The ports of the host that lead to it, while it runs."""
+        return self._client.published(self.id) if self.running else ()
 
     def size_bytes(self) -> int:
         """How much it has written over its image."""
@@ -318,7 +326,7 @@ class Container:
         """The container in the JSON shape of Docker."""
         now = self.state()
         settings = self._networks.settings(self.id, self.row.options.network, running=now.running)
-        return inspect.document(self.row, now, self._rows.directory(self.id), settings)
+        return inspect.document(self.row, now, self._rows.directory(self.id), settings, self.ports())
 
     def oci_config(self) -> dict[str, Any]:
         """Its config.json, as OCI runtimes read it; its files are to be put beside that, into rootfs."""

@@ -28,6 +28,7 @@ from dockmagic.oci.codec import encode
 from dockmagic.oci.health import merged
 from dockmagic.oci.image import ContainerConfig
 from dockmagic.oci.options import JOIN, RunOptions
+from dockmagic.oci.ports import exposed
 from dockmagic.oci.spec import Overlay
 from dockmagic.runtime import binfmt
 from dockmagic.runtime.attach import Attachment
@@ -101,6 +102,9 @@ class Containers:
                     raise
             on_event(ContainerCreated(container_id, row.options.log.driver != "none" and not row.options.remove))
             if not options.platform and (warning := mismatch(platform_of(found.config))):
+                on_event(ContainerWarning(container_id, warning))
+            if options.network == "host" and (options.publish or options.publish_all):
+                warning = "Published ports are discarded when using host network mode"
                 on_event(ContainerWarning(container_id, warning))
             return self._handle(row)
 
@@ -232,6 +236,7 @@ class Containers:
 
 
 def _of_image(options: RunOptions, config: ContainerConfig) -> RunOptions:
-    """The options with what the image says of its container's life where the user says nothing."""
+    """The options with what the image says of its container's life where the user says nothing, and all ports."""
     signal, check = options.stop_signal or config.stop_signal, merged(options.healthcheck, config.healthcheck)
-    return replace(options, stop_signal=signal, healthcheck=check, shell=config.shell or ())
+    ports = exposed(config.exposed_ports, options.expose, options.publish)
+    return replace(options, stop_signal=signal, healthcheck=check, shell=config.shell or (), expose=ports)

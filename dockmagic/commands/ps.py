@@ -15,6 +15,7 @@ from dockmagic.commands.ps_filters import FILTERS, shows_all, taken
 from dockmagic.commands.results import Names
 from dockmagic.commands.table import Table
 from dockmagic.errors import NotFound
+from dockmagic.oci.ports import column
 
 if TYPE_CHECKING:
     from dockmagic.container import Container
@@ -100,7 +101,7 @@ def _fields(engine: Engine, container: Container, now_ns: int, no_trunc: bool, s
         "Command": json.dumps(command, ensure_ascii=False),
         "CreatedAt": f"{datetime.fromtimestamp(container.created_ns // 10**9).astimezone():%Y-%m-%d %H:%M:%S %z %Z}",
         "RunningFor": ago((now_ns - container.created_ns) / 1e9),
-        "Ports": "",
+        "Ports": column(options.expose, container.ports()) if state.status in ("running", "paused") else "",
         "State": str(state.status),
         "Status": status_text(state, now_ns),
         "Size": size_text(engine, container) if sized else "0B",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dockmagic.commands.filters import Filter
+from dockmagic.commands.run_ports import port_range
 from dockmagic.errors import InvalidOption, NotFound, one_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 FILTERS: Final = (
     "id", "name", "label", "status", "exited", "ancestor", "before", "since", "health", "volume", "network",
+    "publish", "expose",
 )  # fmt: skip
 _STATUSES: Final = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 _HEALTH: Final = ("starting", "healthy", "unhealthy", "none")
@@ -126,10 +128,29 @@ def _connected(value: str) -> _Takes:
     return lambda container: container.connected_to(value)
 
 
+def _publishing(value: str) -> _Takes:
+    """Containers that publish one of these ports of theirs. Raises InvalidOption."""
+    wanted = _ports("publish", value)
+    return lambda container: any(each.name in wanted for each in container.row.options.bindings())
+
+
+def _exposing(value: str) -> _Takes:
+    """Containers that expose one of these ports. Raises InvalidOption."""
+    wanted = _ports("expose", value)
+    return lambda container: not wanted.isdisjoint(container.row.options.expose)
+
+
+def _ports(name: str, value: str) -> set[str]:
+    """The ports of "80", "80/udp" or "80-90"."""
+    return {f"{port}/{protocol}" for port, protocol in port_range(value, f"filter '{name}={value}'")}
+
+
 _BY_VALUE: Final[dict[str, Callable[[str], _Takes]]] = {
     "id": _identified,
     "name": _named,
     "label": _labelled,
     "volume": _mounting,
     "network": _connected,
+    "publish": _publishing,
+    "expose": _exposing,
 }

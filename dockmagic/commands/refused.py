@@ -30,8 +30,6 @@ class Refused:
 
 
 RUN = (
-    Refused(("-p", "--publish", "--expose"), _NETWORKS),
-    Refused(("-P", "--publish-all"), _NETWORKS, switch=True),
     Refused(("--storage-opt",), _STORAGE),
     Refused(("--cpu-rt-period", "--cpu-rt-runtime"), _REAL_TIME),
     Refused(("--kernel-memory",), "kernels don't limit it apart any more; use --memory"),

@@ -18,6 +18,7 @@ from dockmagic.commands.run_mounts import add_mounts, mount_options
 from dockmagic.commands.run_names import add_names, name_options
 from dockmagic.commands.run_namespaces import add_namespaces, namespaces
 from dockmagic.commands.run_networks import add_networks, networks
+from dockmagic.commands.run_ports import add_ports, ports
 from dockmagic.commands.run_privileges import add_privileges, privileges
 from dockmagic.commands.run_resources import add_fixed_limits, add_limits, fixed_limits, limits
 from dockmagic.commands.run_shape import add_shape
@@ -41,6 +42,7 @@ def add_run_flags(parser: CommandParser) -> None:
     add_privileges(parser)
     add_namespaces(parser)
     add_names(parser)
+    add_ports(parser)
     add_refused(parser, RUN)
     parser.add_argument("image", metavar="IMAGE", help="reference or id of an image")
     parser.add_argument(
@@ -140,6 +142,7 @@ def run_options(args: Namespace, *, detach: bool = False) -> RunOptions:
         **privileges(args),
         **namespaces(args),
         **name_options(args),
+        **ports(args),
     )
 
 

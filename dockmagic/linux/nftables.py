@@ -75,6 +75,12 @@ RELATED: Final = 4
 DNAT: Final = 1 << 5
 
 
+_OWNER: Final = 0x2  # flag of a table
+_ADDRESS_TYPE: Final = 3  # what `fib` gives
+_OF_DESTINATION: Final = 2
+_LOCAL: Final = 2  # RTN_LOCAL
+
+
 def _be32(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack(">i" if value < 0 else ">I", value))
 
@@ -142,6 +148,12 @@ def masquerade() -> bytes:
     return _expression("masq")
 
 
+def to_this_host() -> tuple[bytes, bytes]:
+    """Go on where the packet is for an address of this host (`fib daddr type local`)."""
+    load = _expression("fib", _be32(1, FIRST), _be32(2, _ADDRESS_TYPE), _be32(3, _OF_DESTINATION))
+    return load, equal(struct.pack("=I", _LOCAL))
+
+
 def interface(key: int, name: str, *, negated: bool = False) -> tuple[bytes, bytes]:
     """Go on where the packet came in, or goes out, through this link; a name that ends with * stands for many."""
     raw = name[:-1].encode() if name.endswith("*") else name.encode().ljust(16, b"\0")
@@ -151,10 +163,14 @@ def interface(key: int, name: str, *, negated: bool = False) -> tuple[bytes, byt
 # -- requests -------------------------------------------------------------------------------------------------
 
 
-def new_table(family: int, table: str, *, exclusive: bool = False) -> Message:
-    """Make a table, where there is none; an `exclusive` one is refused where there is one (FileExistsError)."""
+def new_table(family: int, table: str, *, exclusive: bool = False, owned: bool = False) -> Message:
+    """Make a table, where there is none; an `exclusive` one is refused where there is one (FileExistsError).
+
+    An `owned` one goes with the socket that made it, and nobody else changes it (Linux 5.12).
+    """
     flags = NLM_F_CREATE | (NLM_F_EXCL if exclusive else 0)
-    return _message(_NEWTABLE, flags, family, f"make the table {table}", text(1, table), _be32(2, 0))
+    body = text(1, table), _be32(2, _OWNER if owned else 0)
+    return _message(_NEWTABLE, flags, family, f"make the table {table}", *body)
 
 
 def delete_table(family: int, table: str) -> Message:

@@ -12,6 +12,7 @@ from typing import Final, TypedDict
 
 from dockmagic.oci.image import Healthcheck
 from dockmagic.oci.networks import DEFAULT, NetworkOptions, Shape
+from dockmagic.oci.ports import PortBinding, wanted
 from dockmagic.oci.spec import BlockIO, ConsoleSize, DeviceRule, Mount, Rlimit
 from dockmagic.oci.volumes import VolumeMount, VolumesFrom
 
@@ -103,6 +104,9 @@ class RunOptions:
     dns_search: tuple[str, ...] = ()  # domains, in place of the host's; "." alone is none
     dns_options: tuple[str, ...] = ()  # of resolv.conf, in place of the host's
     links: tuple[tuple[str, str], ...] = ()  # containers, by name at first, then ID, and what this one calls them
+    publish: tuple[PortBinding, ...] = ()
+    publish_all: bool = False  # every exposed port
+    expose: tuple[str, ...] = ()  # "80/tcp"
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
@@ -150,6 +154,10 @@ class RunOptions:
     def modes(self) -> Mapping[str, str]:
         """Where each namespace that may be another's comes from, by its kind in the runtime spec."""
         return {"network": self.network, "pid": self.pid, "ipc": self.ipc, "uts": self.uts, "cgroup": self.cgroupns}
+
+    def bindings(self) -> tuple[PortBinding, ...]:
+        """The ports that it publishes; none on the host's network, where they are the host's already."""
+        return () if self.network == "host" else wanted(self.publish, self.expose, publish_all=self.publish_all)
 
     def joined(self) -> Mapping[str, str]:
         """The containers whose namespaces it joins, by kind; "shm" is whose shared memory goes with that of "ipc"."""

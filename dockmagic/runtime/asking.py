@@ -23,6 +23,7 @@ def start_request(row: Row, directory: Path, session: Session | None, *, foregro
         row.id,
         tuple(namespace.type for namespace in row.spec.linux.namespaces),
         session.streams if session else (),
+        bool(options.bindings()),
         options.joined(),
         foreground=foreground and session is not None,
         interactive=options.interactive,

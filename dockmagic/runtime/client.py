@@ -21,12 +21,14 @@ from dockmagic.linux import mount as m
 from dockmagic.oci.codec import encode
 from dockmagic.oci.networks import Shape
 from dockmagic.oci.options import RestartPolicy, RunOptions
+from dockmagic.oci.ports import Published
 from dockmagic.oci.spec import Resources, Spec
 from dockmagic.runtime import leftovers, protocol
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.links import Interface
 from dockmagic.runtime.making import generated_files
 from dockmagic.runtime.networking import NOWHERE, Networking, Prepare, nowhere, with_variables
+from dockmagic.runtime.ports.opening import published
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.request import (
     CONTROL_SOCKET,
@@ -73,7 +75,7 @@ class Client:
     def start(
         self, request: StartRequest, spec_text: str, descriptors: Sequence[int], networking: Networking = NOWHERE
     ) -> Started:
-        """Start a container of this spec, in its JSON form; `descriptors` are those of `request.streams` and `.joined`.
+        """Start a container of this spec, in its JSON form; `descriptors` are those that it is about.
 
         They stay the caller's.
 
@@ -154,6 +156,10 @@ class Client:
             for descriptor in found.values():
                 os.close(descriptor)
 
+    def published(self, container_id: str) -> tuple[Published, ...]:
+        """What ports of the host lead to a container that runs."""
+        return published(container_directory(self.run_dir, container_id))
+
     def control(self, container_id: str) -> socket.socket | None:
         """Connection to the container's monitor; None where there is none, so that the container doesn't run."""
         try:
@@ -177,9 +183,7 @@ class Client:
 
         Raises ContainerError where the kernel refuses.
         """
-        answer = self._query(container_id, {"op": "freeze", "frozen": frozen})
-        if answer is not None and answer["event"] == "failed":
-            raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
+        answer = self._asked(container_id, {"op": "freeze", "frozen": frozen})
         return answer is not None and bool(answer["changed"])
 
     def connect(self, container_id: str, interface: Interface) -> bool:
@@ -188,26 +192,26 @@ class Client:
         Raises ContainerError.
         """
         self.disconnect(container_id, interface.name)
-        return self._done(container_id, {"op": "connect", "interface": encode(interface)})
+        return self._asked(container_id, {"op": "connect", "interface": encode(interface)}) is not None
 
     def disconnect(self, container_id: str, name: str) -> bool:
         """Remove a container's link, if it has that; False where it doesn't run. Raises ContainerError."""
-        return self._done(container_id, {"op": "disconnect", "interface": name})
+        return self._asked(container_id, {"op": "disconnect", "interface": name}) is not None
 
     def reroute(self, container_id: str, interface: Interface) -> bool:
         """Have a container's link be its way out, or not; False where it doesn't run. Raises ContainerError."""
-        return self._done(container_id, {"op": "reroute", "interface": encode(interface)})
+        return self._asked(container_id, {"op": "reroute", "interface": encode(interface)}) is not None
 
     def shape(self, container_id: str, wanted: Shape) -> bool:
         """Have a container's links so fast and so late; False where it doesn't run. Raises ContainerError."""
-        return self._done(container_id, {"op": "shape", "shape": encode(wanted)})
+        return self._asked(container_id, {"op": "shape", "shape": encode(wanted)}) is not None
 
-    def _done(self, container_id: str, message: protocol.Message) -> bool:
-        """Have the monitor do something; False where the container doesn't run. Raises ContainerError."""
+    def _asked(self, container_id: str, message: protocol.Message) -> protocol.Message | None:
+        """The monitor's answer to a message; None where the container doesn't run. Raises ContainerError."""
         answer = self._query(container_id, message)
         if answer is not None and answer["event"] == "failed":
             raise ContainerError(f"container {container_id[:12]}: {protocol.failure(answer).reason}")
-        return answer is not None
+        return answer
 
     def update(self, container_id: str, restart: RestartPolicy, limits: Resources) -> None:
         """Tell the container's monitor, if it runs, how to restart it, and with which limits."""

@@ -36,7 +36,8 @@ from dockmagic.runtime.cgroup import hierarchy
 from dockmagic.runtime.cgroup.group import Group
 from dockmagic.runtime.client import Client, Started
 from dockmagic.runtime.directory import make
-from dockmagic.runtime.request import Record, record_of
+from dockmagic.runtime.ports.opening import opened
+from dockmagic.runtime.request import Record, container_directory, record_of
 from dockmagic.runtime.session import OnOutput, Session
 from dockmagic.runtime.state import ContainerState, Status
 from dockmagic.runtime.stubs import make_layer
@@ -243,8 +244,9 @@ class Containers:
             self._alone(row.id),
             self._client.namespaces(joined) as namespaces,
             self._client.prepared(row.id, row.spec, row.options) as networking,
+            opened(container_directory(self._client.run_dir, row.id), row.options.bindings()) as channel,
         ):
-            started = self._client.start(request, row.spec_text, (*streams, *namespaces), networking)
+            started = self._client.start(request, row.spec_text, (*streams, *channel, *namespaces), networking)
         try:
             if started.stubs and row.spec.root.overlay is not None:
                 self._keep_stubs(Path(row.spec.root.overlay.lower[0]), started.stubs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from dockmagic.oci.defaults import TERM
 from dockmagic.oci.image_json import healthcheck_json
 from dockmagic.oci.networks import DEFAULT
 from dockmagic.oci.options import GpuRequest, RunOptions
+from dockmagic.oci.ports import Published, binding_map, port_map
 from dockmagic.oci.spec import DeviceRule, Spec
 from dockmagic.runtime.container import Row
 from dockmagic.runtime.health import Result
@@ -23,9 +24,15 @@ from dockmagic.runtime.stdio import timestamp
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def document(row: Row, state: ContainerState, directory: Path, networks: Mapping[str, Any]) -> dict[str, Any]:
-    """All that is known of the container, under Docker's names; `networks` tell of its addresses."""
+def document(
+    row: Row, state: ContainerState, directory: Path, networks: Mapping[str, Any], published: Sequence[Published]
+) -> dict[str, Any]:
+    """All that is known of the container, under Docker's names; `networks` tell of its addresses.
+
+    `published` are its ports while it runs.
+    """
     process = row.spec.process
+    ports = port_map(row.options.expose, published) if state.running else {}
     return {
         "Id": row.id,
         "Created": timestamp(row.created_ns),
@@ -45,7 +52,7 @@ def document(row: Row, state: ContainerState, directory: Path, networks: Mapping
         "GraphDriver": _graph_driver(row.spec),
         "Mounts": mount_points(row.options, directory.parent.parent / "volumes"),
         "Config": _config(row),
-        "NetworkSettings": {"Ports": {}, **networks},
+        "NetworkSettings": {"Ports": ports, **networks},
     }
 
 
@@ -93,7 +100,8 @@ def _host_config(row: Row) -> dict[str, Any]:
         "Annotations": dict(options.annotations) or None,
         "Privileged": options.privileged,
         "RestartPolicy": {"Name": options.restart.name, "MaximumRetryCount": options.restart.most_retries},
-        "PortBindings": {},
+        "PortBindings": binding_map(options.publish),
+        "PublishAllPorts": options.publish_all,
         "LogConfig": {"Type": options.log.driver, "Config": dict(options.log.given)},
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
@@ -189,6 +197,7 @@ def _config(row: Row) -> dict[str, Any]:
     return {
         "Hostname": row.spec.hostname,
         "Domainname": row.spec.domainname,
+        "ExposedPorts": {name: {} for name in row.options.expose} or None,
         "User": process.user.username,
         "AttachStdin": row.options.interactive and not row.options.detach,
         "AttachStdout": not row.options.detach,

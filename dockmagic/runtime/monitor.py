@@ -25,6 +25,7 @@ from dockmagic.oci.networks import Shape
 from dockmagic.oci.spec import ConsoleSize
 from dockmagic.runtime import bridges, leftovers, protocol, request
 from dockmagic.runtime.links import Interface
+from dockmagic.runtime.ports.forwarder import Forwarding
 from dockmagic.runtime.process import exit_status
 from dockmagic.runtime.running import QUIET_S, Running
 from dockmagic.runtime.sandbox import Sandbox, Site
@@ -54,10 +55,9 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linke
             waiting.dismiss()
         else:
             asked = decode(request.StartRequest, message)
-            own = len(descriptors) - len(asked.joined)
-            joined = dict(zip(asked.joined, descriptors[own:], strict=True))
-            monitor = Monitor(site, waiting.sandbox_for(asked, joined), asked, connection)
-            monitor.run(descriptors[:own])
+            given, ports, joined = request.sorted_out(asked, descriptors)
+            monitor = Monitor(site, waiting.sandbox_for(asked, joined), asked, connection, ports)
+            monitor.run(given)
             if os.getppid() != launcher:  # which takes down what its containers leave
                 bridges.take_down(site.run_dir, request.root_key(site.state_root))
             monitor.leave_volumes()
@@ -73,14 +73,17 @@ def main(site: Site, starts: socket.socket, parked: int, launcher: int, *, linke
 class Monitor:
     """One container's watch. `run` does it all; a method `_on_…` answers to what one descriptor has to say."""
 
-    def __init__(self, site: Site, sandbox: Sandbox, asked: request.StartRequest, owner: socket.socket) -> None:
+    def __init__(
+        self, site: Site, sandbox: Sandbox, asked: request.StartRequest, owner: socket.socket, ports: int | None
+    ) -> None:
         self._site = site
         self._request = asked
         self._owner = owner
+        self._forwarding = Forwarding(ports)
         self._directory = request.container_directory(site.run_dir, asked.container_id)
         self._waiters = [owner]
         self._selector = selectors.PollSelector()
-        self._running = Running(site, sandbox, asked, self._selector, self._directory)
+        self._running = Running(site, sandbox, asked, self._selector, self._directory, self._forwarding)
         self._ledger = self._running.ledger
         self._guests = self._running.guests
         self._streams = self._running.streams
@@ -255,6 +258,7 @@ class Monitor:
 
     def _finish(self) -> None:
         """Write the end down and tell everyone; by then the container's name and directories are free again."""
+        self._forwarding.close()
         self._ledger.change(restarting=False)
         self._ledger.write()
         if not self._request.remove:  # nobody will ask for one that is removed
@@ -269,6 +273,7 @@ class Monitor:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(sandbox.pidfd, signal.SIGKILL)
         sandbox.reap()
+        self._forwarding.close()
         facts = {"cgroup": sandbox.group.name, "exit_status": exit_status(failure), "error": failure.reason}
         self._ledger.change(**facts)
         self._ledger.write()

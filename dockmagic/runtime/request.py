@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dockmagic.oci.codec import decode
@@ -29,7 +29,8 @@ NOT_AWAKE = "awake"
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`.
+    """Start a container. The message carries the spec's memory file, then a descriptor for each name in `streams`,
+    and where it `publishes` ports the channel that their sockets come from.
 
     `joined`: the containers (ids) whose namespaces it joins, by kind; the descriptors come last. `foreground`: the
     container ends with the connection that asked for it. `log` and `state` are files to write, "" for none; a log of
@@ -44,6 +45,7 @@ class StartRequest:
     container_id: str
     namespaces: tuple[str, ...]
     streams: tuple[str, ...] = ()
+    publishes: bool = False
     joined: Mapping[str, str] = field(default_factory=dict)
     foreground: bool = False
     interactive: bool = False
@@ -64,6 +66,14 @@ class StartRequest:
     healthcheck: Healthcheck | None = None
     health: str = ""
     mounted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def sorted_out(asked: StartRequest, descriptors: Sequence[int]) -> tuple[Sequence[int], int | None, dict[str, int]]:
+    """What came with a request: the spec and the streams, the channel of the ports, the namespaces by kind."""
+    own = 1 + len(asked.streams)
+    ports = descriptors[own] if asked.publishes else None
+    joined = zip(asked.joined, descriptors[own + asked.publishes :], strict=True)
+    return descriptors[:own], ports, dict(joined)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from dockmagic.runtime.guests import Guests
 from dockmagic.runtime.joining import open_namespaces
 from dockmagic.runtime.ledger import Ledger
 from dockmagic.runtime.links import Interface, connect_all, disconnect, reroute
+from dockmagic.runtime.ports.forwarder import Forwarding
 from dockmagic.runtime.probing import Prober
 from dockmagic.runtime.request import NOT_AWAKE, ExecRequest, Record, StartRequest
 from dockmagic.runtime.restarting import Restarts
@@ -51,7 +52,13 @@ class Running:
     start: Start
 
     def __init__(
-        self, site: Site, sandbox: Sandbox, asked: StartRequest, selector: selectors.BaseSelector, directory: str
+        self,
+        site: Site,
+        sandbox: Sandbox,
+        asked: StartRequest,
+        selector: selectors.BaseSelector,
+        directory: str,
+        forwarding: Forwarding,
     ) -> None:
         self.sandbox = sandbox
         self.alive = False
@@ -59,6 +66,7 @@ class Running:
         self.streams = Streams(selector)
         self.guests = Guests(selector, self.streams, self.ledger.note)
         self.restarts = Restarts(asked.restart)
+        self._forwarding = forwarding
         self._site = site
         self._request = asked
         self._selector = selector
@@ -91,6 +99,7 @@ class Running:
 
     def follow(self) -> None:
         """Begin to look after what runs now."""
+        self._forwarding.begin(self.sandbox.network)
         self.streams.begin(self.start.stdio)
         self._selector.register(self.sandbox.pidfd, selectors.EVENT_READ, self._on_exit)
         self._meter = Meter(self.sandbox.group.paths())
@@ -182,6 +191,7 @@ class Running:
         """It is gone, and with it all others: a pid namespace of its own ends with it, else they are killed."""
         self._selector.unregister(self.sandbox.pidfd)
         status = self.sandbox.reap()
+        self._forwarding.end()
         if "pid" not in self.sandbox.namespaces:
             self.sandbox.group.kill()
         self.streams.end(self.start.stdio)

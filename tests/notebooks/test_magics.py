@@ -166,7 +166,7 @@ def test_an_interrupted_build_says_where_and_leaves_nothing(notebook: Kernel) ->
     ("source", "error"),
     [
         ("%container_run --memory lots busybox", "InvalidOption: -m/--memory: 'lots' isn't a size"),
-        ("%container_run -p 80:80 busybox", "InvalidOption: -p isn't available yet"),
+        ("%container_run -p 80/sctp busybox", "InvalidOption: -p/--publish: "),
         ("%container_run --rm busybox nonsense", "StartFailed: "),
         ("%container_stop nothing", "NotFound: no such container: nothing"),
         ("%%dockerfile\nFROM busybox\nFRUM x", "DockerfileError: cell:2: unknown instruction: FRUM"),

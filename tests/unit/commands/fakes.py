@@ -39,6 +39,7 @@ from dockmagic.oci.digest import Digest
 from dockmagic.oci.image import ImageConfig
 from dockmagic.oci.networks import NetworkOptions
 from dockmagic.oci.options import ExecOptions, RunOptions
+from dockmagic.oci.ports import Published
 from dockmagic.oci.reference import Reference
 from dockmagic.oci.selection import Selection
 from dockmagic.oci.spec import ConsoleSize
@@ -103,6 +104,7 @@ class FakeContainer:
     interactive: bool = False
     attachment: Attachment | None = None
     row: Any = None
+    published: tuple[Published, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,6 +112,10 @@ class FakeContainer:
         spec = SimpleNamespace(process=SimpleNamespace(terminal=self.tty))
         options = RunOptions(interactive=self.interactive)
         self.row = self.row or SimpleNamespace(image_id=IMAGE_ID, options=options, spec=spec)
+
+    def ports(self) -> tuple[Published, ...]:
+        """The ports that the test gave."""
+        return self.published
 
     def size_bytes(self) -> int:
         """A little."""

@@ -75,7 +75,7 @@ def test_every_line_of_a_cell_shows_its_result(run: RunCell, engine: FakeEngine)
         ("%container_run {nope}", InvalidOption, "no name 'nope'"),
         ("%container_logs nothing", NotFound, "no such container: nothing"),
         ("%docker frobnicate", InvalidOption, "unknown command 'frobnicate'"),
-        ("%docker run -p 80:80 x", InvalidOption, "-p isn't available yet"),
+        ("%docker run -p 80/sctp x", InvalidOption, "only tcp and udp are forwarded"),
         ("%%container_run -d x\nbody", InvalidOption, "-d: a container in the background"),
         ("%container_run -i x", InvalidOption, "%% cell"),
     ],

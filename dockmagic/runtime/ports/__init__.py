@@ -1,0 +1,1 @@
+"""Published ports: sockets of the host that lead into a container."""
