@@ -292,13 +292,12 @@ class Client:
     def _hold_lease(self) -> None:
         """Have a connection to the launcher, which stays as long as it is open; one is started where there is none."""
         with self._lock:
-            if self._lease is None:
-                path = f"{self.run_dir}/{LAUNCHER_SOCKET}"
-                try:
-                    self._lease = protocol.connect(path)
-                except OSError:
+            for attempt in range(_TRIES if self._lease is None else 0):
+                if attempt:
                     self._spawn()
-                    self._lease = protocol.connect(path)
+                with contextlib.suppress(*((OSError,) if attempt < _TRIES - 1 else ())):  # one may just be ending
+                    self._lease = protocol.connect(f"{self.run_dir}/{LAUNCHER_SOCKET}")
+                    break
 
     def _drop_lease(self) -> None:
         """Close the connection to the launcher."""

@@ -38,9 +38,9 @@ def shape(namespace: int, names: Iterable[str], wanted: Shape) -> None:
 
 def _set(netlink: Netlink, index: int, wanted: Shape) -> None:
     """Have such a queue for what a link sends, or none. Raises OSError, Failed."""
-    with contextlib.suppress(OSError):  # there is none
-        netlink.send([rt.delete_queue(index)])
     if not wanted:
+        with contextlib.suppress(FileNotFoundError):  # there is none
+            netlink.send([rt.delete_queue(index)])
         return
     try:
         netlink.send([_queue(index, wanted)])

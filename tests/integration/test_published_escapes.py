@@ -114,7 +114,7 @@ def test_cve_2019_14271_cp_loads_nothing_of_the_container(engine: Engine, tmp_pa
     assert (tmp_path / "again").read_text() == "content\n"
     assert libraries() == before
     found = {Path(str(module.__file__)) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
-    assert not any(path.is_file() and path.stat().st_size == len(PLANTED) for path in found)
+    assert not any(path.is_file() and path.read_bytes() == PLANTED.encode() for path in found)
     assert not Path("/planted").exists()
     container.rm(force=True)
 

@@ -158,7 +158,7 @@ def start(root: Path, script: str, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("script", [FULL_BLOB, FULL_COMMIT, FULL_UNPACK, FULL_DATABASE])
 def test_full_disk(tmp_path: Path, script: str) -> None:
-    mount = f'mount -t tmpfs -o size=3m none {tmp_path} && exec "$@"'  # gone with its namespace
+    mount = f'mount -t tmpfs -o size=3m,mode=700 none {tmp_path} && exec "$@"'  # gone with its namespace
     command = ["unshare", "--mount", "sh", "-c", mount, "sh", sys.executable, "-c", PARTS + script, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -23,6 +23,7 @@ import pytest
 from dockmagic.engine import Engine
 from dockmagic.events import ContainerOutput, Event
 from dockmagic.oci.options import RunOptions
+from dockmagic.runtime import attic
 from tests.integration.containers import execute, run
 
 FULL = os.environ.get("DOCKMAGIC_STRESS") == "full"
@@ -142,7 +143,7 @@ def test_one_container_many_times(engine: Engine) -> None:
     memory_then, descriptors_then = kept_by_the_launcher(engine)
     container.rm()
     assert memory_then < memory + 1024
-    assert descriptors_then < descriptors + 10
+    assert descriptors_then < descriptors + 10 + attic.MOST
     first, last = (statistics.median(part) * 1000 for part in (times[: CYCLES // 5], times[-CYCLES // 5 :]))
     print(f"start: {first:.1f} ms in the first fifth of {CYCLES}, {last:.1f} ms in the last: {last / first:.2f}")
 
