@@ -42,6 +42,7 @@ class NameServer:
         self._at = at
 
     def __enter__(self) -> Self:
+        self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._udp.bind(self._at)
         self._tcp.bind(self._udp.getsockname())
         self._tcp.listen()
