@@ -159,7 +159,9 @@ def test_who_has_ended_is_not_known_any_more_and_its_namespace_goes(machine: Mac
 
 def test_one_that_was_killed_is_replaced_and_serves_all_again(machine: Machine, resolving: Resolving) -> None:
     resolving.hold([WEB, DB])
-    os.kill(resolver_pid(machine), signal.SIGKILL)
+    pid = resolver_pid(machine)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists())
     resolving.hold([WEB, DB])
     assert ask(machine, WEB, "db") == ["10.1.0.3"]
     assert ask(machine, DB, "web", tcp=True) == ["10.1.0.2"]
