@@ -90,7 +90,10 @@ def test_a_terminal_has_a_table_that_is_renewed_in_place(proxy: FaultyProxy) -> 
     assert status == 0
     moving = [picture for picture in screen.pictures if any("Downloading [=" in line for line in picture)]
     assert moving
+    final = {line for line in screen.pictures[-1] if line.startswith("Digest: ")}  # it may be seen in pieces
     for picture in screen.pictures[:-1]:
+        if final & set(picture):
+            continue
         assert len(picture) <= 3
         assert all(len(line) < 70 for line in picture)
         assert re.match(r"1: looking the image up|1: [012] of 2 layers|Status: ", picture[-1])
