@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dockmagic.linux import mount as m
+from dockmagic.runtime import rootfs
 
 _FLAGS: Final = {
     "ro": (m.MS_RDONLY, 0),
@@ -66,12 +67,7 @@ _RECURSIVE: Final = {
     "rsymfollow": (0, m.MOUNT_ATTR_NOSYMFOLLOW),
 }
 PROPAGATION: Final = {
-    "private": m.MS_PRIVATE,
-    "rprivate": m.MS_PRIVATE | m.MS_REC,
-    "slave": m.MS_SLAVE,
-    "rslave": m.MS_SLAVE | m.MS_REC,
-    "shared": m.MS_SHARED,
-    "rshared": m.MS_SHARED | m.MS_REC,
+    **rootfs.PROPAGATION,
     "unbindable": m.MS_UNBINDABLE,
     "runbindable": m.MS_UNBINDABLE | m.MS_REC,
 }

@@ -39,6 +39,19 @@ def _lines(results: Sequence[object]) -> str:
     return "\n".join(map(str, results))
 
 
+def removed(names: Sequence[str], remove: Callable[[str], object], console: Console, *, force: bool) -> Names:
+    """Remove what has these names, with `force` as far as it is there; shows the names. Raises as `results_of`."""
+
+    def act(name: str) -> None:
+        try:
+            remove(name)
+        except NotFound:
+            if not force:
+                raise
+
+    return for_each(names, act, console)
+
+
 def results_of(
     names: Sequence[str],
     action: Callable[[str], T | None],

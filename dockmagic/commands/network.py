@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from dockmagic.commands import document, filters, run_networks, template
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.confirm import add_force, confirm
-from dockmagic.commands.container import results_of
+from dockmagic.commands.container import removed
 from dockmagic.commands.environment import pairs
 from dockmagic.commands.filters import Filter
 from dockmagic.commands.refused import Refused, add_refused
 from dockmagic.commands.results import Document, Names
 from dockmagic.commands.table import Table
-from dockmagic.errors import InvalidOption, NotFound
+from dockmagic.errors import InvalidOption
 from dockmagic.network.creation import NetworkRequest
 from dockmagic.network.model import Network
 from dockmagic.oci.networks import NetworkOptions
@@ -185,16 +185,7 @@ def _rm_arguments(parser: CommandParser) -> None:
 
 def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
     """Remove networks."""
-
-    def remove(name: str) -> str:
-        try:
-            engine.networks.rm(name)
-        except NotFound:
-            if not args.force:
-                raise
-        return name
-
-    return Names(results_of(args.networks, remove, console))
+    return removed(args.networks, engine.networks.rm, console, force=args.force)
 
 
 def _prune_arguments(parser: CommandParser) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 from dockmagic.commands import document, filters, template
 from dockmagic.commands.command import Command, CommandParser, Console, Namespace, typed
 from dockmagic.commands.confirm import add_force, confirm
-from dockmagic.commands.container import results_of
+from dockmagic.commands.container import removed
 from dockmagic.commands.environment import pairs
 from dockmagic.commands.filters import Filter
 from dockmagic.commands.prune import Cancelled, Reclaimed, add_filter, joined
 from dockmagic.commands.refused import Refused, add_refused
 from dockmagic.commands.results import Document, Names
 from dockmagic.commands.table import Table
-from dockmagic.errors import InvalidOption, NotFound
+from dockmagic.errors import InvalidOption
 from dockmagic.volumes.local import driver
 
 if TYPE_CHECKING:
@@ -135,16 +135,7 @@ def _rm_arguments(parser: CommandParser) -> None:
 
 def _rm(engine: Engine, args: Namespace, console: Console) -> Names:
     """Remove volumes with all that is in them."""
-
-    def remove(name: str) -> str:
-        try:
-            engine.volumes.rm(name)
-        except NotFound:
-            if not args.force:
-                raise
-        return name
-
-    return Names(results_of(args.volumes, remove, console))
+    return removed(args.volumes, engine.volumes.rm, console, force=args.force)
 
 
 # prune

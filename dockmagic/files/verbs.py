@@ -181,4 +181,4 @@ def _local(path: str | Path) -> str:
     text = str(path) if isinstance(path, str) else os.fspath(path)
     if not text:
         raise InvalidOption("the path is empty")
-    return rules.absolute(text, os.getcwd())  # noqa: PTH109
+    return rules.absolute(text, os.getcwd())  # noqa: PTH109 - a name, not a Path

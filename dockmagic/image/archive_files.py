@@ -96,7 +96,7 @@ class TarArchive:
             if entry.kind == REGTYPE:
                 self._add(name, self._file(name, entry, reader))
             elif entry.kind == SYMTYPE:
-                self._link(name, plain_name(os.fsdecode(entry.linkname), os.path.dirname(name)))  # noqa: PTH120
+                self._link(name, plain_name(os.fsdecode(entry.linkname), os.path.dirname(name)))  # noqa: PTH120 - a name in a tar
             elif entry.kind == LNKTYPE:
                 self._link(name, plain_name(os.fsdecode(entry.linkname)))
             elif entry.kind != DIRTYPE:

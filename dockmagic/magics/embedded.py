@@ -118,7 +118,7 @@ class Embedded:
             if self._failure is not None:
                 raise self._failure
             bundle = self._end or self._widget.bundle()
-            display(dict(bundle), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+            display(dict(bundle), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]  # lacks types
             self._shown = True
 
     def _see_through(self) -> None:
@@ -147,7 +147,7 @@ class Embedded:
         with self._lock:
             self._end = ended_bundle(self._outlet.history.last(), self._size, end)
             if self._shown:
-                update_display(dict(self._end), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+                update_display(dict(self._end), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]  # lacks types
             self._widget.close()
         self._begun.set()
 

@@ -75,9 +75,7 @@ class Client:
     def start(
         self, request: StartRequest, spec_text: str, descriptors: Sequence[int], networking: Networking = NOWHERE
     ) -> Started:
-        """Start a container of this spec, in its JSON form; `descriptors` are those that it is about.
-
-        They stay the caller's.
+        """Start a container of this spec, in its JSON form; `descriptors`, the caller's, are those that it is about.
 
         Raises StartFailed with Docker's exit status, Unsupported where no launcher can be had.
         """
@@ -293,11 +291,13 @@ class Client:
         """Have a connection to the launcher, which stays as long as it is open; one is started where there is none."""
         with self._lock:
             for attempt in range(_TRIES if self._lease is None else 0):
-                if attempt:
-                    self._spawn()
-                with contextlib.suppress(*((OSError,) if attempt < _TRIES - 1 else ())):  # one may just be ending
+                try:
                     self._lease = protocol.connect(f"{self.run_dir}/{LAUNCHER_SOCKET}")
                     break
+                except OSError:  # there is none, or one that is just ending
+                    if attempt == _TRIES - 1:
+                        raise
+                    self._spawn()
 
     def _drop_lease(self) -> None:
         """Close the connection to the launcher."""

@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -163,13 +161,8 @@ def main() -> None:
     if missing := peers.missing(PROGRAMS):
         raise SystemExit(f"{', '.join(missing)} missing; `make packages` installs them")
     private_view.enter()
-    directory = Path(tempfile.mkdtemp(prefix="dockmagic-benchmark-"))
-    try:
-        with private_view.no_new_cgroups():
-            times = measure(directory, args.rounds)
-    finally:
-        private_view.unmount_below(directory)
-        shutil.rmtree(directory)
+    with private_view.scratch() as directory, private_view.no_new_cgroups():
+        times = measure(directory, args.rounds)
     print(table(times))
     write(args.json, milliseconds=times, targets=TARGETS)
 

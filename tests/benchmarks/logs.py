@@ -10,10 +10,8 @@ medians in MB/s of what was written, and writes all as JSON; it passes or fails 
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -103,13 +101,8 @@ def main() -> None:
     if missing := peers.missing(("podman", "conmon")):
         raise SystemExit(f"{', '.join(missing)} missing; `make packages` installs them")
     private_view.enter()
-    directory = Path(tempfile.mkdtemp(prefix="dockmagic-benchmark-"))
-    try:
-        with private_view.no_new_cgroups():
-            speeds = measure(directory, args.megabytes, args.rounds)
-    finally:
-        private_view.unmount_below(directory)
-        shutil.rmtree(directory)
+    with private_view.scratch() as directory, private_view.no_new_cgroups():
+        speeds = measure(directory, args.megabytes, args.rounds)
     for name, values in speeds.items():
         print(f"{name:45} {statistics.median(values):6.0f} MB/s  ({min(values):.0f}–{max(values):.0f})")
     write(args.json, megabytes_per_second=speeds)

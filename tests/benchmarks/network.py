@@ -13,10 +13,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -127,13 +125,8 @@ def main() -> None:
         raise SystemExit(f"{', '.join(missing)} missing; `make packages` installs them")
     private_view.enter()
     enter_network()
-    directory = Path(tempfile.mkdtemp(prefix="dockmagic-benchmark-"))
-    try:
-        with private_view.no_new_cgroups():
-            results = measure(directory, args.rounds)
-    finally:
-        private_view.unmount_below(directory)
-        shutil.rmtree(directory)
+    with private_view.scratch() as directory, private_view.no_new_cgroups():
+        results = measure(directory, args.rounds)
     for unit, values in results.items():
         for name, each in values.items():
             print(f"{name:45} {statistics.median(each):8.1f} {unit}  ({min(each):.1f}–{max(each):.1f})")

@@ -7,6 +7,8 @@ they are. Source: cgroups(7), mount_namespaces(7).
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +40,17 @@ def no_new_cgroups() -> Iterator[None]:
         for directory in sorted((path, *path.rglob("*/")), reverse=True):
             with suppress(OSError):
                 directory.rmdir()
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A new directory for all that is measured; it goes at the end, with what is mounted in it."""
+    directory = Path(tempfile.mkdtemp(prefix="dockmagic-benchmark-"))
+    try:
+        yield directory
+    finally:
+        unmount_below(directory)
+        shutil.rmtree(directory)
 
 
 def top_cgroups() -> set[Path]:

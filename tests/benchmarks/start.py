@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -180,13 +178,8 @@ def main() -> None:
     import matplotlib.pyplot
     import numpy
 
-    directory = Path(tempfile.mkdtemp(prefix="dockmagic-benchmark-"))
-    try:
-        with private_view.no_new_cgroups():
-            times = measure(directory, args.rounds, args.podman_rounds)
-    finally:
-        private_view.unmount_below(directory)
-        shutil.rmtree(directory)
+    with private_view.scratch() as directory, private_view.no_new_cgroups():
+        times = measure(directory, args.rounds, args.podman_rounds)
     print(table(times))
     loaded = {"numpy": numpy.__version__, "matplotlib": matplotlib.__version__}
     write(args.json, loaded=loaded, milliseconds=times)

@@ -16,7 +16,6 @@ import argparse
 import os
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -208,15 +207,10 @@ def main() -> None:
         raise SystemExit(f"{', '.join(missing)} missing; `make packages` installs them")
     images = layouts(args.images)
     private_view.enter()
-    directory = Path(tempfile.mkdtemp(prefix="dockmagic-benchmark-"))
-    try:
-        with running_registry(directory / "registry") as registry:
-            bench = Bench(directory, registry, args.tidy)
-            bench.fill(images)
-            costs = measure(bench, images, args.rounds, args.only)
-    finally:
-        private_view.unmount_below(directory)
-        shutil.rmtree(directory)
+    with private_view.scratch() as directory, running_registry(directory / "registry") as registry:
+        bench = Bench(directory, registry, args.tidy)
+        bench.fill(images)
+        costs = measure(bench, images, args.rounds, args.only)
     print(table(costs))
     values = {
         case: {tool: [asdict(cost) for cost in found] for tool, found in row.items()} for case, row in costs.items()
